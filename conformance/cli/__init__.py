@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `bpf-isa` command: a group whose subcommands are imported only when they are invoked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import click
+
+DISTRIBUTION = "bpf-isa-conformance"
+
+
+class LazyCommand(NamedTuple):
+    """Where a subcommand lives, and the line that `bpf-isa --help` shows without importing it."""
+
+    target: str
+    """`module:attribute`, the module relative to this package (`.run:run`)."""
+    short_help: str
+
+
+COMMANDS: dict[str, LazyCommand] = {}
+"""Every subcommand, in the order in which `--help` lists them."""
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its subcommands by name and imports one only to run it."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all subcommands, in table order."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the subcommand; None where the table has no such name."""
+        entry = self.lazy.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(module, __package__), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.target}: expected a click command, got {type(command).__name__}")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command list from the table, so that asking for help imports nothing."""
+        if self.lazy:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, entry.short_help) for name, entry in self.lazy.items()])
+
+
+def print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Callback of `--version`: the version of the installed distribution."""
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"bpf-isa {version(DISTRIBUTION)}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """Conformance suite and executable specification of the BPF instruction set (RFC 9669)."""
