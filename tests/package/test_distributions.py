@@ -7,13 +7,15 @@ Runs in `tox -e package` only: it needs a build front end and takes as long as a
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TOP_FOLDERS = ("spec", "reference_vm", "adapters", "conformance")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TOP_FOLDERS: list[str] = sorted(PYPROJECT["tool"]["setuptools"]["package-dir"].values())
 
 
 @pytest.fixture(scope="module")
