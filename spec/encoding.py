@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes to instructions and back (RFC 9669 section 3), for both byte orders.
+
+A program is a sequence of 64-bit slots. :func:`unpack` splits bytes into :class:`Slot` fields without judging them,
+:func:`identify` finds the instruction at a slot, :func:`decode` does so for a whole program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from struct import Struct
+from typing import Literal, NamedTuple, TypeAlias
+
+from .table import Fixed, Instruction, Isa, isa
+
+ByteOrder: TypeAlias = Literal["little", "big"]
+SLOT_BYTES = 8
+
+_STRUCTS = {"little": Struct("<BBhi"), "big": Struct(">BBhi")}
+
+Rule: TypeAlias = Literal[
+    "bad-length",
+    "unknown-opcode",
+    "bad-register",
+    "unused-field",
+    "undefined-value",
+    "missing-second-slot",
+    "malformed-second-slot",
+]
+
+
+class DecodeError(ValueError):
+    """Bytes that are no program of the instruction set.
+
+    ``rule`` names what is broken, ``slot`` is the index of the 64-bit slot, ``field`` the field at fault (``opcode``,
+    ``dst``, ``src``, ``offset``, ``imm``, ``next_imm``; None for the length) and ``value`` what it holds.
+    """
+
+    def __init__(self, rule: Rule, slot: int, field: str | None, value: int, message: str) -> None:
+        super().__init__(f"slot {slot}: {message}")
+        self.rule, self.slot, self.field, self.value, self.message = rule, slot, field, value, message
+
+
+class Slot(NamedTuple):
+    """The fields of 64 bits of program (section 3.1), uninterpreted; ``dst`` and ``src`` are 0..15."""
+
+    opcode: int
+    dst: int
+    src: int
+    offset: int
+    imm: int
+
+
+class Decoded(NamedTuple):
+    """An instruction with the values of its fields; ``next_imm`` is 0 unless the encoding is wide."""
+
+    instruction: Instruction
+    dst: int = 0
+    src: int = 0
+    offset: int = 0
+    imm: int = 0
+    next_imm: int = 0
+
+
+#: A decoded program by slot: None stands at the second slot of a wide instruction.
+Program: TypeAlias = list[Decoded | None]
+
+
+def unpack(code: bytes, byte_order: ByteOrder = "little") -> list[Slot]:
+    """Split ``code`` into slots.
+
+    Raises:
+        DecodeError: the length is no multiple of 8 bytes.
+    """
+    if len(code) % SLOT_BYTES:
+        last = len(code) // SLOT_BYTES
+        raise DecodeError("bad-length", last, None, len(code), f"{len(code)} bytes are not a multiple of 8")
+    little = byte_order == "little"
+    return [
+        Slot(opcode, regs & 15, regs >> 4, offset, imm) if little else Slot(opcode, regs >> 4, regs & 15, offset, imm)
+        for opcode, regs, offset, imm in _STRUCTS[byte_order].iter_unpack(code)
+    ]
+
+
+def pack(slots: Iterable[Slot], byte_order: ByteOrder = "little") -> bytes:
+    """Join ``slots`` into bytes; the inverse of :func:`unpack`.
+
+    Raises:
+        ValueError: a field does not fit its width.
+    """
+    packer = _STRUCTS[byte_order].pack
+    parts = []
+    for opcode, dst, src, offset, imm in slots:
+        if not (0 <= opcode < 256 and 0 <= dst < 16 and 0 <= src < 16):
+            raise ValueError(f"opcode {opcode}, dst {dst} or src {src} does not fit its field")
+        if not (-(1 << 15) <= offset < 1 << 15 and -(1 << 31) <= imm < 1 << 31):
+            raise ValueError(f"offset {offset} or imm {imm} does not fit its field")
+        regs = src << 4 | dst if byte_order == "little" else dst << 4 | src
+        parts.append(packer(opcode, regs, offset, imm))
+    return b"".join(parts)
+
+
+def identify(slots: Sequence[Slot], index: int, table: Isa | None = None) -> Decoded | DecodeError:
+    """Return the instruction that begins at ``slots[index]``, or (not raised) the reason why there is none."""
+    slot = slots[index]
+    found = _candidates(slot, table or isa())
+    if isinstance(found, Instruction):
+        if not found.wide:
+            return Decoded(found, slot.dst, slot.src, slot.offset, slot.imm)
+        if index + 1 >= len(slots):
+            return DecodeError(
+                "missing-second-slot", index, "next_imm", 0, f"{found.name} is wide, but the program ends after it"
+            )
+        return _second_slot(found, slot, slots[index + 1], index)
+    rule, field, value, message = found
+    return DecodeError(rule, index, field, value, message)
+
+
+def decode(code: bytes, byte_order: ByteOrder = "little", table: Isa | None = None) -> Program:
+    """Decode a program; the result is indexed by slot.
+
+    Raises:
+        DecodeError: at the first slot that holds no instruction of the table (that of RFC 9669 if none is given).
+    """
+    table = table or isa()
+    slots = unpack(code, byte_order)
+    program: Program = []
+    index = 0
+    while index < len(slots):
+        found = identify(slots, index, table)
+        if isinstance(found, DecodeError):
+            raise found
+        program.append(found)
+        if found.instruction.wide:
+            program.append(None)
+        index = len(program)
+    return program
+
+
+def slots_of(decoded: Decoded) -> tuple[Slot, ...]:
+    """Return the one or two slots that encode an instruction."""
+    row = decoded.instruction
+    first = Slot(row.opcode, decoded.dst, decoded.src, decoded.offset, decoded.imm)
+    return (first, Slot(0, 0, 0, 0, decoded.next_imm)) if row.wide else (first,)
+
+
+def encode(program: Iterable[Decoded | None], byte_order: ByteOrder = "little") -> bytes:
+    """Encode instructions; the inverse of :func:`decode`. None entries (second slots) are passed over.
+
+    Raises:
+        ValueError: a field holds a value that its instruction does not admit.
+    """
+    slots: list[Slot] = []
+    for item in program:
+        if item is not None:
+            for name, rule in item.instruction.fields.items():
+                value: int = getattr(item, name)
+                if not rule.admits(value):
+                    raise ValueError(f"{item.instruction.name}: {name} cannot be {value}")
+            slots += slots_of(item)
+    return pack(slots, byte_order)
+
+
+_Mismatch: TypeAlias = tuple[Rule, str, int, str]
+
+
+@lru_cache(maxsize=1 << 16)
+def _candidates(slot: Slot, table: Isa) -> Instruction | _Mismatch:
+    """Return the row that ``slot`` begins, or what is wrong with the closest row."""
+    rows = table.by_opcode.get(slot.opcode)
+    if not rows:
+        return "unknown-opcode", "opcode", slot.opcode, f"opcode {slot.opcode:#04x} is not defined"
+    wrong = {row: [name for name in _FIRST_SLOT_FIELDS if not row.fields[name].admits(getattr(slot, name))] for row in rows}
+    closest = min(rows, key=lambda row: len(wrong[row]))
+    if not wrong[closest]:
+        return closest
+    # The first field that no row of this opcode tolerates beside what else the slot holds.
+    name = wrong[closest][0]
+    value: int = getattr(slot, name)
+    rules = [row.fields[name] for row in rows if wrong[row][:1] == [name]]
+    allowed = sorted({rule.value for rule in rules if isinstance(rule, Fixed)})
+    if any(not isinstance(rule, Fixed) for rule in rules):
+        return "bad-register", name, value, f"{closest.name}: {name} is r{value}; registers are r0 to r10"
+    if all(isinstance(rule, Fixed) and rule.unused for rule in rules):
+        return "unused-field", name, value, f"{closest.name}: {name} is unused and must be 0, not {value}"
+    return "undefined-value", name, value, f"{closest.name}: {name} is {value}; defined are {_list(allowed)}"
+
+
+_FIRST_SLOT_FIELDS = ("dst", "src", "offset", "imm")
+
+
+def _second_slot(row: Instruction, slot: Slot, second: Slot, index: int) -> Decoded | DecodeError:
+    for name in ("opcode", "dst", "src", "offset"):
+        value: int = getattr(second, name)
+        if value:
+            message = f"second slot of {row.name}: {name} must be 0, not {value}"
+            return DecodeError("malformed-second-slot", index + 1, name, value, message)
+    if not row.fields["next_imm"].admits(second.imm):
+        message = f"{row.name}: next_imm is unused and must be 0, not {second.imm}"
+        return DecodeError("unused-field", index + 1, "next_imm", second.imm, message)
+    return Decoded(row, slot.dst, slot.src, slot.offset, slot.imm, second.imm)
+
+
+def _list(values: list[int]) -> str:
+    return ", ".join(str(value) for value in values)
+

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read YAML strictly: whatever could be misread is refused, with file, line and column.
+
+Refused are duplicate keys, tabs, anchors and aliases (so that no document grows beyond its own size), tags, several
+documents in a file, integers of more than 64 bits, text that is not UTF-8 or has control characters, and plain
+scalars that YAML versions read differently (``no``, ``010``, ``1_000``, ``12:30``, ``4.1``): those must be quoted.
+The result is built from the C parser's events, which is several times faster than PyYAML's own constructors.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import yaml
+
+Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | bool | None"
+
+#: Larger files are a mistake; reading stops before they cost memory.
+LARGEST_FILE = 64 << 20
+DEEPEST = 40
+
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
+_AMBIGUOUS = re.compile(
+    r"(?:yes|no|on|off|y|n|Yes|No|On|Off|YES|NO|ON|OFF|True|False|TRUE|FALSE|Null|NULL)\Z"
+    r"|[-+]?0[0-9_]+\Z|0o[0-7]+\Z|0b[01_]+\Z|[-+]?[0-9][0-9_]*_[0-9_]*\Z"
+    r"|[-+]?[0-9]+(?::[0-9]+)+\Z|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"|[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z|[-+]?\.(?:inf|nan)\Z"
+)
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+class YamlError(ValueError):
+    """A YAML text that cannot be accepted.
+
+    ``file`` is its name, ``line`` and ``column`` count from 1, ``message`` says what is wrong.
+    """
+
+    def __init__(self, file: str, line: int, column: int, message: str) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}")
+        self.file, self.line, self.column, self.message = file, line, column, message
+
+
+@dataclass(slots=True)
+class Document:
+    """What a file says (``data``), and on which line each of its mappings and sequences begins."""
+
+    name: str
+    data: Data
+    _lines: dict[int, int] = field(repr=False)
+
+    def line(self, container: object) -> int:
+        """Return the line (from 1) of a mapping or sequence of this document; 1 for anything else."""
+        return self._lines.get(id(container), 1)
+
+
+def load(path: Path) -> Document:
+    """Read the YAML file ``path``.
+
+    Raises:
+        YamlError: the file cannot be read or is not acceptable YAML.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise YamlError(str(path), 1, 1, f"larger than {LARGEST_FILE >> 20} MiB")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise YamlError(str(path), 1, 1, f"cannot be read: {error.strerror}") from None
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise YamlError(str(path), line, 1, f"not UTF-8 text (byte {raw[error.start]:#04x})") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, name: str = "<text>") -> Document:
+    """Read YAML from ``text``; ``name`` stands for the file in errors.
+
+    Raises:
+        YamlError: the text is not acceptable YAML.
+    """
+    tab = text.find("\t")
+    if tab >= 0:
+        column = tab - text.rfind("\n", 0, tab)
+        raise YamlError(name, text.count("\n", 0, tab) + 1, column, "a tab: indent with spaces")
+    try:
+        return _Builder(name, text).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise YamlError(name, line, column, f"not YAML: {error.problem or error.context}") from None
+    except yaml.reader.ReaderError as error:
+        raise YamlError(name, 1, 1, f"not text: {error.reason}") from None
+
+
+class _Builder:
+    """Builds plain data from the events of one document."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.lines: dict[int, int] = {}
+        self.loader = yaml.CSafeLoader(text)
+
+    def document(self) -> Document:
+        next_event = self.loader.get_event
+        data: Data = None
+        documents = 0
+        try:
+            while (event := next_event()) is not None:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        raise self.error(event, "a second document: one per file")
+                elif isinstance(event, yaml.NodeEvent):
+                    data = self.node(event, 0)
+        finally:
+            self.loader.dispose()
+        return Document(self.name, data, self.lines)
+
+    def node(self, event: yaml.Event, depth: int) -> Data:
+        if type(event) is yaml.ScalarEvent:
+            if event.anchor is not None or (event.tag is not None and event.tag != "!"):
+                raise self.error(event, "anchors and tags are not used here")
+            return self.scalar(event)
+        if depth > DEEPEST:
+            raise self.error(event, "nested too deeply")
+        if isinstance(event, yaml.AliasEvent):
+            raise self.error(event, "aliases are not used here")
+        if event.anchor is not None or event.tag is not None:
+            raise self.error(event, "anchors and tags are not used here")
+        line = event.start_mark.line + 1
+        data: Data
+        data = self.mapping(depth) if isinstance(event, yaml.MappingStartEvent) else self.sequence(depth)
+        self.lines[id(data)] = line
+        return data
+
+    def mapping(self, depth: int) -> dict[str, Data]:
+        result: dict[str, Data] = {}
+        next_event = self.loader.get_event
+        while type(key_event := next_event()) is not yaml.MappingEndEvent:
+            if type(key_event) is not yaml.ScalarEvent or key_event.anchor is not None:
+                raise self.error(key_event, "a key must be a plain word")
+            key = key_event.value
+            if key in result:
+                raise self.error(key_event, f"duplicate key {key!r}")
+            result[key] = self.node(next_event(), depth + 1)
+        return result
+
+    def sequence(self, depth: int) -> list[Data]:
+        result: list[Data] = []
+        next_event = self.loader.get_event
+        while type(event := next_event()) is not yaml.SequenceEndEvent:
+            result.append(self.node(event, depth + 1))
+        return result
+
+    def scalar(self, event: yaml.ScalarEvent) -> Data:
+        text: str = event.value
+        if event.style or event.tag == "!":
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        first = text[0]
+        if first.isalpha() and len(text) > 5:
+            return text
+        if _INTEGER.match(text):
+            value = int(text, 0)
+            if not -(1 << 63) <= value < 1 << 64:
+                raise self.error(event, f"integer {text} has more than 64 bits")
+            return value
+        if _AMBIGUOUS.match(text):
+            raise self.error(event, f"{text!r} means different things to different YAML readers: quote it")
+        return text
+
+    def error(self, event: yaml.Event, message: str) -> YamlError:
+        mark = event.start_mark
+        return YamlError(self.name, mark.line + 1, mark.column + 1, message)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The instruction table: ``isa.yaml`` read, checked and typed.
+
+``isa()`` gives the table. A row that could not be right (unknown field, pseudocode with a type error, an encoding
+that another row has too, an operand that its meaning does not use) raises :class:`TableError` with the row's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+
+from . import pseudocode, strict_yaml, tree, validate
+
+ISA_FILE = Path(__file__).parent / "isa.yaml"
+SCHEMA_FILE = Path(__file__).parent / "schema" / "isa.schema.json"
+
+#: Fields after the opcode, in encoding order, with the range of numbers that each can hold (sections 3.1, 3.2).
+FIELD_RANGES = {
+    "dst": (0, 15),
+    "src": (0, 15),
+    "offset": (-(1 << 15), (1 << 15) - 1),
+    "imm": (-(1 << 31), (1 << 31) - 1),
+    "next_imm": (-(1 << 31), (1 << 31) - 1),
+}
+#: Registers are R0 to R10 (section 3.1).
+LAST_REGISTER = 10
+
+
+class TableError(ValueError):
+    """``isa.yaml`` contradicts itself or its schema; the message names the row and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A field that carries an operand: any number in ``low..high``."""
+
+    low: int
+    high: int
+
+    def admits(self, value: int) -> bool:
+        """Whether the field may hold ``value``."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A field that must hold ``value``; zero for a field that the instruction does not use."""
+
+    value: int
+    unused: bool = False
+
+    def admits(self, value: int) -> bool:
+        """Whether the field may hold ``value``."""
+        return value == self.value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instruction:
+    """A row of ``isa.yaml``; compared by identity.
+
+    ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
+    forms of assembly, the printed one first. ``reads`` and ``writes`` name what ``means`` uses (dst, src, r0,
+    offset, imm, next_imm) and assigns (dst, src, r0).
+    """
+
+    name: str
+    section: str
+    groups: frozenset[str]
+    opcode: int
+    fields: Mapping[str, Operand | Fixed]
+    asm: tuple[str, ...]
+    means_text: str
+    means: tuple[tree.Stmt, ...]
+    wide: bool
+    line: int
+    reads: frozenset[str] = field(default=frozenset())
+    writes: frozenset[str] = field(default=frozenset())
+
+    @property
+    def slots(self) -> int:
+        """How many 64-bit slots the encoding takes: 1, or 2 if wide."""
+        return 2 if self.wide else 1
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """Names of the fields that carry operands, in encoding order."""
+        return tuple(name for name, rule in self.fields.items() if isinstance(rule, Operand))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Isa:
+    """All instructions, in the order of the file, and the conformance groups with what each includes directly."""
+
+    instructions: tuple[Instruction, ...]
+    groups: Mapping[str, frozenset[str]]
+    by_name: Mapping[str, Instruction]
+    by_opcode: Mapping[int, tuple[Instruction, ...]]
+
+
+@cache
+def isa() -> Isa:
+    """Return the instruction set of RFC 9669 (read once)."""
+    return load(ISA_FILE)
+
+
+def load(path: Path) -> Isa:
+    """Read an instruction table.
+
+    Raises:
+        strict_yaml.YamlError: the file is no acceptable YAML.
+        TableError: a row is wrong, or two rows overlap.
+    """
+    document = strict_yaml.load(path)
+    return build(document)
+
+
+def build(document: strict_yaml.Document) -> Isa:
+    """Make the table of a document that was read; see :func:`load`."""
+    _validate(document)
+    data = document.data
+    assert isinstance(data, dict)
+    raw_groups, raw_rows = data["groups"], data["instructions"]
+    assert isinstance(raw_groups, dict) and isinstance(raw_rows, list)
+    groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}  # type: ignore[index,call-overload,arg-type]
+    rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)  # type: ignore[arg-type]
+    by_name: dict[str, Instruction] = {}
+    by_opcode: dict[int, tuple[Instruction, ...]] = {}
+    for row in rows:
+        if row.name in by_name:
+            raise TableError(f"{row.name}: two rows have this name (lines {by_name[row.name].line} and {row.line})")
+        by_name[row.name] = row
+        by_opcode[row.opcode] = (*by_opcode.get(row.opcode, ()), row)
+    for siblings in by_opcode.values():
+        _check_disjoint(siblings)
+    return Isa(rows, groups, by_name, by_opcode)
+
+
+def _validate(document: strict_yaml.Document) -> None:
+    try:
+        validate.check(document.data, SCHEMA_FILE)
+    except validate.SchemaError as error:
+        place: object = document.data
+        name = ""
+        for step in error.path:
+            place = place[step]  # type: ignore[index]
+            if isinstance(place, dict) and "name" in place:
+                name = f"{place['name']}: "
+        raise TableError(f"{document.name}: {name}{error}") from None
+
+
+def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, frozenset[str]]) -> Instruction:
+    name = str(raw["name"])
+    try:
+        means = pseudocode.parse(str(raw["means"]))
+    except pseudocode.PseudocodeError as error:
+        raise TableError(f"{name} (line {line}): means: {error}") from None
+    used = tree.reads(*means) | tree.writes(*means)
+    rules = {field_name: _rule(field_name, raw.get(field_name)) for field_name in FIELD_RANGES}
+    wide = "next_imm" in raw
+    if not wide:
+        del rules["next_imm"]
+    for field_name, rule in rules.items():
+        if isinstance(rule, Operand) and field_name not in used:
+            raise TableError(f"{name} (line {line}): {field_name} is given as an operand, but means does not use it")
+    for field_name in FIELD_RANGES:
+        if field_name in used and not isinstance(rules.get(field_name), Operand):
+            raise TableError(f"{name} (line {line}): means uses {field_name}, which is no operand of the row")
+    row_groups = frozenset(str(group) for group in raw["groups"])  # type: ignore[union-attr]
+    if unknown := row_groups - groups.keys():
+        raise TableError(f"{name} (line {line}): unknown conformance group {min(unknown)}")
+    opcode, asm = raw["opcode"], raw["asm"]
+    assert isinstance(opcode, int)
+    return Instruction(
+        name=name,
+        section=str(raw["section"]),
+        groups=row_groups,
+        opcode=opcode,
+        fields=rules,
+        asm=tuple(str(form) for form in asm) if isinstance(asm, list) else (str(asm),),
+        means_text=str(raw["means"]),
+        means=means,
+        wide=wide,
+        line=line,
+        reads=tree.reads(*means),
+        writes=tree.writes(*means),
+    )
+
+
+def _rule(name: str, value: strict_yaml.Data) -> Operand | Fixed:
+    if value == "reg":
+        return Operand(0, LAST_REGISTER)
+    if value == "any":
+        return Operand(*FIELD_RANGES[name])
+    if isinstance(value, int):
+        return Fixed(value)
+    return Fixed(0, unused=True)
+
+
+def _check_disjoint(rows: tuple[Instruction, ...]) -> None:
+    """Two rows of one opcode must differ in the fixed value of a field, or no decoder could tell them apart."""
+    for a, b in combinations(rows, 2):
+        told_apart = any(
+            isinstance(x, Fixed) and isinstance(y, Fixed) and x.value != y.value
+            for x, y in ((a.fields.get(name), b.fields.get(name)) for name in FIELD_RANGES)
+        )
+        if not told_apart:
+            raise TableError(f"{b.name} (line {b.line}): its encoding overlaps with {a.name} (line {a.line})")
+        if a.wide != b.wide:
+            raise TableError(f"{b.name} (line {b.line}): wide, but {a.name} with the same opcode is not, or vice versa")
