@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bpf-isa --help` answers from a table; each line of the table is true."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bpf_isa.conformance.cli import COMMANDS, LazyCommand, LazyGroup, main
+
+HEAVY = ("fastjsonschema", "lark", "llvmlite", "rich", "yaml")
+
+
+def test_help_lists_every_command_without_importing_one() -> None:
+    script = (
+        "import sys\n"
+        "from bpf_isa.conformance.cli import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        f"print('imported:', *[name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    lines = answer.stdout.splitlines()
+    assert lines[-1].strip() == "imported:"
+    first_words = [line.split()[0] for line in lines if line.startswith("  ") and line.strip()]
+    assert [name for name in COMMANDS if name not in first_words] == []
+
+
+def test_every_command_can_be_loaded_and_is_described_as_in_the_table() -> None:
+    context = click.Context(main)
+    for name, entry in COMMANDS.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.get_short_help_str(limit=200) == entry.short_help.removesuffix(".")
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.exit_code == 0
+    assert result.output == f"bpf-isa {version('bpf-isa-conformance')}\n"
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["no-such-command"])
+    assert result.exit_code == 2
+    assert "no-such-command" in result.output
+
+
+def test_a_table_entry_that_is_no_command_is_named() -> None:
+    group = LazyGroup(lazy={"odd": LazyCommand("bpf_isa.conformance.cli:COMMANDS", "")})
+    with pytest.raises(TypeError, match="COMMANDS: expected a click command, got dict"):
+        group.get_command(click.Context(group), "odd")
