@@ -171,7 +171,9 @@ def _candidates(slot: Slot, table: Isa) -> Instruction | _Mismatch:
     rows = table.by_opcode.get(slot.opcode)
     if not rows:
         return "unknown-opcode", "opcode", slot.opcode, f"opcode {slot.opcode:#04x} is not defined"
-    wrong = {row: [name for name in _FIRST_SLOT_FIELDS if not row.fields[name].admits(getattr(slot, name))] for row in rows}
+    wrong = {
+        row: [name for name in _FIRST_SLOT_FIELDS if not row.fields[name].admits(getattr(slot, name))] for row in rows
+    }
     closest = min(rows, key=lambda row: len(wrong[row]))
     if not wrong[closest]:
         return closest
@@ -204,4 +206,3 @@ def _second_slot(row: Instruction, slot: Slot, second: Slot, index: int) -> Deco
 
 def _list(values: list[int]) -> str:
     return ", ".join(str(value) for value in values)
-

@@ -120,9 +120,14 @@ class _Elaborator:
         body = self.block(list(statements))
         loads = [n for n in t.walk(*body) if isinstance(n, t.Load)]
         stores = [n for n in body if isinstance(n, t.Store)]
-        if len(loads) != 1 or len(stores) != 1 or (loads[0].type, loads[0].address) != (
-            stores[0].type,
-            stores[0].address,
+        if (
+            len(loads) != 1
+            or len(stores) != 1
+            or (loads[0].type, loads[0].address)
+            != (
+                stores[0].type,
+                stores[0].address,
+            )
         ):
             raise PseudocodeError("lock { } must read one place of memory and write the same place, each once")
         return t.Lock(body)
@@ -229,12 +234,10 @@ class _Elaborator:
         a = self.expression(left, wanted)
         return a, self.expression(right, a.type)
 
-    def _operands(
-        self, left: _RawNode, right: _RawNode, op: str, wanted: t.Type | None
-    ) -> tuple[t.Expr, t.Expr]:
+    def _operands(self, left: _RawNode, right: _RawNode, op: str, wanted: t.Type | None) -> tuple[t.Expr, t.Expr]:
         a, b = self._pair(left, right, wanted)
         widths = f"{a.type} {op} {b.type}"
-        self._need(a.type != t.BOOL and b.type != t.BOOL, f"{widths}: operands must be numbers", left)
+        self._need(t.BOOL not in (a.type, b.type), f"{widths}: operands must be numbers", left)
         self._need(a.type.bits == b.type.bits, f"{widths}: operands differ in width", left)
         signed = op.startswith("s")
         if op in _SHIFTS:

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """An integer type in the notation of RFC 9669 section 2.1, such as ``u32`` or ``s16``; ``BOOL`` is a truth value."""
+    """An integer type in the notation of RFC 9669 section 2.1, such as ``u32``; ``BOOL`` is a truth value."""
 
     signed: bool
     bits: int
@@ -180,9 +180,7 @@ class Call:
     type: Type
 
 
-Expr: TypeAlias = (
-    Const | Register | Field | Local | Cast | Negate | Binary | Compare | Choose | Load | Call
-)
+Expr: TypeAlias = Const | Register | Field | Local | Cast | Negate | Binary | Compare | Choose | Load | Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program must satisfy before it may run: the structural rules of RFC 9669."""
+"""Verification of programs before they run: :mod:`.structural`."""

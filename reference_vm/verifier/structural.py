@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The structural verifier: what the encoding and the shape of a program rule out, whatever the program computes.
+
+:func:`verify` reports every finding, not the first. All rules follow from the instruction table: which fields an
+instruction uses, which registers its meaning assigns, and where its meaning lets control go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ...spec import tree
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, identify, unpack
+from ...spec.groups import closure
+from ...spec.table import Instruction, Isa, isa
+
+#: Every rule, with what it demands; findings cite the key.
+RULES = {
+    "empty-program": "a program has at least one instruction",
+    "bad-length": "a program is a sequence of 64-bit slots (RFC 9669 section 3)",
+    "unknown-opcode": "every opcode is defined (section 3.1)",
+    "bad-register": "registers are r0 to r10 (section 3.1)",
+    "unused-field": "fields that an instruction does not use are zero (section 3.1)",
+    "undefined-value": "fields that select an operation hold a defined value (sections 4.1, 4.2, 5.3, 5.4)",
+    "missing-second-slot": "a wide instruction has two slots (section 3.2)",
+    "malformed-second-slot": "the second slot of a wide instruction has only next_imm (section 3.2)",
+    "write-to-frame-pointer": "r10 is read-only (calling convention)",
+    "jump-out-of-range": "control stays inside the program (section 4.3)",
+    "jump-into-second-slot": "control enters instructions at their first slot (section 4.3)",
+    "falls-off-the-end": "the program ends with an instruction that does not continue to the next slot",
+    "outside-groups": "every instruction belongs to a declared conformance group (section 2.4)",
+    "unreachable": "some path of control leads to every instruction",
+}
+FRAME_POINTER = 10
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that is wrong: in which 64-bit slot, which of :data:`RULES`, and a sentence about this case."""
+
+    slot: int
+    rule: str
+    message: str
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        return f"slot {self.slot}: {self.severity}: {self.rule}: {self.message}"
+
+
+def verify(
+    code: bytes,
+    byte_order: ByteOrder = "little",
+    groups: Iterable[str] | None = None,
+    table: Isa | None = None,
+) -> list[Finding]:
+    """Return all findings about the program ``code``, in the order of slots; without errors among them it is valid.
+
+    ``groups`` are conformance groups that the program may use, with what they include; None allows all.
+
+    Raises:
+        KeyError: ``groups`` names an unknown conformance group.
+    """
+    table = table or isa()
+    allowed = None if groups is None else closure(groups, table)
+    try:
+        slots = unpack(code, byte_order)
+    except DecodeError as error:
+        return [_finding(error)]
+    if not slots:
+        return [Finding(0, "empty-program", "there is no instruction")]
+    program, findings = _identify_all(slots, table)
+    flow = _Flow(program, len(slots))
+    for index, item in program.items():
+        findings += _check_registers(index, item)
+        findings += flow.check_targets(index, item)
+        if allowed is not None and not item.instruction.groups & allowed:
+            findings.append(_outside(index, item.instruction, allowed))
+    findings += flow.check_reach()
+    return sorted(findings)
+
+
+def is_valid(findings: Iterable[Finding]) -> bool:
+    """Whether ``findings`` has no errors; warnings do not count."""
+    return all(finding.severity != "error" for finding in findings)
+
+
+def _finding(error: DecodeError) -> Finding:
+    return Finding(error.slot, error.rule, error.message)
+
+
+def _identify_all(slots: list[Slot], table: Isa) -> tuple[dict[int, Decoded], list[Finding]]:
+    """Identify what each slot begins; go on after an error where the next instruction may begin."""
+    program: dict[int, Decoded] = {}
+    findings: list[Finding] = []
+    index = 0
+    while index < len(slots):
+        found = identify(slots, index, table)
+        if isinstance(found, DecodeError):
+            findings.append(_finding(found))
+            # A fault in the second slot (or its absence) belongs to the instruction in the first.
+            index += 2 if found.slot == index + 1 else 1
+        else:
+            program[index] = found
+            index += found.instruction.slots
+    return program, findings
+
+
+def _check_registers(index: int, item: Decoded) -> Iterator[Finding]:
+    for name in ("dst", "src"):
+        if name in item.instruction.writes and getattr(item, name) == FRAME_POINTER:
+            message = f"{item.instruction.name} writes r10 ({name})"
+            yield Finding(index, "write-to-frame-pointer", message)
+
+
+def _outside(index: int, row: Instruction, allowed: frozenset[str]) -> Finding:
+    message = f"{row.name} is in {' and '.join(sorted(row.groups))}; allowed are {', '.join(sorted(allowed))}"
+    return Finding(index, "outside-groups", message)
+
+
+class _Flow:
+    """Where control can go in one program."""
+
+    def __init__(self, program: dict[int, Decoded], length: int) -> None:
+        self.program = program
+        self.length = length
+        self.second_slots = {index + 1 for index, item in program.items() if item.instruction.wide}
+
+    def check_targets(self, index: int, item: Decoded) -> Iterator[Finding]:
+        for what, target in targets(index, item):
+            if not 0 <= target < self.length:
+                message = f"{what} to slot {target}, outside of slots 0 to {self.length - 1}"
+                yield Finding(index, "jump-out-of-range", message)
+            elif target in self.second_slots:
+                message = f"{what} to slot {target}, the second slot of {self._row(target - 1)}"
+                yield Finding(index, "jump-into-second-slot", message)
+
+    def check_reach(self) -> Iterator[Finding]:
+        """Follow control from slot 0; a slot that could not be identified is taken to continue."""
+        reached: set[int] = set()
+        todo = [0]
+        while todo:
+            index = todo.pop()
+            if index in reached or not 0 <= index < self.length:
+                continue
+            reached.add(index)
+            item = self.program.get(index)
+            following = index + (item.instruction.slots if item else 1)
+            if item is not None:
+                todo += [target for _, target in targets(index, item)]
+            if item is None or continues(item.instruction):
+                if following >= self.length:
+                    name = item.instruction.name if item else "what cannot be identified"
+                    message = f"after {name} control would leave the program"
+                    yield Finding(index, "falls-off-the-end", message)
+                todo.append(following)
+        for index, item in self.program.items():
+            if index not in reached:
+                message = f"no path leads to {item.instruction.name}"
+                yield Finding(index, "unreachable", message, "warning")
+
+    def _row(self, index: int) -> str:
+        return self.program[index].instruction.name
+
+
+def continues(row: Instruction) -> bool:
+    """Whether control may go on to the next instruction after ``row``."""
+    return not any(
+        isinstance(stmt, tree.Return) or (isinstance(stmt, tree.Jump) and stmt.condition is None) for stmt in row.means
+    )
+
+
+def targets(index: int, item: Decoded) -> Iterator[tuple[str, int]]:
+    """Yield what ``item`` at slot ``index`` refers to in the program besides the next instruction: (kind, slot).
+
+    Kinds are ``jump``, ``call`` and ``code address``; slots may lie outside of the program.
+    """
+    for node in tree.walk(*item.instruction.means):
+        if isinstance(node, tree.Jump):
+            yield "jump", index + 1 + _distance(node.distance, item)
+        elif isinstance(node, tree.CallLocal):
+            yield "call", index + 1 + _distance(node.distance, item)
+        elif isinstance(node, tree.Call) and node.name == "code_addr":
+            yield "code address", index + 1 + _distance(node.args[0], item)
+
+
+def _distance(expr: tree.Expr, item: Decoded) -> int:
+    (field,) = (node for node in tree.walk(expr) if isinstance(node, tree.Field))
+    value: int = getattr(item, field.name)
+    return value

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requirements of RFC 9669 (``requirements.yaml``) and the registry of errata (``errata.yaml``).
+
+Both files are data with JSON Schemas in ``schema/``; this module reads them and refuses what the schema refuses,
+ids that occur twice and references that lead nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from . import strict_yaml
+
+HERE = Path(__file__).parent
+
+Keyword: TypeAlias = Literal["MUST", "SHALL", "SHOULD", "MAY", "statement"]
+Operand: TypeAlias = int | Literal["any"]
+
+
+class RegistryError(ValueError):
+    """A requirement or erratum is malformed; the message names the file, the entry and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One testable statement of RFC 9669, in this project's words.
+
+    ``keyword`` is the BCP 14 word of the sentence, or ``statement``; ``binds`` says who has to keep it;
+    ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of entries that bear on it.
+    """
+
+    id: str
+    section: str
+    keyword: Keyword
+    binds: Literal["runtime", "program", "document"]
+    verified_by: Literal["vector", "encoding", "none"]
+    text: str
+    reason: str | None = None
+    errata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Rows of Appendix A: those whose columns hold the values that are not None.
+
+    ``when`` is a C expression over the operands: where the description differs from the body.
+    """
+
+    opcode: int
+    src: Operand | None = None
+    offset: Operand | None = None
+    imm: Operand | None = None
+    when: str | None = None
+
+    def selects(self, opcode: int, src: Operand, offset: Operand, imm: Operand) -> bool:
+        """Tell whether a row of Appendix A with these columns is meant."""
+        asked = ((self.src, src), (self.offset, offset), (self.imm, imm))
+        return self.opcode == opcode and all(want is None or want == have for want, have in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """A place where the texts disagree or leave something open, and the decision.
+
+    ``says`` maps each of ``sections`` to a paraphrase; ``fields`` are the columns of the rows ``opcodes`` of
+    Appendix A in which ``isa.yaml`` differs from them (only a ``discrepancy`` has any).
+    """
+
+    id: str
+    kind: Literal["discrepancy", "ambiguity", "interpretation", "extension"]
+    sections: tuple[str, ...]
+    opcodes: tuple[Selector, ...]
+    fields: frozenset[str]
+    says: Mapping[str, str]
+    decision: str
+    why: str
+
+
+@cache
+def load_requirements() -> Mapping[str, Requirement]:
+    """Return the requirements by id, in the order of the file.
+
+    Raises:
+        RegistryError: an entry is malformed, repeats an id, or cites an unknown erratum.
+        strict_yaml.YamlError: the file is not acceptable YAML.
+    """
+    errata = load_errata()
+    found: dict[str, Requirement] = {}
+    for entry in _entries("requirements", HERE / "requirements.yaml"):
+        item = Requirement(**{**entry, "errata": tuple(entry.get("errata", ()))})
+        where = f"requirements.yaml: {item.id}"
+        if not item.id.startswith(f"rfc9669-{item.section}-"):
+            raise RegistryError(f"{where}: the id does not begin with its section {item.section}")
+        for unknown in set(item.errata) - set(errata):
+            raise RegistryError(f"{where}: there is no erratum {unknown!r}")
+        if item.id in found:
+            raise RegistryError(f"{where}: the id occurs twice")
+        found[item.id] = item
+    return MappingProxyType(found)
+
+
+@cache
+def load_errata() -> Mapping[str, Erratum]:
+    """Return the errata by id, in the order of the file.
+
+    Raises:
+        RegistryError: an entry is malformed or repeats an id.
+        strict_yaml.YamlError: the file is not acceptable YAML.
+    """
+    found: dict[str, Erratum] = {}
+    for entry in _entries("errata", HERE / "errata.yaml"):
+        item = Erratum(
+            **{
+                **entry,
+                "sections": tuple(entry["sections"]),
+                "opcodes": tuple(Selector(**selector) for selector in entry["opcodes"]),
+                "fields": frozenset(entry["fields"]),
+                "says": MappingProxyType(entry["says"]),
+            }
+        )
+        where = f"errata.yaml: {item.id}"
+        if set(item.sections) != set(item.says):
+            raise RegistryError(f"{where}: sections and the keys of says differ")
+        if item.id in found:
+            raise RegistryError(f"{where}: the id occurs twice")
+        found[item.id] = item
+    return MappingProxyType(found)
+
+
+def _entries(kind: str, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the entries of the list ``kind`` in the file, checked against the schema of that name."""
+    import jsonschema  # takes a while to import, and only those who read the registries need it
+
+    data: Any = strict_yaml.load(path)
+    schema = json.loads((HERE / "schema" / f"{kind}.schema.json").read_text(encoding="utf-8"))
+    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    if problem is not None:
+        raise RegistryError(f"{path.name}: {problem.json_path}: {problem.message}")
+    yield from data[kind]
