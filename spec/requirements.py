@@ -7,7 +7,6 @@ ids that occur twice and references that lead nowhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from . import strict_yaml
+from . import strict_yaml, validate
 
 HERE = Path(__file__).parent
 
@@ -84,37 +83,45 @@ class Erratum:
 
 @cache
 def load_requirements() -> Mapping[str, Requirement]:
-    """Return the requirements by id, in the order of the file.
-
-    Raises:
-        RegistryError: an entry is malformed, repeats an id, or cites an unknown erratum.
-        strict_yaml.YamlError: the file is not acceptable YAML.
-    """
-    errata = load_errata()
-    found: dict[str, Requirement] = {}
-    for entry in _entries("requirements", HERE / "requirements.yaml"):
-        item = Requirement(**{**entry, "errata": tuple(entry.get("errata", ()))})
-        where = f"requirements.yaml: {item.id}"
-        if not item.id.startswith(f"rfc9669-{item.section}-"):
-            raise RegistryError(f"{where}: the id does not begin with its section {item.section}")
-        for unknown in set(item.errata) - set(errata):
-            raise RegistryError(f"{where}: there is no erratum {unknown!r}")
-        if item.id in found:
-            raise RegistryError(f"{where}: the id occurs twice")
-        found[item.id] = item
-    return MappingProxyType(found)
+    """Return the requirements of RFC 9669 by id, in the order of the file (read once)."""
+    return MappingProxyType(read_requirements(HERE / "requirements.yaml", load_errata()))
 
 
 @cache
 def load_errata() -> Mapping[str, Erratum]:
-    """Return the errata by id, in the order of the file.
+    """Return the errata of RFC 9669 by id, in the order of the file (read once)."""
+    return MappingProxyType(read_errata(HERE / "errata.yaml"))
+
+
+def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Requirement]:
+    """Read a file of requirements, which may cite ``errata``.
 
     Raises:
-        RegistryError: an entry is malformed or repeats an id.
         strict_yaml.YamlError: the file is not acceptable YAML.
+        RegistryError: an entry is malformed, repeats an id, or cites an unknown erratum.
+    """
+    found: dict[str, Requirement] = {}
+    for where, entry in _entries(path, "requirements"):
+        item = Requirement(**{**entry, "errata": tuple(entry.get("errata", ()))})
+        if not item.id.startswith(f"rfc9669-{item.section}-"):
+            raise RegistryError(f"{where}: the id does not begin with its section, {item.section}")
+        for unknown in sorted(set(item.errata) - set(errata)):
+            raise RegistryError(f"{where}: there is no erratum {unknown}")
+        if item.id in found:
+            raise RegistryError(f"{where}: the id occurs twice")
+        found[item.id] = item
+    return found
+
+
+def read_errata(path: Path) -> dict[str, Erratum]:
+    """Read a file of errata.
+
+    Raises:
+        strict_yaml.YamlError: the file is not acceptable YAML.
+        RegistryError: an entry is malformed or repeats an id.
     """
     found: dict[str, Erratum] = {}
-    for entry in _entries("errata", HERE / "errata.yaml"):
+    for where, entry in _entries(path, "errata"):
         item = Erratum(
             **{
                 **entry,
@@ -124,22 +131,28 @@ def load_errata() -> Mapping[str, Erratum]:
                 "says": MappingProxyType(entry["says"]),
             }
         )
-        where = f"errata.yaml: {item.id}"
         if set(item.sections) != set(item.says):
             raise RegistryError(f"{where}: sections and the keys of says differ")
         if item.id in found:
             raise RegistryError(f"{where}: the id occurs twice")
         found[item.id] = item
-    return MappingProxyType(found)
+    return found
 
 
-def _entries(kind: str, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the entries of the list ``kind`` in the file, checked against the schema of that name."""
-    import jsonschema  # takes a while to import, and only those who read the registries need it
+def _entries(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the entries of the list ``kind`` with their places, once the file has followed the schema of that name."""
+    document = strict_yaml.load(path)
+    data: Any = document.data
+    try:
+        validate.check(data, HERE / "schema" / f"{kind}.schema.json")
+    except validate.SchemaError as error:
+        inside_entry = len(error.path) > 1
+        place = _place(document, data[kind][error.path[1]]) if inside_entry else document.name
+        raise RegistryError(f"{place}: {error}") from None
+    for entry in data[kind]:
+        yield _place(document, entry), entry
 
-    data: Any = strict_yaml.load(path)
-    schema = json.loads((HERE / "schema" / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
-    if problem is not None:
-        raise RegistryError(f"{path.name}: {problem.json_path}: {problem.message}")
-    yield from data[kind]
+
+def _place(document: strict_yaml.Document, entry: Any) -> str:
+    name = entry.get("id", "no id") if isinstance(entry, dict) else "no entry"
+    return f"{document.name}:{document.line(entry)}: {name}"
