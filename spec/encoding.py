@@ -138,6 +138,18 @@ def decode(code: bytes, byte_order: ByteOrder = "little", table: Isa | None = No
     return program
 
 
+def make(row: Instruction, **operands: int) -> Decoded:
+    """Return ``row`` with ``operands``; fields that the row fixes get their value, other operands are 0.
+
+    Raises:
+        ValueError: a value that the field does not admit.
+    """
+    fixed = {name: rule.value for name, rule in row.fields.items() if isinstance(rule, Fixed)}
+    made = Decoded(row, **(fixed | operands))
+    _check_fields(made)
+    return made
+
+
 def slots_of(decoded: Decoded) -> tuple[Slot, ...]:
     """Return the one or two slots that encode an instruction."""
     row = decoded.instruction
@@ -154,12 +166,16 @@ def encode(program: Iterable[Decoded | None], byte_order: ByteOrder = "little") 
     slots: list[Slot] = []
     for item in program:
         if item is not None:
-            for name, rule in item.instruction.fields.items():
-                value: int = getattr(item, name)
-                if not rule.admits(value):
-                    raise ValueError(f"{item.instruction.name}: {name} cannot be {value}")
+            _check_fields(item)
             slots += slots_of(item)
     return pack(slots, byte_order)
+
+
+def _check_fields(item: Decoded) -> None:
+    for name, rule in item.instruction.fields.items():
+        value: int = getattr(item, name)
+        if not rule.admits(value):
+            raise ValueError(f"{item.instruction.name}: {name} cannot be {value}")
 
 
 _Mismatch: TypeAlias = tuple[Rule, str, int, str]
