@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suite asks of a runtime, and what it hears back: plain data that can be pickled, and the adapter's shape.
+
+A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says what became of
+it; whether that is right is not the adapter's concern. Adapters tell facts: they never see what a vector expects,
+only what will be compared (``observe``) and whether the program is meant to be refused (``wants_rejection``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
+
+from ..spec.encoding import ByteOrder
+
+Engine: TypeAlias = Literal["interpreter", "jit", "unknown"]
+#: What a runtime can show after a run. ``r0`` is the least; ``registers`` are r0 to r9 at the end of the program.
+Observable: TypeAlias = Literal["r0", "registers", "memory"]
+
+
+class OutcomeKind(StrEnum):
+    """All that can become of a job."""
+
+    RETURNED = "returned"  # the program ran to its end
+    REJECTED = "rejected"  # the runtime refused to load it, because of what it is
+    FAULTED = "faulted"  # it was loaded, and stopped by the runtime while it ran
+    TIMED_OUT = "timed_out"  # it did not end in time
+    CRASHED = "crashed"  # the runtime died
+    UNSUPPORTED = "unsupported"  # this runtime cannot judge the job; the reason says why
+
+
+class MapSpec(NamedTuple):
+    """An array map with one entry, whose key is the 32-bit 0.
+
+    Instructions that name a map by descriptor or by index hold, as imm, its place in :attr:`Job.maps`; an adapter
+    replaces it by what the runtime wants.
+    """
+
+    value: bytes
+
+
+class VariableSpec(NamedTuple):
+    """A platform variable: ``number`` is the imm of the instruction that takes its address."""
+
+    number: int
+    value: bytes
+
+
+class HelperSpec(NamedTuple):
+    """A helper function that the program calls, by static id or by BTF id.
+
+    ``does`` is what it does: ``map_lookup_elem``, ``map_update_elem`` and ``map_delete_elem`` are those that Linux
+    knows by the static ids 1, 2 and 3; ``weigh`` returns r1 + 2 r2 + 3 r3 + 4 r4 + 5 r5 modulo 2**64.
+    """
+
+    by: Literal["static", "btf"]
+    number: int
+    does: Literal["map_lookup_elem", "map_update_elem", "map_delete_elem", "weigh"]
+
+
+class Job(NamedTuple):
+    """A program to run.
+
+    At entry r1 is the address of a writable copy of ``memory`` and r2 its length; both are 0 where it is None.
+    ``groups`` is what the program needs (not closed over inclusion), ``observe`` what will be compared of the
+    outcome: ``r0`` to ``r9`` and ``memory``. With ``wants_rejection`` the program is one that should not be loaded.
+    """
+
+    id: str
+    code: bytes
+    byte_order: ByteOrder
+    groups: frozenset[str]
+    observe: frozenset[str]
+    memory: bytes | None = None
+    maps: tuple[MapSpec, ...] = ()
+    variables: tuple[VariableSpec, ...] = ()
+    helpers: tuple[HelperSpec, ...] = ()
+    wants_rejection: bool = False
+
+
+class Outcome(NamedTuple):
+    """What became of a job.
+
+    ``r0`` is set where ``kind`` is ``returned``. ``registers`` (those of r0 to r9 that the runtime can show) and
+    ``memory`` are what they were at the end of the program, None where it cannot show them; numbers are unsigned.
+    ``reason`` begins with a word for machines, then ``: `` and a sentence (``policy.unreachable: unreachable insn 3``);
+    it is empty only for ``returned``. ``seconds`` is the time for loading and running, None if it is not known.
+    """
+
+    kind: OutcomeKind
+    r0: int | None = None
+    registers: dict[str, int] | None = None
+    memory: bytes | None = None
+    reason: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """Who a runtime is.
+
+    ``groups`` are the conformance groups that it claims to support; None if it claims nothing, then every vector is
+    tried. ``byte_order`` is that of the programs it runs.
+    """
+
+    name: str
+    version: str
+    engine: Engine
+    architecture: str
+    byte_order: ByteOrder
+    groups: frozenset[str] | None
+    observes: frozenset[Observable]
+    kernel_release: str | None = None
+
+
+class Unavailable(Exception):
+    """A runtime that cannot be used here; the message says in one line why, and what to do about it."""
+
+
+class Adapter(Protocol):
+    """A runtime, ready to run jobs. Used by one thread; :meth:`close` gives back what it holds."""
+
+    def info(self) -> RuntimeInfo:
+        """Return the identity and abilities of the runtime."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Run ``jobs`` and yield their outcomes, one each and in their order.
+
+        Raises:
+            OSError: the means to reach the runtime failed (not the program, not the runtime).
+        """
+
+    def close(self) -> None:
+        """Release processes, descriptors and memory; the adapter is not used afterwards."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
