@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,29 @@ def check(data: object, schema: Path) -> None:
         _validator(schema)(data)
     except fastjsonschema.JsonSchemaValueException as error:
         steps = tuple(int(step) if step.isdigit() else step for step in error.path[1:])
-        message = error.message.removeprefix(error.name or "").strip()
-        raise SchemaError(steps, f"{message} (found {_short(error.value)})") from None
+        raise SchemaError(steps, _explain(error)) from None
+
+
+def _explain(error: fastjsonschema.JsonSchemaValueException) -> str:
+    """Say what is wrong in words: a schema's description says more than its pattern."""
+    definition, value = error.definition, error.value
+    if error.rule == "additionalProperties" and isinstance(value, dict):
+        known = sorted(definition.get("properties", {}))
+        unknown = min(set(value) - set(known))
+        return f"unknown field {unknown!r}{_suggest(unknown, known)}"
+    if error.rule == "required" and isinstance(value, dict):
+        return f"{min(set(definition['required']) - set(value))!r} is missing"
+    if error.rule == "propertyNames":
+        return f"a name is not acceptable: {definition['propertyNames'].get('description', 'see the schema')}"
+    if error.rule in {"pattern", "type"} and "description" in definition:
+        return f"must be {definition['description']} (found {_short(value)})"
+    message = (error.message or "").removeprefix(error.name or "").strip()
+    return f"{message} (found {_short(value)})"
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def _short(value: object) -> str:
