@@ -43,7 +43,7 @@ S8, S16, S32, S64 = (Type(True, bits) for bits in (8, 16, 32, 64))
 BOOL = Type(False, 1)
 INTEGER_TYPES = {str(t): t for t in (U8, U16, U32, U64, S8, S16, S32, S64)}
 
-RegisterName: TypeAlias = Literal["dst", "src", "r0"]
+RegisterName: TypeAlias = Literal["dst", "src", "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10"]
 FieldName: TypeAlias = Literal["offset", "imm", "next_imm"]
 
 ARITHMETIC = ("+", "-", "*", "/", "s/", "%", "s%", "&", "|", "^", "<<", ">>", "s>>")
@@ -72,7 +72,10 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A 64-bit register: the one a field of the instruction names (``dst``, ``src``), or R0."""
+    """A 64-bit register: the one a field of the instruction names (``dst``, ``src``), or one by its number.
+
+    Of the latter, the rows of the table use R0 only; trees made from them may use the others.
+    """
 
     name: RegisterName
     type: Type = U64
