@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from bpf_isa.spec import strict_yaml, table
 from bpf_isa.spec.requirements import (
     RegistryError,
@@ -126,9 +127,9 @@ def test_the_samples_of_this_file_are_accepted(tmp_path: Path) -> None:
         ("binds: runtime", "binds: runtime\n    severity: high", "severity"),
         ("binds: runtime", "binds: runtime\n    reason: it is verified", "reason"),
         (REQUIREMENT, REQUIREMENT + "unused: 1\n", "unused"),
-        (REQUIREMENT, REQUIREMENT + REQUIREMENT.partition("\n")[2], "requirements.yaml:8: rfc9669-4.1-add: the id occurs"),
+        (REQUIREMENT, REQUIREMENT + REQUIREMENT.partition("\n")[2], "yaml:8: rfc9669-4.1-add: the id occurs"),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_requirement_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in REQUIREMENT
     with pytest.raises(RegistryError, match=re.escape(message)):
