@@ -48,7 +48,8 @@ class Requirement:
 class Selector:
     """Rows of Appendix A: those whose columns hold the values that are not None.
 
-    ``when`` is a C expression over the operands: where the description differs from the body.
+    Where the description differs from the body, ``when`` tells for which operands and ``decided`` what the
+    instruction does for them instead, both in the notation of the appendix.
     """
 
     opcode: int
@@ -56,6 +57,7 @@ class Selector:
     offset: Operand | None = None
     imm: Operand | None = None
     when: str | None = None
+    decided: str | None = None
 
     def selects(self, opcode: int, src: Operand, offset: Operand, imm: Operand) -> bool:
         """Tell whether a row of Appendix A with these columns is meant."""

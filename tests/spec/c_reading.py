@@ -103,6 +103,7 @@ class Expression:
 
 
 Statement: TypeAlias = Callable[[State], None]
+Condition: TypeAlias = Callable[[State], bool]
 
 
 def _converted(operand: Expression, kind: Type) -> Callable[[State], int]:
@@ -278,7 +279,7 @@ def read_description(text: str) -> Statement:
     return statement
 
 
-def read_condition(text: str) -> Callable[[State], bool]:
+def read_condition(text: str) -> Condition:
     """Return the condition that a C expression states about operands."""
     expression: object = _parser().parse(text)
     assert isinstance(expression, Expression), f"{text!r} is no expression"
