@@ -277,7 +277,9 @@ def _resolve(match: Match, line: int, at: int, labels: Mapping[str, tuple[int, i
     if not rule.admits(distance):
         reach = f"a label at most {rule.high} slots away" if isinstance(rule, Operand) else "a label"
         raise AsmError(line, token.column, f"{reach}, not {distance:+d}", token.text)
-    return _Placed(line, at, match.decoded._replace(**{field: distance}), match.holes)
+    at_offset = field == "offset"
+    decoded = match.decoded._replace(offset=distance) if at_offset else match.decoded._replace(imm=distance)
+    return _Placed(line, at, decoded, match.holes)
 
 
 def _join(placed: list[_Placed], byte_order: ByteOrder) -> bytes:

@@ -258,13 +258,13 @@ class Syntax:
 
     def __init__(self, table: Isa) -> None:
         self._root = _Node()
-        self._printed: dict[Instruction, Form] = {}
+        self._printed: dict[str, Form] = {}
         for row in table.instructions:
             for template in row.asm:
                 form = _compile(row, template)
-                self._printed.setdefault(row, form)
+                self._printed.setdefault(row.name, form)
                 self._insert(form)
-            shown = {place.field for _, place in self._printed[row].places}
+            shown = {place.field for _, place in self._printed[row.name].places}
             shown |= {"imm", "next_imm"} if "imm64" in shown else set()
             if missing := set(row.operands) - shown:
                 raise TableError(f"{row.name} (line {row.line}): asm does not show {min(missing)}")
@@ -314,12 +314,12 @@ class Syntax:
         """Write an instruction; ``target`` is a label to print for its jump distance."""
         return "".join(
             part if isinstance(part, str) else _show(part, decoded, target)
-            for part in self._printed[decoded.instruction].parts
+            for part in self._printed[decoded.instruction.name].parts
         )
 
     def distance(self, decoded: Decoded) -> int | None:
         """Return the jump distance, in slots from the one after the instruction's first; None if it has none."""
-        for _, place in self._printed[decoded.instruction].places:
+        for _, place in self._printed[decoded.instruction.name].places:
             if place.style == "pc":
                 value: int = getattr(decoded, place.field)
                 return value

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disassembler: programs to text that assembles to the same bytes, whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from .encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, identify, unpack
+from .syntax import syntax
+from .table import Isa, isa
+
+
+def format_instruction(decoded: Decoded, target: str | None = None, table: Isa | None = None) -> str:
+    """Return the assembly of one instruction; ``target``, a label, is printed in place of its jump distance."""
+    return syntax(table or isa()).format(decoded, target)
+
+
+def disassemble(
+    code: bytes,
+    byte_order: ByteOrder = "little",
+    *,
+    labels: bool = False,
+    slots: bool = False,
+    table: Isa | None = None,
+) -> str:
+    """Return ``code`` as assembly, an instruction per line.
+
+    Whatever is no instruction becomes a ``.byte`` line with a comment that says why. With ``labels`` jumps go to
+    labels (L1, L2, ... in the order of the program) instead of distances; with ``slots`` the index of its slot stands
+    before each instruction, as a comment.
+    """
+    table = table or isa()
+    lines = dict(_lines(code, byte_order, table))
+    end = len(code) // SLOT_BYTES
+    names = _name_targets(lines, {*lines, end}, table) if labels else {}
+    text: list[str] = []
+    for slot, what in lines.items():
+        if slot in names:
+            text.append(f"{names[slot]}:")
+        number = f"/* {slot:{len(str(end))}} */ " if slots else ""
+        if isinstance(what, Decoded):
+            shown = format_instruction(what, names.get(_target(slot, what, table)), table)
+        else:
+            shown = f".byte {', '.join(f'{byte:#04x}' for byte in what.data)}  # {what.reason}"
+        text.append(f"{'    ' if names else ''}{number}{shown}")
+    if end in names and end not in lines:
+        text.append(f"{names[end]}:")
+    return "".join(f"{line}\n" for line in text)
+
+
+class _Data(NamedTuple):
+    """Bytes that are no instruction, and why."""
+
+    data: bytes
+    reason: str
+
+
+_Line: TypeAlias = Decoded | _Data
+
+
+def _lines(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[tuple[int, _Line]]:
+    """Yield the instructions of ``code``, and what is none, each with its slot."""
+    whole = len(code) - len(code) % SLOT_BYTES
+    program = unpack(code[:whole], byte_order)
+    slot = 0
+    while slot < len(program):
+        found = identify(program, slot, table)
+        if isinstance(found, DecodeError):
+            at = slot * SLOT_BYTES
+            yield slot, _Data(code[at : at + SLOT_BYTES], found.message)
+            slot += 1
+        else:
+            yield slot, found
+            slot += found.instruction.slots
+    if whole < len(code):
+        yield slot, _Data(code[whole:], "less than a slot")
+
+
+def _target(slot: int, what: _Line, table: Isa) -> int:
+    """Return the slot that a jump goes to; -1 if ``what`` is no jump."""
+    distance = syntax(table).distance(what) if isinstance(what, Decoded) else None
+    return -1 if distance is None else slot + 1 + distance
+
+
+def _name_targets(lines: dict[int, _Line], places: set[int], table: Isa) -> dict[int, str]:
+    """Give a label to each of the slots ``places`` that something jumps to."""
+    targets = {_target(slot, what, table) for slot, what in lines.items()} & places
+    return {slot: f"L{number}" for number, slot in enumerate(sorted(targets), 1)}
