@@ -26,11 +26,11 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def checkout_files() -> set[str]:
+def files_below(*folders: str) -> set[str]:
     return {
         file.relative_to(ROOT).as_posix()
-        for top in TOP_FOLDERS
-        for file in (ROOT / top).rglob("*")
+        for folder in folders
+        for file in (ROOT / folder).rglob("*")
         if file.is_file() and file.parent.name != "__pycache__"
     }
 
@@ -39,7 +39,7 @@ def test_the_wheel_holds_exactly_the_packages(distributions: Path) -> None:
     (wheel,) = distributions.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == {f"bpf_isa/{name}" for name in checkout_files()}
+    assert names == {f"bpf_isa/{name}" for name in files_below(*TOP_FOLDERS)}
 
 
 def test_the_wheel_carries_licence_and_command(distributions: Path) -> None:
@@ -58,6 +58,5 @@ def test_the_sdist_can_be_tested(distributions: Path) -> None:
     (sdist,) = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         files = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
-    tests = {file.relative_to(ROOT).as_posix() for file in (ROOT / "tests").rglob("*.py")}
-    wanted = checkout_files() | tests | {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "tox.ini"}
+    wanted = files_below(*TOP_FOLDERS, "tests") | {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "tox.ini"}
     assert sorted(wanted - files) == []
