@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries to vectors: holes filled, programs assembled, what they need computed from their instructions.
+
+A hole ``{name}`` in a text of an entry takes the value that the case has under that name. The names in
+:data:`EXPECTATIONS` are no holes: they say what the case expects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache, partial
+from typing import NamedTuple
+
+from ..adapters.protocol import MapSpec, VariableSpec
+from ..spec import groups
+from ..spec.assemble import AsmError, Template, compile_text
+from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, pack, unpack
+from ..spec.table import isa
+from .load import find_line
+from .model import ByOrder, Entry, Expectation, Level, Variant, Vector, vector_id
+
+#: Values of a case that are expectations: registers, the memory afterwards, and r0 of a misled runtime.
+EXPECTATIONS = frozenset({*(f"r{number}" for number in range(10)), "after", "witness"})
+
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_CASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
+_REPEATED = re.compile(r"([0-9a-fA-F]+)\*([0-9]+)(?=\s|\Z)")
+#: No program or memory is larger; a repetition that would be is a mistake.
+LARGEST = 1 << 24
+
+Values = Mapping[str, ByOrder]
+
+
+def expand(entry: Entry) -> Iterator[Vector]:
+    """Yield the vectors of ``entry``, one for each of its cases.
+
+    Raises:
+        model.VectorError: the program cannot be assembled, a value is missing, unused or no number, or a program
+            that should return holds what is no instruction.
+    """
+    plan = _Plan(entry)
+    for case, values in entry.cases:
+        if case is not None and not _CASE_NAME.match(case):
+            raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
+        plan.check(case, values)
+        little = plan.variant(case, values, "little")
+        needs = _needs(little.code)
+        if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
+            raise entry.error(f"should return, but {needs.broken}", case)
+        yield Vector(
+            id=vector_id(entry.id, case),
+            case=case,
+            entry=entry,
+            groups=needs.groups,
+            reported=needs.reported,
+            little=little,
+            make_big=partial(plan.big, values),
+        )
+
+
+class _Plan:
+    """An entry taken apart: which of its texts have holes, its program compiled."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.inputs: list[ByOrder] = [value for _, value in entry.variables] + list(entry.maps)
+        if entry.memory is not None:
+            self.inputs.append(entry.memory)
+        self.template = None if entry.asm is None else self._compiled(entry.asm)
+        texts = [*self.inputs, *entry.expect.values(), entry.code or ""]
+        self.holes = frozenset(name for text in texts for half in _halves(text) for name in _HOLE.findall(half))
+        if self.template is not None:
+            self.holes |= self.template.holes
+        self.by_order = any(isinstance(text, tuple) for text in texts)
+        if reserved := self.holes & EXPECTATIONS:
+            raise entry.error(f"{{{min(reserved)}}}: this name is for what a case expects, name the hole otherwise")
+        self.known = self.holes | EXPECTATIONS
+        self.code = self._written if self.template is None else self.template.assemble
+
+    def check(self, case: str | None, values: Values) -> None:
+        """Check that the case has a value for each hole, and each value a hole."""
+        if not self.holes <= values.keys():
+            raise self.entry.error(f"there is no value for the hole {{{min(self.holes - values.keys())}}}", case)
+        if not values.keys() <= self.known:
+            name = min(values.keys() - self.known)
+            raise self.entry.error(f"the value {name} is not used: there is no {{{name}}}", case)
+
+    def variant(self, case: str | None, values: Values, order: ByteOrder) -> Variant:
+        """Return the vector in one byte order."""
+        entry = self.entry
+        side = 0 if order == "little" else 1
+        filled = {name: value if isinstance(value, str) else value[side] for name, value in values.items()}
+        try:
+            code = self.code(filled, order)
+            memory = None if entry.memory is None else _bytes(entry.memory, filled, side)
+            maps = tuple(MapSpec(_bytes(value, filled, side)) for value in entry.maps)
+            variables = tuple(VariableSpec(number, _bytes(value, filled, side)) for number, value in entry.variables)
+            expect = self._expect(filled, side)
+        except AsmError as error:
+            raise entry.error(f"asm: {error.message}", case, self._asm_line(error.line)) from None
+        except ValueError as error:
+            raise entry.error(str(error), case) from None
+        if memory is None and expect.memory is not None:
+            raise entry.error("expects a memory, but has none", case)
+        if expect.memory is not None and memory is not None and len(memory) != len(expect.memory):
+            message = f"expects {len(expect.memory)} bytes of memory, but has {len(memory)}"
+            raise entry.error(message, case)
+        return Variant(code, memory, maps, variables, expect)
+
+    def big(self, values: Values, vector: Vector) -> Variant:
+        """Return the vector for big-endian runtimes: only the program differs, if nothing is given by byte order."""
+        if self.by_order or any(isinstance(value, tuple) for value in values.values()):
+            return self.variant(vector.case, values, "big")
+        filled = {name: value for name, value in values.items() if isinstance(value, str)}
+        return vector.little._replace(code=self.code(filled, "big"))
+
+    def _expect(self, filled: Mapping[str, str], side: int) -> Expectation:
+        entry = self.entry
+        registers: dict[str, int] = {}
+        memory: bytes | None = None
+        witness: int | None = None
+        for name, text in entry.expect.items():
+            if name == "memory":
+                memory = _bytes(text, filled, side)
+            elif name == "witness":
+                witness = _number(_fill(text, filled, side))
+            else:
+                registers[name] = _number(_fill(text, filled, side))
+        for name in filled.keys() & EXPECTATIONS:
+            if name in entry.expect or (name == "after" and "memory" in entry.expect):
+                raise ValueError(f"the case has a value {name}, and expect has one too")
+            if name == "after":
+                memory = parse_bytes(filled[name])
+            elif name == "witness":
+                witness = _number(filled[name])
+            else:
+                registers[name] = _number(filled[name])
+        returned = bool(registers) or memory is not None
+        if returned == (entry.rejected or entry.faulted is not None):
+            raise ValueError("expects both to return and not to" if returned else "expects nothing: say what r0 is")
+        if witness is not None and not entry.rejected:
+            raise ValueError("has a witness, but does not expect to be rejected")
+        return Expectation(registers, memory, entry.rejected, entry.faulted, witness)
+
+    def _compiled(self, text: str) -> Template:
+        try:
+            return compile_text(text)
+        except AsmError as error:
+            raise self.entry.error(f"asm: {error.message}", line=self._asm_line(error.line)) from None
+
+    def _written(self, filled: Mapping[str, str], order: ByteOrder) -> bytes:
+        code = self.entry.code
+        assert code is not None
+        if isinstance(code, tuple):
+            return parse_bytes(_fill(code, filled, 0 if order == "little" else 1))
+        little = parse_bytes(_fill(code, filled, 0))
+        if order == "little":
+            return little
+        if len(little) % SLOT_BYTES:
+            raise ValueError("code is no whole number of slots: give it as {little: ..., big: ...}")
+        return pack(unpack(little, "little"), "big")
+
+    def _asm_line(self, line: int) -> int:
+        """Return the line of the file that has a line of the assembly."""
+        lines = (self.entry.asm or "").splitlines()
+        return find_line(self.entry, lines[line - 1]) if 0 < line <= len(lines) else self.entry.line
+
+
+def _halves(text: ByOrder) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
+def _fill(text: ByOrder, values: Mapping[str, str], side: int) -> str:
+    half = text if isinstance(text, str) else text[side]
+    return half.format_map(values) if "{" in half else half
+
+
+def _bytes(text: ByOrder, values: Mapping[str, str], side: int) -> bytes:
+    return parse_bytes(_fill(text, values, side))
+
+
+@lru_cache(maxsize=1 << 15)
+def parse_bytes(text: str) -> bytes:
+    """Return the bytes that hex digits say; ``00*16`` is 16 zeros.
+
+    Raises:
+        ValueError: the text is something else.
+    """
+    digits = _REPEATED.sub(_repeat, text) if "*" in text else text
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise ValueError(f"no hex bytes: {text[:60]!r}") from None
+
+
+def _repeat(found: re.Match[str]) -> str:
+    times = int(found[2])
+    if len(found[1]) * times > LARGEST or len(found[1]) % 2:
+        raise ValueError(f"no acceptable repetition of bytes: {found[0][:60]!r}")
+    return found[1] * times
+
+
+@lru_cache(maxsize=1 << 15)
+def _number(text: str) -> int:
+    """Return ``text`` as an unsigned number of 64 bits.
+
+    Raises:
+        ValueError: it is no number from -2**63 to 2**64 - 1.
+    """
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise ValueError(f"no number: {text[:40]!r}") from None
+    if not -(1 << 63) <= value < 1 << 64:
+        raise ValueError(f"more than 64 bits: {text[:40]}")
+    return value & ((1 << 64) - 1)
+
+
+# What a program needs
+
+
+class _Needs(NamedTuple):
+    groups: frozenset[str]
+    reported: frozenset[str]
+    broken: str | None
+
+
+def _needs(code: bytes) -> _Needs:
+    """Return the groups of a program, and what is wrong with its encoding.
+
+    A slot that holds no instruction counts for the smallest group among the instructions with its opcode: a runtime
+    without that group has nothing to say about it. A slot whose opcode is not defined counts for none.
+    """
+    found: set[frozenset[str]] = set()
+    broken: str | None = None
+    at, end = 0, len(code)
+    while at < end:
+        row_groups, slots, error = _slot_needs(code[at : at + 2 * SLOT_BYTES])
+        if error is not None and broken is None:
+            broken = f"slot {at // SLOT_BYTES}: {error}"
+        found.add(row_groups)
+        at += slots * SLOT_BYTES
+    return _Needs(*_combine(frozenset(found)), broken)
+
+
+@lru_cache(maxsize=1 << 16)
+def _combine(found: frozenset[frozenset[str]]) -> tuple[frozenset[str], frozenset[str]]:
+    needed = groups.minimal(frozenset().union(*found) or {"base32"})
+    return needed, groups.reported(needed)
+
+
+@lru_cache(maxsize=1 << 16)
+def _slot_needs(code: bytes) -> tuple[frozenset[str], int, str | None]:
+    """Return groups, slots and fault of the instruction at the beginning of ``code``, which holds two slots at most."""
+    if len(code) < SLOT_BYTES:
+        return frozenset(), 2, f"{len(code)} bytes are no slot"
+    slots = unpack(code[: len(code) // SLOT_BYTES * SLOT_BYTES], "little")
+    decoded = identify(slots, 0)
+    if not isinstance(decoded, DecodeError):
+        return decoded.instruction.groups, decoded.instruction.slots, None
+    return _closest_groups(slots[0].opcode), 1 + decoded.slot, decoded.message
+
+
+@cache
+def _closest_groups(opcode: int) -> frozenset[str]:
+    rows = isa().by_opcode.get(opcode, ())
+    return min((row.groups for row in rows), key=lambda names: len(groups.closure(names)), default=frozenset())

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The suite: all vectors of some files, with the identity that results are recorded under."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from .expand import expand
+from .load import find_files, load_file
+from .model import Vector, VectorError
+from .select import Test
+
+#: The vectors that come with this package.
+VECTORS = Path(__file__).parent / "vectors"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Vectors in the order of their files; ``files`` are where they come from."""
+
+    vectors: tuple[Vector, ...]
+    files: tuple[Path, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """A SHA-256 over the contents of the files: equal digests mean equal vectors."""
+        total = hashlib.sha256()
+        for part in sorted(hashlib.sha256(file.read_bytes()).digest() for file in self.files):
+            total.update(part)
+        return f"sha256:{total.hexdigest()}"
+
+    def select(self, tests: Sequence[Test]) -> tuple[Vector, ...]:
+        """Return the vectors for which all ``tests`` hold."""
+        return tuple(vector for vector in self.vectors if all(test(vector) for test in tests))
+
+
+def load_suite(paths: Iterable[Path] = (VECTORS,)) -> Suite:
+    """Read and expand the vector files that ``paths`` name; the suite that comes with this package if none are given.
+
+    Raises:
+        strict_yaml.YamlError: a file is not acceptable YAML.
+        model.VectorError: a vector is wrong, or two have the same id.
+    """
+    files = find_files(paths)
+    by_id: dict[str, Vector] = {}
+    for file in files:
+        for entry in load_file(file):
+            for vector in expand(entry):
+                if vector.id in by_id:
+                    other = by_id[vector.id].entry
+                    raise VectorError(file, entry.line, vector.id, f"the id is taken by {other.file}:{other.line}")
+                by_id[vector.id] = vector
+    return Suite(tuple(by_id.values()), tuple(files))
