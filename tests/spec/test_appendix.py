@@ -29,8 +29,8 @@ NO_MEANING = {"(additional immediate value)", "(deprecated, implementation-speci
 
 def boundaries(bits: int) -> list[int]:
     """Numbers of ``bits`` bits, around every place where a narrower operand or a shift amount ends."""
-    edges = {1 << place for place in (0, 5, 6, 7, 15, 31, 32, 63) if place < bits}
-    near = {number + step for number in edges for step in (-1, 0, 1)} | {0, 2, 3, 0x0123456789ABCDEF}
+    edges = {1 << place for place in (5, 6, 7, 15, 31, 32, 63) if place < bits}
+    near = {number + step for number in edges for step in (-1, 0)} | {0, 1, 3, 0x0123456789ABCDEF}
     return sorted({sign * number & ((1 << bits) - 1) for number in near for sign in (1, -1)})
 
 
@@ -98,13 +98,23 @@ def test_only_packet_accesses_have_no_description() -> None:
     assert silent == {selector.opcode for selector in load_errata()["packet-access-undefined"].opcodes}
 
 
-def states(used: frozenset[str]) -> Iterator[State]:
+def states(means: tuple[Stmt, ...]) -> tuple[State, ...]:
+    """Return operands for an instruction that means this."""
+    return states_for(reads(*means))
+
+
+@cache
+def states_for(used: frozenset[str]) -> tuple[State, ...]:
+    return tuple(generate(used))
+
+
+def generate(used: frozenset[str]) -> Iterator[State]:
     """Yield operands for an instruction that uses the registers and fields named in ``used``."""
     kinds = {name: VARIABLES[name] for name in ("dst", "src", "r0", "imm", "next_imm") if name in used}
     dimensions = [IMMEDIATES if kind.signed else REGISTERS for kind in kinds.values()]
     if len(dimensions) > 2 or "offset" in used:
         # Addresses and jumps: any base does, and what is moved or compared matters in pairs at most.
-        dimensions = [values[::4] for values in dimensions]
+        dimensions = [values[::3] for values in dimensions]
     for number, values in enumerate(product(*dimensions)):
         offset, byte_order = OFFSETS[number % len(OFFSETS)], BYTE_ORDERS[number % 2]
         yield state_of(kinds, values, State(offset=offset, byte_order=byte_order))
@@ -129,7 +139,7 @@ def differing(place: Key) -> tuple[State, ...]:
     """Return the operands for which the description and ``means`` of a row disagree."""
     row, instruction = COMPARABLE[place]
     described = read_description(row.description)
-    return tuple(state for state in states(reads(*instruction.means)) if not agree(described, instruction.means, state))
+    return tuple(state for state in states(instruction.means) if not agree(described, instruction.means, state))
 
 
 def agree(described: Statement, means: tuple[Stmt, ...], state: State) -> bool:
@@ -166,22 +176,22 @@ def test_descriptions_differ_where_it_is_recorded(place: Key) -> None:
 class TestEachErratumAboutADescription:
     def test_it_alone_accounts_for_a_difference(self, erratum: Erratum, selector: Selector) -> None:
         (place,) = [place for place in COMPARABLE if selector.selects(*place)]
-        holding = [
-            {name for name, (holds, _) in amendments(place).items() if holds(state)} for state in differing(place)
-        ]
-        assert {erratum.id} in holding
+        conditions = {name: holds for name, (holds, _) in amendments(place).items()}
+        assert any(
+            {name for name in conditions if conditions[name](state)} == {erratum.id} for state in differing(place)
+        )
 
     def test_its_decision_is_what_the_row_means(self, erratum: Erratum, selector: Selector) -> None:
         (place,) = [place for place in COMPARABLE if selector.selects(*place)]
         holds, decided = amendments(place)[erratum.id]
         means = COMPARABLE[place][1].means
-        concerned = [state for state in states(reads(*means)) if holds(state)]
+        concerned = [state for state in states(means) if holds(state)]
         assert [state for state in concerned if not agree(decided, means, state)][:3] == []
 
 
 def notices(row: Row, wrong: str) -> bool:
     means, described = pseudocode.parse(wrong), read_description(row.description)
-    return any(not agree(described, means, state) for state in states(reads(*means)))
+    return any(not agree(described, means, state) for state in states(means))
 
 
 @pytest.mark.parametrize(
