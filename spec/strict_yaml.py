@@ -10,9 +10,10 @@ The result is built from the C parser's events, which is several times faster th
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import yaml
 
@@ -103,13 +104,14 @@ class _Builder:
         self.name = name
         self.lines: dict[int, int] = {}
         self.loader = yaml.CSafeLoader(text)
+        # Only after the last event of the stream there is none.
+        self.next_event = cast("Callable[[], yaml.Event]", self.loader.get_event)
 
     def document(self) -> Document:
-        next_event = self.loader.get_event
         data: Data = None
         documents = 0
         try:
-            while (event := next_event()) is not None:
+            while not isinstance(event := self.next_event(), yaml.StreamEndEvent):
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
@@ -129,9 +131,10 @@ class _Builder:
             raise self.error(event, "nested too deeply")
         if isinstance(event, yaml.AliasEvent):
             raise self.error(event, "aliases are not used here")
+        assert isinstance(event, yaml.CollectionStartEvent)
         if event.anchor is not None or event.tag is not None:
             raise self.error(event, "anchors and tags are not used here")
-        line = event.start_mark.line + 1
+        line, _ = _position(event)
         data: Data
         data = self.mapping(depth) if isinstance(event, yaml.MappingStartEvent) else self.sequence(depth)
         self.lines[id(data)] = line
@@ -139,7 +142,7 @@ class _Builder:
 
     def mapping(self, depth: int) -> dict[str, Data]:
         result: dict[str, Data] = {}
-        next_event = self.loader.get_event
+        next_event = self.next_event
         while type(key_event := next_event()) is not yaml.MappingEndEvent:
             if type(key_event) is not yaml.ScalarEvent or key_event.anchor is not None:
                 raise self.error(key_event, "a key must be a plain word")
@@ -151,7 +154,7 @@ class _Builder:
 
     def sequence(self, depth: int) -> list[Data]:
         result: list[Data] = []
-        next_event = self.loader.get_event
+        next_event = self.next_event
         while type(event := next_event()) is not yaml.SequenceEndEvent:
             result.append(self.node(event, depth + 1))
         return result
@@ -175,5 +178,11 @@ class _Builder:
         return text
 
     def error(self, event: yaml.Event, message: str) -> YamlError:
-        mark = event.start_mark
-        return YamlError(self.name, mark.line + 1, mark.column + 1, message)
+        return YamlError(self.name, *_position(event), message)
+
+
+def _position(event: yaml.Event) -> tuple[int, int]:
+    """Return line and column of an event, from 1."""
+    mark = event.start_mark
+    assert mark is not None  # the C parser always knows
+    return mark.line + 1, mark.column + 1

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import Literal, TypeAlias
 
 
@@ -248,16 +247,12 @@ NODE_TYPES = (
     Const, Register, Field, Local, Cast, Negate, Binary, Compare, Choose, Load, Call,
     Assign, Store, Jump, CallHelper, CallLocal, Return, Lock,
 )  # fmt: skip
-
-
-@cache
-def _names(kind: type[Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in NODE_TYPES}
 
 
 def children(node: Node) -> Iterator[Node]:
     """Yield the nodes directly under ``node``, in the order of evaluation as written."""
-    for name in _names(type(node)):
+    for name in _NAMES[type(node)]:
         value = getattr(node, name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, NODE_TYPES):
@@ -274,7 +269,7 @@ def walk(*nodes: Node) -> Iterator[Node]:
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return a copy of ``node`` in which each direct child ``c`` is ``change(c)``; the node itself if none changed."""
     new: dict[str, object] = {}
-    for name in _names(type(node)):
+    for name in _NAMES[type(node)]:
         value = getattr(node, name)
         if isinstance(value, tuple):
             items = tuple(change(item) if isinstance(item, NODE_TYPES) else item for item in value)
