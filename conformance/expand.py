@@ -16,7 +16,7 @@ from ..adapters.protocol import MapSpec, VariableSpec
 from ..spec import groups
 from ..spec.assemble import AsmError, Template, compile_text
 from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, pack, unpack
-from ..spec.table import isa
+from ..spec.table import Operand, isa
 from .load import find_line
 from .model import ByOrder, Entry, Expectation, Level, Variant, Vector, vector_id
 
@@ -236,12 +236,28 @@ def _needs(code: bytes) -> _Needs:
     broken: str | None = None
     at, end = 0, len(code)
     while at < end:
-        row_groups, slots, error = _slot_needs(code[at : at + 2 * SLOT_BYTES])
-        if error is not None and broken is None:
-            broken = f"slot {at // SLOT_BYTES}: {error}"
+        # Operands in imm and next_imm are nearly never the same twice, and say nothing about what is needed.
+        known = _HEADS.get(code[at : at + 4])
+        if known is not None and (known[1] == 1 or code[at + 8 : at + 12] == _EMPTY_HEAD):
+            row_groups, slots = known
+        else:
+            wide = code[at] in _wide_opcodes()
+            row_groups, slots, error = _slot_needs(code[at : at + (2 if wide else 1) * SLOT_BYTES])
+            if error is not None and broken is None:
+                broken = f"slot {at // SLOT_BYTES}: {error}"
         found.add(row_groups)
         at += slots * SLOT_BYTES
     return _Needs(*_combine(frozenset(found)), broken)
+
+
+#: Groups and slots of instructions by opcode, registers and offset, where imm and next_imm are operands.
+_HEADS: dict[bytes, tuple[frozenset[str], int]] = {}
+_EMPTY_HEAD = bytes(4)
+
+
+@cache
+def _wide_opcodes() -> frozenset[int]:
+    return frozenset(row.opcode for row in isa().instructions if row.wide)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -258,8 +274,14 @@ def _slot_needs(code: bytes) -> tuple[frozenset[str], int, str | None]:
     slots = unpack(code[: len(code) // SLOT_BYTES * SLOT_BYTES], "little")
     decoded = identify(slots, 0)
     if not isinstance(decoded, DecodeError):
-        return decoded.instruction.groups, decoded.instruction.slots, None
+        row = decoded.instruction
+        if all(isinstance(row.fields.get(name, _ANY), Operand) for name in ("imm", "next_imm")):
+            _HEADS[code[:4]] = row.groups, row.slots
+        return row.groups, row.slots, None
     return _closest_groups(slots[0].opcode), 1 + decoded.slot, decoded.message
+
+
+_ANY = Operand(0, 0)
 
 
 @cache
