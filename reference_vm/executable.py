@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program made ready to run: a function and the slot that follows for each instruction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..spec.encoding import ByteOrder, Decoded, Program, decode
+from ..spec.table import Isa
+from .faults import FaultKind, Trap
+from .frames import FRAME_POINTER
+from .rows import Move, Step, row_code
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+#: What is at a slot: the step and the slot of the next instruction; None at the second slot of a wide instruction.
+Operation: TypeAlias = tuple[Step, int] | None
+
+
+class Executable:
+    """A decoded program with the code that runs it; can be run many times, on machines of its byte order.
+
+    ``operations`` has one entry more than there are slots: what happens to an execution that runs past the end.
+    """
+
+    __slots__ = ("byte_order", "operations", "program")
+
+    def __init__(self, program: Program, byte_order: ByteOrder = "little") -> None:
+        self.program = program
+        self.byte_order = byte_order
+        operations: list[Operation] = []
+        for pc, item in enumerate(program):
+            if item is None:
+                operations.append(None)
+                continue
+            row = item.instruction
+            make, writes_dst, writes_src, writes_r10 = row_code(row, byte_order)
+            following = pc + 2 if row.wide else pc + 1
+            if writes_r10 or (writes_dst and item.dst == FRAME_POINTER) or (writes_src and item.src == FRAME_POINTER):
+                operations.append((_write_frame_pointer, following))
+            else:
+                operations.append((make(pc, *item[1:]), following))
+        operations.append((_fall_off_end, len(program)))
+        self.operations = operations
+
+    def has_instruction_at(self, slot: int) -> bool:
+        """Whether an instruction begins at ``slot``."""
+        return 0 <= slot < len(self.program) and self.program[slot] is not None
+
+    def name_at(self, slot: int) -> str | None:
+        """Return the name of the instruction that begins at ``slot``, if one does."""
+        item = self.program[slot] if 0 <= slot < len(self.program) else None
+        return item.instruction.name if item else None
+
+
+def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa | None = None) -> Executable:
+    """Make ``code`` ready to run on machines of ``byte_order``.
+
+    Raises:
+        DecodeError: the bytes are no program of ``table`` (RFC 9669's if None).
+    """
+    program = code if isinstance(code, list) else decode(code, byte_order, table)
+    return Executable(program, byte_order)
+
+
+def writes_frame_pointer(item: Decoded) -> bool:
+    """Whether the instruction assigns R10."""
+    row = item.instruction
+    named = any(getattr(item, name) == FRAME_POINTER for name in ("dst", "src") if name in row.writes)
+    return named or "r10" in row.writes
+
+
+def _write_frame_pointer(registers: list[int], machine: Machine) -> Move:
+    raise Trap(FaultKind.FRAME_POINTER_WRITE, "r10 cannot be written")
+
+
+def _fall_off_end(registers: list[int], machine: Machine) -> Move:
+    raise Trap(FaultKind.FELL_OFF_END, "execution went past the last instruction, which does not end the program")

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interpreter: ``execute(code, memory=...)`` gives a :class:`.faults.Returned` or a :class:`.faults.Fault`.
+
+A budget of N lets at most N instructions begin: a program that has not ended by then stops at the next one, before
+it does anything. An engine that counts only now and then gets the same by handing over to :func:`run` in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from ..spec.encoding import ByteOrder, Decoded, DecodeError, Program
+from ..spec.table import Isa
+from .executable import Executable, prepare
+from .faults import Fault, FaultKind, Returned, Trap
+from .frames import Frames
+from .machine import ArrayMap, Helper, Machine
+from .rows import LocalCall, Move, Step
+
+DEFAULT_BUDGET: Final = 1 << 24
+VISIBLE_REGISTERS: Final = 11
+
+
+class TraceStep(NamedTuple):
+    """One step of an execution: the instruction at slot ``pc`` and the registers that it changed, by number."""
+
+    number: int
+    pc: int
+    decoded: Decoded
+    changed: dict[int, int]
+
+
+def execute(
+    code: bytes | Program | Executable,
+    *,
+    byte_order: ByteOrder = "little",
+    memory: bytes | None = None,
+    maps: Sequence[bytes | ArrayMap] = (),
+    helpers: Mapping[int, Helper] | None = None,
+    btf_helpers: Mapping[int, Helper] | None = None,
+    variables: Mapping[int, bytes] | None = None,
+    budget: int = DEFAULT_BUDGET,
+    table: Isa | None = None,
+    frames: type[Frames] = Frames,
+    entry: int = 0,
+    trace: Callable[[TraceStep], None] | None = None,
+) -> Returned | Fault:
+    """Run a program from slot ``entry`` on a new machine; see :class:`.machine.Machine` for what it has.
+
+    ``table`` decodes bytes (RFC 9669's if None). ``trace`` is called after each step.
+
+    Raises:
+        Exception: what a helper function raises, other than a Trap.
+    """
+    machine = Machine(
+        byte_order=byte_order,
+        memory=memory,
+        maps=maps,
+        helpers=helpers,
+        btf_helpers=btf_helpers,
+        variables=variables,
+        frames=frames,
+    )
+    try:
+        executable = code if isinstance(code, Executable) else prepare(code, byte_order, table)
+    except DecodeError as error:
+        trap = Trap(FaultKind.UNDEFINED_INSTRUCTION, error.message)
+        return _fault(trap, machine, error.slot, None, 0)
+    if trace:
+        return _traced(executable, machine, trace, entry, budget)
+    return run(executable, machine, pc=entry, budget=budget)
+
+
+def run(
+    executable: Executable,
+    machine: Machine,
+    *,
+    pc: int = 0,
+    steps: int = 0,
+    budget: int = DEFAULT_BUDGET,
+) -> Returned | Fault:
+    """Run ``executable`` on ``machine`` from slot ``pc`` to its end, as after ``steps`` of ``budget`` instructions.
+
+    The machine is used as it is, so that an execution can begin elsewhere and go on here.
+
+    Raises:
+        ValueError: the byte orders of the two differ, or ``pc`` is no instruction.
+        Exception: what a helper function raises, other than a Trap.
+    """
+    if executable.byte_order != machine.byte_order:
+        orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
+        raise ValueError(f"the program is {orders}")
+    if not executable.has_instruction_at(pc) and executable.program:
+        raise ValueError(f"no instruction begins at slot {pc}")
+    operations, registers, frames = executable.operations, machine.registers, machine.frames
+    try:
+        for steps in range(steps, budget):  # noqa: B020, PLR1704  # counts on from where the caller was
+            step, following = operations[pc]  # type: ignore[misc]  # jumps are checked
+            move = step(registers, machine)
+            if move is None:
+                pc = following
+            elif isinstance(move, int):
+                pc = _target(executable, following + move)
+            elif isinstance(move, LocalCall):
+                pc = _target(executable, following + move.distance)
+                frames.enter(registers, following)
+            else:
+                back = frames.leave(registers)
+                if back is None:
+                    return _returned(machine, steps + 1)
+                pc = back
+    except Trap as trap:
+        return _fault(trap, machine, pc, executable.name_at(pc), steps)
+    spent = Trap(FaultKind.BUDGET, f"the program has not ended after {budget} instructions")
+    return _fault(spent, machine, pc, executable.name_at(pc), budget)
+
+
+class _Tracer:
+    """Stands around each step, and reports it when the next one begins: by then calls have changed registers too."""
+
+    def __init__(self, machine: Machine, callback: Callable[[TraceStep], None]) -> None:
+        self.machine, self.callback = machine, callback
+        self.count = 0
+        self.pending: tuple[int, Decoded, list[int]] | None = None
+
+    def wrap(self, pc: int, decoded: Decoded, step: Step) -> Step:
+        """Return a step that reports itself."""
+
+        def traced(registers: list[int], machine: Machine) -> Move:
+            self.flush()
+            self.pending = pc, decoded, registers.copy()
+            return step(registers, machine)
+
+        return traced
+
+    def flush(self) -> None:
+        """Report the step before, if there was one."""
+        if self.pending:
+            pc, decoded, before = self.pending
+            pairs = enumerate(zip(before, self.machine.registers, strict=True))
+            self.callback(TraceStep(self.count, pc, decoded, {i: new for i, (old, new) in pairs if old != new}))
+            self.count += 1
+            self.pending = None
+
+
+def _traced(
+    executable: Executable, machine: Machine, callback: Callable[[TraceStep], None], pc: int, budget: int
+) -> Returned | Fault:
+    tracer = _Tracer(machine, callback)
+    copy = Executable(executable.program, executable.byte_order)
+    for slot, item in enumerate(executable.program):
+        operation = copy.operations[slot]
+        if item and operation:
+            copy.operations[slot] = tracer.wrap(slot, item, operation[0]), operation[1]
+    outcome = run(copy, machine, pc=pc, budget=budget)
+    tracer.flush()
+    return outcome
+
+
+def _target(executable: Executable, slot: int) -> int:
+    """Return the slot that a jump or call leads to.
+
+    Raises:
+        Trap: no instruction begins there.
+    """
+    if executable.has_instruction_at(slot):
+        return slot
+    size = len(executable.program)
+    what = "the second slot of a wide instruction" if 0 <= slot < size else f"outside of the program's {size} slots"
+    raise Trap(FaultKind.BAD_JUMP, f"the target is slot {slot}, {what}")
+
+
+def _returned(machine: Machine, steps: int) -> Returned:
+    return Returned(
+        registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
+        memory=bytes(machine.input.data) if machine.input else None,
+        maps=tuple(bytes(item.region.data) for item in machine.maps),
+        steps=steps,
+    )
+
+
+def _fault(trap: Trap, machine: Machine, pc: int, name: str | None, steps: int) -> Fault:
+    return Fault(
+        registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
+        memory=bytes(machine.input.data) if machine.input else None,
+        maps=tuple(bytes(item.region.data) for item in machine.maps),
+        steps=steps,
+        kind=trap.kind,
+        pc=pc,
+        instruction=name,
+        reason=trap.reason,
+        address=trap.address,
+        region=trap.region,
+    )
