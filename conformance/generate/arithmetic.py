@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arithmetic (RFC 9669 section 4.1) over boundary operands, one vector per instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...spec.table import Instruction, Operand, isa
+from .boundaries import AMOUNTS, CORE, IMMEDIATES, hexed, immediate_pairs, pairs, singles
+from .draft import Draft, line
+
+_SHIFTS = ("LSH", "RSH", "ARSH")
+_DIVISIONS = ("DIV", "SDIV", "MOD", "SMOD")
+#: Values that shifts move: each half and each end is set or clear in some of them.
+_SHIFTED = ("1", "m1", "s64min", "2p31", "pos-neg", "neg-pos", "s64max")
+#: What a 32-bit program can put in a register with one instruction, sign bit set or clear.
+_BASE32_VALUES = ("0", "1", "m1", "m3", "80", "s32max", "s32min", "12345678")
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of all arithmetic instructions: 64-bit inputs first, then programs of base32 only."""
+    rows = [row for row in isa().instructions if row.section == "4.1"]
+    for row in rows:
+        yield _shift_amounts(row) if operation(row) in _SHIFTS else _with_wide_inputs(row)
+    for row in rows:
+        if row.groups & {"base32", "divmul32"}:
+            yield _base32_only(row)
+
+
+def operation(row: Instruction) -> str:
+    """Return the RFC's name of the operation of an arithmetic row: ADD for ADD32_K, MOVSX for MOVSX64_8."""
+    return row.name.split("_", maxsplit=1)[0].removesuffix("32").removesuffix("64")
+
+
+def is_32_bit(row: Instruction) -> bool:
+    """Whether an arithmetic or conditional row works on 32-bit operands."""
+    return row.name.split("_", maxsplit=1)[0].endswith("32")
+
+
+def slug(row: Instruction) -> str:
+    """Return the name of a row as ids of vectors have it: add32-k."""
+    return row.name.lower().replace("_", "-")
+
+
+def covers(row: Instruction) -> tuple[str, ...]:
+    """Return the requirements that operands alone put to the test."""
+    name, narrow = operation(row), is_32_bit(row)
+    width = "32" if narrow else "64"
+    found = [name.lower(), "alu32-width" if narrow else "alu64-width"]
+    if narrow:
+        found.append("alu32-zero-extends")
+    elif row.name.endswith("_K"):
+        found.append("alu64-imm-sign-extends")
+    if name in _SHIFTS:
+        found.append(f"shift-mask-{width}")
+    elif name in _DIVISIONS:
+        found += _division_covers(row, name, width)
+    elif name in ("ADD", "SUB", "MUL", "NEG"):
+        found.append(f"wrap-{width}")
+    elif name == "MOVSX":
+        found.append(f"movsx{row.fields['offset'].value}-{width}")  # type: ignore[union-attr]  # fixed in these rows
+        found += ["movsx-32-zero-extends"] if narrow else []
+    elif name == "MOV":
+        found.append(f"mov-{row.name[-1].lower()}-{width}")
+    return tuple(f"rfc9669-4.1-{part}" for part in found)
+
+
+def _division_covers(row: Instruction, name: str, width: str) -> list[str]:
+    signed = name.startswith("S")
+    found = [f"mod-by-zero-{width}" if "MOD" in name else "sdiv-by-zero" if signed else "div-by-zero"]
+    if signed:
+        found.append(f"{name.lower()}-overflow-{width}")
+    if name == "SMOD":
+        found.append("smod-truncates")
+    if row.name.endswith("_K"):
+        found.append(f"{name.lower()}-imm-{width}")
+    else:
+        found.append("div-zero-tests-operand")
+    return found
+
+
+def _with_wide_inputs(row: Instruction) -> Draft:
+    """All 64 bits of both operands are given, also where the operation looks at 32 of them."""
+    head = "r0 = {dst} ll\n"
+    if "src" in row.operands:
+        asm = f"r1 = {{src}} ll\n{head}{line(row, dst='0', src='1')}\nexit\n"
+        chosen: Mapping[str, Mapping[str, str]]
+        if operation(row) == "MOVSX":
+            chosen = {name: {"dst": hexed(~value), "src": hexed(value)} for name, value in singles()}
+        else:
+            chosen = {name: {"dst": hexed(a), "src": hexed(b)} for name, a, b in pairs()}
+    elif "imm" in row.operands:
+        asm = f"{head}{line(row, dst='0', imm='{imm}')}\nexit\n"
+        chosen = {name: {"dst": hexed(a), "imm": str(b)} for name, a, b in immediate_pairs()}
+    else:
+        asm = f"{head}{line(row, dst='0')}\nexit\n"
+        chosen = {name: {"dst": hexed(value)} for name, value in singles()}
+    return Draft(f"{slug(row)}/operands", "results for pairs of boundary values", covers(row), chosen, asm)
+
+
+def _shift_amounts(row: Instruction) -> Draft:
+    """Every amount that a mask can leave, and amounts that need the mask."""
+    values = {name: CORE[name] for name in _SHIFTED}
+    requirement = (f"rfc9669-4.1-shift-mask-{'32' if is_32_bit(row) else '64'}", f"rfc9669-4.1-{operation(row).lower()}")
+    if "src" in row.operands:
+        wide = {"2p32": 1 << 32, "2p32p1": (1 << 32) + 1, "2p63": 1 << 63, "m1": -1, "m32": -32, "m64": -64}
+        asm = f"r1 = {{src}} ll\nr0 = {{dst}} ll\n{line(row, dst='0', src='1')}\nexit\n"
+        hole = "src"
+    else:
+        wide = {"m1": -1, "m32": -32, "m64": -64}
+        asm = f"r0 = {{dst}} ll\n{line(row, dst='0', imm='{imm}')}\nexit\n"
+        hole = "imm"
+    amounts = {**{f"by{n}": n for n in AMOUNTS}, **wide}
+    chosen = {}
+    for index, (amount_name, amount) in enumerate(amounts.items()):
+        for step in (0, 2, 5):
+            name = _SHIFTED[(index + step) % len(_SHIFTED)]
+            text = hexed(amount) if hole == "src" else str(amount)
+            chosen[f"{amount_name}_{name}"] = {"dst": hexed(values[name]), hole: text}
+    return Draft(f"{slug(row)}/amounts", "every shift amount, within the mask and beyond it", requirement, chosen, asm)
+
+
+def _base32_only(row: Instruction) -> Draft:
+    """Programs without any 64-bit instruction, for runtimes that have none."""
+    numbers = {name: IMMEDIATES[name] for name in _BASE32_VALUES}
+    chosen: dict[str, Mapping[str, str]] = {}
+    if "src" in row.operands:
+        asm = f"w0 = {{dst}}\nw1 = {{src}}\n{line(row, dst='0', src='1')}\nexit\n"
+        for a, x in numbers.items():
+            for b, y in numbers.items():
+                chosen[f"{a}_{b}"] = {"dst": str(x), "src": str(y)}
+    elif isinstance(row.fields["imm"], Operand):
+        asm = f"w0 = {{dst}}\n{line(row, dst='0', imm='{imm}')}\nexit\n"
+        for a, x in numbers.items():
+            for b in ("0", "1", "m1", "m3", "s32min", "12345678"):
+                chosen[f"{a}_{b}"] = {"dst": str(x), "imm": str(IMMEDIATES[b])}
+    else:
+        asm = f"w0 = {{dst}}\n{line(row, dst='0')}\nexit\n"
+        chosen = {a: {"dst": str(x)} for a, x in numbers.items()}
+    return Draft(f"{slug(row)}/base32", "results in a program of 32-bit instructions only", covers(row), chosen, asm)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Atomic operations (RFC 9669 section 5.3), one thread: results, fetched values, neighbours, registers, offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...spec.table import Instruction, isa
+from .arithmetic import slug
+from .boundaries import hexed
+from .draft import Draft, line
+from .registers import VALUES, prologue
+
+_ALL = tuple(f"r{n}" for n in range(10))
+_PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
+_OPERANDS: Mapping[str, int] = {
+    "0": 0,
+    "1": 1,
+    "m1": 0xFFFFFFFFFFFFFFFF,
+    "s32max": 0x7FFFFFFF,
+    "2p31": 0x80000000,
+    "s64min": 0x8000000000000000,
+    "pos-neg": 0x123456789ABCDEF0,
+    "neg-pos": 0xFEDCBA9876543210,
+}
+#: Displacements that an access can carry, at the limits of the field and of 8 bits.
+_OFFSETS = (-32768, -32760, -136, -128, -8, 0, 8, 120, 128, 32760)
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of all atomic operations."""
+    for row in isa().instructions:
+        if row.section != "5.3":
+            continue
+        yield _operands(row)
+        yield _neighbours(row)
+        yield _register_pairs(row)
+        yield _one_register(row)
+        yield _offsets(row)
+        if "r0" in row.writes:
+            yield _comparison(row)
+            yield _r0_as_base(row)
+            yield _r0_everywhere(row)
+        if "atomic32" in row.groups:
+            yield _base32_only(row)
+
+
+def bits(row: Instruction) -> int:
+    """Return the width of the operation: 32 or 64."""
+    return int(row.name[-2:])
+
+
+def covers(row: Instruction) -> tuple[str, ...]:
+    """Return the requirements of an atomic row."""
+    width = bits(row)
+    name = row.name.removeprefix("ATOMIC_")[:-2].lower().replace("_", "-")
+    found = [f"{name}-{width}", "class-and-mode", "imm-selects", "size-w-32" if width == 32 else "size-dw-64"]
+    if "src" in row.writes:
+        found.append("fetch")
+        if width == 32:
+            found.append("fetch-32-zero-extends")
+    elif "r0" in row.writes:
+        found += ["cmpxchg-loads-r0", "cmpxchg-keeps-src"] + (["cmpxchg-32-zero-extends"] if width == 32 else [])
+    else:
+        found.append("no-fetch-keeps-src")
+    return tuple(f"rfc9669-5.3-{part}" for part in found)
+
+
+def _store(row: Instruction, base: str, value: str) -> str:
+    """A plain store that prepares the memory, in the width of the operation."""
+    name = "STX_MEM_W" if bits(row) == 32 else "STX_MEM_DW"
+    return line(isa().by_name[name], dst=base, src=value, offset="+8")
+
+
+def _operands(row: Instruction) -> Draft:
+    """All operands meet all values in memory; r0, the operand and the memory are compared."""
+    cases = {
+        f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)}
+        for a, x in _OPERANDS.items()
+        for b, y in _OPERANDS.items()
+    }
+    asm = (
+        f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
+        f"{line(row, dst='6', src='3', offset='+8')}\nr6 = 0\nexit\n"
+    )
+    what = "the operation on boundary values, and what the registers hold after it"
+    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+
+
+def _neighbours(row: Instruction) -> Draft:
+    """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
+    cases = {f"at{at}": {"off": f"{at:+d}"} for at in range(0, 24 - bits(row) // 8 + 1, bits(row) // 8)}
+    asm = f"r3 = 0xffffffffffffffff ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
+    what = "no byte beside the operand changes"
+    found = (*covers(row), "rfc9669-5.3-address")
+    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+
+
+def _register_pairs(row: Instruction) -> Draft:
+    """Base and operand in every pair of registers, r0 in each role; all registers are compared."""
+    cases = {
+        f"r{base}_r{value}": {"b": str(base), "v": str(value)}
+        for base in range(10)
+        for value in range(10)
+        if base != value
+    }
+    asm = (
+        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
+        f"{line(row, dst='{b}', src='{v}', offset='+8')}\nr{{b}} = 0\nexit\n"
+    )
+    if "r0" in row.writes:
+        cases = {name: values for name, values in cases.items() if values["b"] != "0"}
+    what = "each register as base and as operand; no other register changes"
+    observe = (*_ALL, "after")
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+
+
+def _one_register(row: Instruction) -> Draft:
+    """One register as base and as operand.
+
+    The operand is an address then, which differs from run to run: r0 is the difference between what is in memory and
+    what ordinary instructions make of the same operands, r1 the register itself, relative to the address where it
+    must still hold it.
+    """
+    suffix = "W" if bits(row) == 32 else "DW"
+    load = line(isa().by_name[f"LDX_MEM_{suffix}"], dst="7", src="6", offset="+8")
+    store = line(isa().by_name[f"STX_MEM_{suffix}"], dst="6", src="8", offset="+8")
+    asm = (
+        f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n{store}\n{load}\nr0 = r7\nr{{b}} = r6\n"
+        f"{line(row, dst='{b}', src='{b}', offset='+8')}\n{load}\n{_ordinary(row)}\n"
+        f"r1 = r{{b}}\n{'' if 'src' in row.writes else 'r1 -= r6'}\nr7 -= r8\nr0 = r7\nexit\n"
+    )
+    cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or "r0" not in row.writes}
+    what = "one register as base and as operand: the address is used before the register is written"
+    return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+
+
+def _ordinary(row: Instruction) -> str:
+    """The operation on r8 and r6 without atomicity; r8 is cut to the width as a load of it would be."""
+    name = row.name.removeprefix("ATOMIC_").removeprefix("FETCH_")[:-2]
+    plain = "MOV" if name in ("XCHG", "CMPXCHG") else name
+    return line(isa().by_name[f"{plain}{bits(row)}_X"], dst="8", src="6")
+
+
+def _comparison(row: Instruction) -> Draft:
+    """CMPXCHG: success and failure, where only bits inside or only bits outside of the width differ."""
+    value = VALUES[5]
+    changes = {"equal": 0, "bit0": 1, "bit31": 1 << 31, "bit32": 1 << 32, "bit63": 1 << 63, "all": (1 << 64) - 1}
+    changes["upper-half"] = 0xFFFFFFFF00000000
+    changes["lower-half"] = 0x00000000FFFFFFFF
+    cases = {
+        f"{name}_{operand}": {"r0in": hexed(value ^ change), "val": hexed(number)}
+        for name, change in changes.items()
+        for operand, number in (("pos-neg", _OPERANDS["pos-neg"]), ("same", value), ("0", 0))
+    }
+    asm = (
+        f"r6 = r1\nr8 = {value:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = {{r0in}} ll\nr3 = {{val}} ll\n"
+        f"{line(row, dst='6', src='3', offset='+8')}\nr6 = 0\nexit\n"
+    )
+    found = (*covers(row), "rfc9669-5.3-cmpxchg-mismatch")
+    what = "stored only if R0 matches in the width of the operation; R0 receives the old value in either case"
+    return Draft(f"{slug(row)}/comparison", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+
+
+def _r0_as_base(row: Instruction) -> Draft:
+    """CMPXCHG with R0 as base: what memory is compared with is the address itself, which memory holds here.
+
+    r0 is what was stored, r1 the difference of R0 to the address, in the width of the operation: 0.
+    """
+    narrow = bits(row) == 32
+    asm = (
+        f"r6 = r1\n*(u64 *)(r6 + 8) = r6\nr{{v}} = {VALUES[8]:#x} ll\nr0 = r6\n"
+        f"{line(row, dst='0', src='{v}', offset='+8')}\nr1 = r0\n"
+        f"{'w7 = w6' if narrow else 'r7 = r6'}\nr1 -= r7\nr0 = *(u{bits(row)} *)(r6 + 8)\nexit\n"
+    )
+    cases = {f"r{n}": {"v": str(n)} for n in (1, 2, 3, 4, 5, 9)}
+    what = "R0 as base, matching: the address is used before R0 receives the old value"
+    return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+
+
+def _r0_everywhere(row: Instruction) -> Draft:
+    """CMPXCHG with R0 as base and operand, on memory that does not match: nothing is stored, R0 is replaced."""
+    asm = (
+        f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = r6\n"
+        f"{line(row, dst='0', src='0', offset='+8')}\nr6 = 0\nexit\n"
+    )
+    what = "R0 as base and as operand"
+    cases = {"mismatch": {}}
+    return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+
+
+def _offsets(row: Instruction) -> Draft:
+    """The base register is moved against the offset, so that each offset reaches the same bytes."""
+    cases = {
+        f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": f"{offset:+d}", "base": str(8 - offset)}
+        for offset in _OFFSETS
+    }
+    asm = (
+        f"r6 = r1\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n{line(row, dst='6', src='3', offset='{off}')}\n"
+        "r6 = 0\nexit\n"
+    )
+    what = "offsets at the limits of their field"
+    found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
+    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+
+
+def _base32_only(row: Instruction) -> Draft:
+    """Programs of base32 and atomic32 instructions only."""
+    numbers = ("0", "1", "-1", "0x7fffffff", "-2147483648", "0x12345678")
+    cases = {f"op{index}": {"val": number} for index, number in enumerate(numbers)}
+    cases["match"] = {"val": "0x11223344"}
+    # CMPXCHG matches in the last case only: there R0 is what is in memory.
+    asm = (
+        "w0 = 0x11223344\nw3 = {val}\nif w3 == 0x11223344 goto matching\nw0 = 5\nmatching:\n"
+        "w4 = 0x11223344\n*(u32 *)(r1 + 8) = r4\n"
+        f"{line(row, dst='1', src='3', offset='+8')}\n"
+        "if w0 != 0x11223344 goto done\nw0 = w3\ndone:\nexit\n"
+    )
+    what = "in a program of 32-bit instructions only"
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vector in the making: a program with operands, whose expectations are computed from the instruction table.
+
+What the rows of ``isa.yaml`` mean is executed by the reference VM, once per byte order, and the results are written
+down as literals. Whoever reads the vectors later compares with these numbers, not with the VM.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...reference_vm.faults import Returned
+from ...reference_vm.interpreter import execute
+from ...spec.assemble import compile_text
+from ...spec.encoding import ByteOrder
+from ...spec.table import Instruction
+from ..expand import parse_bytes
+
+BYTE_ORDERS: tuple[ByteOrder, ...] = ("little", "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A vector with cases.
+
+    ``cases`` maps case names to the values of the holes in ``asm`` or ``code`` and ``memory``. ``observe`` names the
+    columns to compute: ``r0`` to ``r9``, and ``after`` for the memory. A draft with ``rejected`` expects refusal;
+    its cases bring their own ``witness`` where there is one.
+    """
+
+    id: str
+    what: str
+    covers: tuple[str, ...]
+    cases: Mapping[str, Mapping[str, str]]
+    asm: str = ""
+    code: str = ""
+    observe: tuple[str, ...] = ("r0",)
+    memory: str | None = None
+    maps: tuple[str, ...] = ()
+    level: str = "must"
+    errata: tuple[str, ...] = ()
+    rejected: bool = False
+
+
+def rows(draft: Draft) -> list[dict[str, str]]:
+    """Return the table of ``draft``: per case its name, the values of its holes, and what is expected.
+
+    Raises:
+        ValueError: a case does not run to its end on the reference VM.
+    """
+    if draft.rejected:
+        return [{"case": name, **values} for name, values in draft.cases.items()]
+    template = compile_text(draft.asm)
+    table = []
+    for name, values in draft.cases.items():
+        row = {"case": name, **values}
+        results = {}
+        for order in BYTE_ORDERS:
+            memory = None if draft.memory is None else parse_bytes(draft.memory.format_map(values))
+            outcome = execute(
+                template.assemble(values, order),
+                byte_order=order,
+                memory=memory,
+                maps=[parse_bytes(text) for text in draft.maps],
+            )
+            if not isinstance(outcome, Returned):
+                raise ValueError(f"{draft.id}/{name} ({order}-endian): {outcome}")
+            results[order] = _observed(outcome, draft.observe)
+        for column in draft.observe:
+            little, big = results["little"][column], results["big"][column]
+            if little == big:
+                row[column] = little
+            else:
+                row[f"{column}.little"], row[f"{column}.big"] = little, big
+        table.append(row)
+    return table
+
+
+def _observed(outcome: Returned, columns: Iterable[str]) -> dict[str, str]:
+    return {
+        column: (outcome.memory or b"").hex() if column == "after" else f"{outcome.registers[int(column[1:])]:#x}"
+        for column in columns
+    }
+
+
+def line(row: Instruction, **operands: str) -> str:
+    """Return the assembly of ``row`` with the given texts for its operands.
+
+    Keywords are dst and src (register numbers or holes), imm, imm64, next_imm, offset (a signed number or hole for
+    memory operands, a label for jumps).
+    """
+
+    def fill(hole: re.Match[str]) -> str:
+        name, form = hole["name"], hole["form"]
+        prefix = ("w" if form == "w" else "r") if name in ("dst", "src") else ""
+        return prefix + operands[name]
+
+    return _OPERAND.sub(fill, row.asm[0])
+
+
+_OPERAND = re.compile(r"\{(?P<name>\w+)(?::(?P<form>w|\+|pc))?\}")

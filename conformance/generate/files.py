@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated files of the suite: what each holds, and who writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from . import arithmetic, atomics, byteswap, jumps, memory, registers
+from .draft import Draft
+from .write import file_text
+
+#: Where the generated files lie.
+FOLDER = Path(__file__).parent.parent / "vectors" / "generated"
+
+
+class Family(NamedTuple):
+    """A generated file: its drafts, and a sentence on how its expectations came about."""
+
+    drafts: Callable[[], Iterable[Draft]]
+    note: str
+
+
+_COMPUTED = "Operands are chosen by hand, results computed from the pseudocode of isa.yaml and kept as literals."
+
+FILES: Mapping[str, Family] = {
+    "arithmetic": Family(arithmetic.drafts, _COMPUTED),
+    "byteswap": Family(byteswap.drafts, _COMPUTED),
+    "jumps": Family(jumps.drafts, _COMPUTED),
+    "registers": Family(registers.drafts, _COMPUTED),
+    "memory": Family(memory.drafts, _COMPUTED),
+    "atomics": Family(atomics.drafts, _COMPUTED),
+}
+
+
+def text(family: str) -> str:
+    """Return the contents of the generated file ``family``.
+
+    Raises:
+        KeyError: there is no such family.
+        ValueError: a case does not run to its end on the reference VM.
+    """
+    return file_text(family, FILES[family].note, FILES[family].drafts())
+
+
+def path(family: str) -> Path:
+    """Return where the file of ``family`` lies in the package."""
+    return FOLDER / f"{family}.yaml"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conditional jumps (RFC 9669 section 4.3) over boundary operands, taken and not, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...spec.table import Instruction, isa
+from .arithmetic import is_32_bit, slug
+from .boundaries import IMMEDIATES, hexed, immediate_pairs, pairs
+from .draft import Draft, line
+
+#: r0 tells which way control went: 1 after the jump, 2 where it fell through.
+_FORWARD = "{head}\nr0 = 3\n{jump}\nr0 = 2\nexit\nr0 = 4\nexit\ntaken:\nr0 = 1\nexit\n"
+_BACKWARD = (
+    "r0 = 3\ngoto start\nr0 = 4\nexit\ntaken:\nr0 = 1\nexit\nr0 = 5\nexit\nstart:\n{head}\n{jump}\nr0 = 2\nexit\n"
+)
+_BASE32 = "{head}\nw0 = 3\n{jump}\nw0 = 2\nexit\nw0 = 4\nexit\ntaken:\nw0 = 1\nexit\n"
+_BASE32_NUMBERS = ("0", "1", "m1", "m3", "s32max", "s32min", "12345678")
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of all conditional jumps."""
+    rows = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    for row in rows:
+        yield _operands(row, "forward", _FORWARD)
+        yield _operands(row, "backward", _BACKWARD)
+        if is_32_bit(row):
+            yield _base32_only(row)
+
+
+def covers(row: Instruction) -> tuple[str, ...]:
+    """Return the requirements that a conditional jump's operands put to the test."""
+    found = [row.name.split("_", maxsplit=1)[0][:-2].lower(), "fall-through"]
+    if is_32_bit(row):
+        found += ["jmp32-width"] + (["jmp32-imm"] if row.name.endswith("_K") else [])
+    else:
+        found += ["jmp-width"] + (["jmp-imm-sign-extends"] if row.name.endswith("_K") else [])
+    return tuple(f"rfc9669-4.3-{part}" for part in found)
+
+
+def _operands(row: Instruction, direction: str, program: str) -> Draft:
+    head = "r3 = {dst} ll"
+    chosen: dict[str, Mapping[str, str]] = {}
+    if "src" in row.operands:
+        head += "\nr4 = {src} ll"
+        jump = line(row, dst="3", src="4", offset="taken")
+        chosen = {name: {"dst": hexed(a), "src": hexed(b)} for name, a, b in pairs()}
+    else:
+        jump = line(row, dst="3", imm="{imm}", offset="taken")
+        chosen = {name: {"dst": hexed(a), "imm": str(b)} for name, a, b in immediate_pairs()}
+        # The same number as register and as immediate, at both widths: where == and its neighbours turn over.
+        for name, value in IMMEDIATES.items():
+            for step in (-1, 0, 1):
+                low = (value + step) & 0xFFFFFFFF
+                where = ("below", "at", "above")[step + 1]
+                chosen[f"{where}-{name}"] = {"dst": hexed(value + step), "imm": str(value)}
+                chosen[f"{where}-{name}-dirty"] = {"dst": hexed(low | 0x5A5A5A5A00000000), "imm": str(value)}
+    if direction == "backward":
+        kept = {f"{a}_{b}" for a in _FEW for b in _FEW_IMM}
+        chosen = {name: values for name, values in chosen.items() if name in kept}
+    asm = program.format(head=head, jump=jump)
+    what = f"taken or not, {direction}, for pairs of boundary values"
+    extra = ("rfc9669-4.3-backward",) if direction == "backward" else ()
+    return Draft(f"{slug(row)}/{direction}", what, (*covers(row), *extra), chosen, asm)
+
+
+_FEW = ("0", "m1", "s32min", "2p31", "pos-neg", "neg-pos")
+_FEW_IMM = (*_FEW, "1", "80", "s32max")
+
+
+def _base32_only(row: Instruction) -> Draft:
+    numbers = {name: IMMEDIATES[name] for name in _BASE32_NUMBERS}
+    hole = "src" if "src" in row.operands else "imm"
+    head = "w3 = {dst}" + ("\nw4 = {src}" if hole == "src" else "")
+    jump = line(row, dst="3", src="4", imm="{imm}", offset="taken")
+    chosen = {f"{a}_{b}": {"dst": str(x), hole: str(y)} for a, x in numbers.items() for b, y in numbers.items()}
+    what = "taken or not, in a program of 32-bit instructions only"
+    return Draft(f"{slug(row)}/base32", what, covers(row), chosen, _BASE32.format(head=head, jump=jump))
+

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads and stores (RFC 9669 sections 5.1 and 5.2): widths, offsets, alignment, neighbours, registers, the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...spec import tree
+from ...spec.table import Instruction, isa
+from .arithmetic import slug
+from .boundaries import IMMEDIATES
+from .draft import Draft, line
+from .registers import VALUES, prologue
+
+#: Offsets at the ends of the field, around the limits of 8-bit displacements, and small ones.
+OFFSETS = (
+    *(-32768, -32767, -4096, -257, -256, -129, -128, -127, -8, -4, -2, -1),
+    *(0, 1, 2, 3, 4, 5, 7, 8, 127, 128, 129, 255, 256, 4095, 32760, 32766, 32767),
+)
+#: Bytes that differ in every place and in their sign bits, twice.
+_PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
+_ALL = tuple(f"r{n}" for n in range(10))
+#: Where an access of eight bytes begins in the pattern: aligned and unaligned.
+_PLACES = (8, 9, 11)
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of regular and sign-extending loads and stores."""
+    for row in isa().instructions:
+        if row.section not in ("5.1", "5.2"):
+            continue
+        yield _offsets(row)
+        yield _register_pairs(row)
+        if is_load(row):
+            yield _values(row)
+            yield _into_base(row)
+        elif "imm" in row.operands:
+            yield _immediates(row)
+        else:
+            yield _stored_registers(row)
+        yield _stack_ends(row)
+        if "base32" in row.groups:
+            yield _base32_only(row)
+
+
+def is_load(row: Instruction) -> bool:
+    """Whether the row reads memory into a register."""
+    return "dst" in row.writes
+
+
+def width(row: Instruction) -> int:
+    """Return how many bytes a load or store of the row touches."""
+    (access,) = (node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store))
+    return access.type.bits // 8
+
+
+def covers(row: Instruction) -> tuple[str, ...]:
+    """Return the requirements that an access of the row puts to the test."""
+    name = slug(row)
+    size = name.rsplit("-", maxsplit=1)[1]
+    found = [f"rfc9669-{row.section}-{name}", f"rfc9669-5-size-{size}", "rfc9669-5.1-address-offset"]
+    if row.section == "5.1":
+        found.append("rfc9669-5-mode-mem")
+        found.append("rfc9669-5.1-ldx-zero-extends" if is_load(row) else "rfc9669-5.1-store-size")
+        if width(row) > 1:
+            found.append("rfc9669-5.1-host-byte-order")
+    else:
+        found.append("rfc9669-5-mode-memsx")
+    return tuple(found)
+
+
+def _access(row: Instruction, base: str, value: str, offset: str, imm: str = "305419896") -> str:
+    """Assembly of one access through register ``base``, to or from register ``value`` (numbers or holes)."""
+    if is_load(row):
+        return line(row, dst=value, src=base, offset=offset)
+    return line(row, dst=base, src=value, offset=offset, imm=imm)
+
+
+def _observed(row: Instruction) -> tuple[str, ...]:
+    return ("r0",) if is_load(row) else ("r0", "after")
+
+
+def _offsets(row: Instruction) -> Draft:
+    """The base register is moved against the offset, so that each offset reaches the same few bytes."""
+    cases = {}
+    for offset in OFFSETS:
+        for place in _PLACES if abs(offset) < 300 else (8,):
+            name = f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}"
+            cases[name] = {"off": f"{offset:+d}", "base": str(place - offset)}
+    asm = (
+        f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
+    )
+    found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
+    if width(row) > 1:
+        found = (*found, "rfc9669-5.1-unaligned")
+    what = "offsets at the limits of their field; no byte beside the addressed ones changes"
+    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=_observed(row), memory=_PATTERN)
+
+
+def _register_pairs(row: Instruction) -> Draft:
+    """Base and value in each pair of registers; r2 to r9 and r0 hold known values, and so does the base after it."""
+    pairs = [(b, v) for b in range(10) for v in range(10) if b != v]
+    cases: dict[str, Mapping[str, str]] = {}
+    has_value = is_load(row) or "src" in row.operands
+    for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
+        if has_value and (base - value) % 10 not in (1, 9, 4) and 0 not in (base, value):
+            continue
+        cases[f"r{base}_r{value}" if has_value else f"r{base}"] = {"b": str(base)} | ({"v": str(value)} if has_value else {})
+    # An address is no number to compare: the base register is overwritten at the end.
+    asm = (
+        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
+        f"{_access(row, '{b}', '{v}', '+8')}\nr{{b}} = 0\nexit\n"
+    )
+    what = "each register as base and as value; no other register changes"
+    observe = _ALL if is_load(row) else (*_ALL, "after")
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+
+
+def _values(row: Instruction) -> Draft:
+    """Every combination of sign bits in what is loaded, into a register that was dirty."""
+    patterns = ("00*8", "ff*8", "80 00*7", "00*7 80", "7f ff*7", "ff*7 7f", "00*3 80 00*4", "00 80 00 80 7f 80 ff 7f")
+    names = ("zero", "ones", "first-top", "last-top", "first-7f", "last-7f", "fourth-top", "mixed")
+    cases = {name: {"bytes": pattern} for name, pattern in zip(names, (_flat(p) for p in patterns), strict=True)}
+    asm = f"r6 = r1\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '+0')}\nexit\n"
+    what = "what is loaded replaces all 64 bits of the register"
+    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, memory="{bytes}")
+
+
+def _flat(pattern: str) -> str:
+    parts = []
+    for token in pattern.split():
+        byte, _, count = token.partition("*")
+        parts.append(byte * int(count or 1))
+    return "".join(parts)
+
+
+def _into_base(row: Instruction) -> Draft:
+    """The destination is the base register."""
+    cases = {f"r{n}": {"b": str(n)} for n in range(10)}
+    asm = f"r{{b}} = r1\n{_access(row, '{b}', '{b}', '+8')}\nr0 = r{{b}}\nexit\n"
+    what = "the register that holds the address receives the value"
+    return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=_PATTERN)
+
+
+def _immediates(row: Instruction) -> Draft:
+    cases = {name: {"imm": str(number)} for name, number in IMMEDIATES.items()}
+    asm = f"r0 = 9\n{_access(row, '1', '0', '+8', imm='{imm}')}\nexit\n"
+    found = covers(row)
+    what = "the low bytes of the immediate, sign-extended where the store is wider"
+    return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=_PATTERN)
+
+
+def _stored_registers(row: Instruction) -> Draft:
+    cases = {f"r{n}": {"v": f"{value:#x}"} for n, value in enumerate(VALUES)}
+    asm = f"r3 = {{v}} ll\nr0 = 9\n{_access(row, '1', '3', '+8')}\nexit\n"
+    what = "the low bytes of the register, and nothing beside them"
+    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+
+
+def _stack_ends(row: Instruction) -> Draft:
+    """The first and the last bytes of the 512 that a stack frame has."""
+    size = width(row)
+    cases = {"first": {"off": "-512"}, "last": {"off": f"-{size}"}, "middle": {"off": "-256"}}
+    fill = "".join(f"*(u64 *)(r10 - {at}) = r3\n" for at in (512, 504, 264, 256, 248, 16, 8))
+    if is_load(row):
+        asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r0 = 0\n{_access(row, '10', '0', '{off}')}\nexit\n"
+    else:
+        back = "".join(f"r4 = *(u64 *)(r10 - {at})\nr0 *= 31\nr0 ^= r4\n" for at in (512, 504, 264, 256, 248, 16, 8))
+        asm = (
+            f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{_access(row, '10', '5', '{off}')}\nr0 = 7\n{back}exit\n"
+        )
+    what = "the stack from its first byte to its last, relative to r10"
+    return Draft(
+        f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",)
+    )
+
+
+def _base32_only(row: Instruction) -> Draft:
+    """Programs of 32-bit instructions only: r1 is the address of the memory, and no register is wider than its load."""
+    cases = {f"at{at}": {"off": f"{at:+d}"} for at in (0, 1, 3, 8, 12)}
+    if is_load(row):
+        asm = f"{_access(row, '1', '0', '{off}')}\nexit\n"
+    else:
+        asm = f"w0 = 0x9abcdef0\n{_access(row, '1', '0', '{off}')}\nexit\n"
+    what = "in a program of 32-bit instructions only"
+    return Draft(
+        f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=_PATTERN
+    )
