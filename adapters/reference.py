@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference VM as a runtime: the structural verifier decides what is loaded, the interpreter runs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from ..reference_vm import helpers
+from ..reference_vm.faults import Fault, FaultKind
+from ..reference_vm.interpreter import execute
+from ..reference_vm.machine import Helper, Machine
+from ..reference_vm.verifier.structural import verify
+from ..spec.encoding import ByteOrder
+from ..spec.table import Isa
+from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, RuntimeInfo
+
+#: No vector needs more instructions; one that does not end should not take long to be found out.
+BUDGET = 1 << 20
+_MASK = (1 << 64) - 1
+
+
+def weigh(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
+    """Return a sum in which each argument has a weight of its own, so that it shows when two are confused."""
+    return (r1 + 2 * r2 + 3 * r3 + 4 * r4 + 5 * r5) & _MASK
+
+
+_HELPERS: Mapping[str, Helper] = {
+    "map_lookup_elem": helpers.map_lookup_elem,
+    "map_update_elem": helpers.map_update_elem,
+    "map_delete_elem": helpers.map_delete_elem,
+    "weigh": weigh,
+}
+
+
+class ReferenceAdapter:
+    """The reference VM.
+
+    Args:
+        byte_order: of the machine; that of the host if None.
+        table: the instruction table; RFC 9669's if None. Another one makes a runtime that is wrong on purpose.
+        groups: the conformance groups that it claims and keeps to; all if None.
+        observes: what it admits to be able to show.
+    """
+
+    def __init__(
+        self,
+        byte_order: ByteOrder | None = None,
+        *,
+        table: Isa | None = None,
+        groups: frozenset[str] | None = None,
+        observes: frozenset[Observable] = frozenset({"r0", "registers", "memory"}),
+        name: str = "reference",
+    ) -> None:
+        self._byte_order: ByteOrder = byte_order or sys.byteorder
+        self._table, self._groups, self._observes, self._name = table, groups, observes, name
+
+    def info(self) -> RuntimeInfo:
+        """Return the identity of the reference VM: its architecture is that of no processor."""
+        return RuntimeInfo(
+            name=self._name,
+            version=version("bpf-isa-conformance"),
+            engine="interpreter",
+            architecture="python",
+            byte_order=self._byte_order,
+            groups=self._groups,
+            observes=self._observes,
+        )
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Run ``jobs``; see :class:`.protocol.Adapter`."""
+        for job in jobs:
+            start = perf_counter()
+            outcome = self._run(job)
+            yield outcome._replace(seconds=perf_counter() - start)
+
+    def _run(self, job: Job) -> Outcome:
+        findings = verify(job.code, self._byte_order, self._groups, self._table)
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
+            first = errors[0]
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            return Outcome(OutcomeKind.REJECTED, reason=f"{first.rule}: slot {first.slot}: {first.message}{more}")
+        result = execute(
+            job.code,
+            byte_order=self._byte_order,
+            memory=job.memory,
+            maps=[item.value for item in job.maps],
+            helpers=_with(helpers.LINUX_HELPERS, job.helpers, "static"),
+            btf_helpers=_with({}, job.helpers, "btf"),
+            variables={item.number: item.value for item in job.variables},
+            budget=BUDGET,
+            table=self._table,
+        )
+        if isinstance(result, Fault):
+            kind = OutcomeKind.TIMED_OUT if result.kind is FaultKind.BUDGET else OutcomeKind.FAULTED
+            place = f"slot {result.pc}" + (f" ({result.instruction})" if result.instruction else "")
+            return Outcome(kind, reason=f"{result.kind}: {place}: {result.reason}")
+        shown = {f"r{number}": value for number, value in enumerate(result.registers[:10])}
+        return Outcome(
+            OutcomeKind.RETURNED,
+            r0=result.r0,
+            registers=shown if "registers" in self._observes else None,
+            memory=result.memory if "memory" in self._observes else None,
+        )
+
+    def close(self) -> None:
+        """Release nothing: the reference VM holds nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _with(known: Mapping[int, Helper], asked: Sequence[HelperSpec], by: str) -> Mapping[int, Helper]:
+    """Return ``known`` with the helper functions that a vector asks for."""
+    if not asked:
+        return known
+    return {**known, **{item.number: _HELPERS[item.does] for item in asked if item.by == by}}
