@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of a vector: reads a report of kernel calls as an outcome of the adapter protocol."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ...spec.encoding import ByteOrder
+from ..protocol import Job, Outcome, OutcomeKind
+from . import wrapping
+from .calls import Load, NotRun, PreparedCalls, Ran, Refused, Report
+from .policy import Policy, last_line
+
+#: First word of the reason when the kernel said something that the table of messages does not know.
+UNCLASSIFIED = "unclassified"
+
+
+def outcome(
+    job: Job, calls: PreparedCalls, report: Report, policy: Policy, byte_order: ByteOrder = sys.byteorder
+) -> Outcome:
+    """Return the outcome of ``job`` after ``calls`` were made for it.
+
+    A refusal is ``rejected`` if the kernel takes the program for no program of the instruction set, or if the job
+    wants to be rejected; ``unsupported`` if the kernel's own rules refuse what the instruction set allows.
+    """
+    runs = []
+    for load, result in zip(calls.loads, report.results, strict=True):
+        if isinstance(result, Ran):
+            runs.append(result)
+        elif not load.optional:
+            return _refused(job, load, result, policy) if isinstance(result, Refused) else _not_run(result)
+    outcomes = [_returned(job, calls, run, byte_order) for run in runs]
+    first, *others = outcomes
+    for other in others:
+        if (other.kind, other.r0, other.registers, other.memory) != (
+            first.kind,
+            first.r0,
+            first.registers,
+            first.memory,
+        ):
+            return Outcome(
+                OutcomeKind.FAULTED,
+                reason="linux.inconsistent: with operands that the verifier cannot know the program "
+                f"{_tell(other)}, with the same operands as constants it {_tell(first)}",
+                seconds=first.seconds,
+            )
+    return first
+
+
+def _returned(job: Job, calls: PreparedCalls, run: Ran, byte_order: ByteOrder) -> Outcome:
+    scratch = run.values[0]
+    if not wrapping.quadword(scratch, wrapping.COMPLETED_AT, byte_order):
+        reason = "linux.incomplete: the kernel ran the program, but it never reached its end"
+        if calls.program_type == "SCHED_CLS":
+            reason = "linux.packet-access: the kernel ended the program at a packet access out of bounds"
+        return Outcome(OutcomeKind.FAULTED, reason=reason, seconds=run.seconds)
+    shown = {name: wrapping.quadword(scratch, wrapping.register_at(name), byte_order) for name in calls.registers}
+    memory = job.memory if len(run.values) == 1 else run.values[1]
+    return Outcome(OutcomeKind.RETURNED, shown.get("r0"), shown, memory, seconds=run.seconds)
+
+
+def _refused(job: Job, load: Load, refusal: Refused, policy: Policy) -> Outcome:
+    line = last_line(refusal.log)
+    message = policy.classify(line, refusal.errno)
+    if message is None:
+        said = line or f"errno {refusal.errno}, {os.strerror(refusal.errno)}"
+        return Outcome(OutcomeKind.UNSUPPORTED, reason=f"{UNCLASSIFIED}: the kernel refuses the program: {said}")
+    reason = f"{message.reason}: {message.renumber(line, load.origins) or message.why}"
+    unsupported = message.kind == "policy" and not job.wants_rejection
+    return Outcome(OutcomeKind.UNSUPPORTED if unsupported else OutcomeKind.REJECTED, reason=reason)
+
+
+def _not_run(result: NotRun) -> Outcome:
+    return Outcome(
+        OutcomeKind.UNSUPPORTED,
+        reason=f"{UNCLASSIFIED}: the kernel loaded the program, but did not run it: {os.strerror(result.errno)}",
+    )
+
+
+def _tell(outcome: Outcome) -> str:
+    if outcome.kind is not OutcomeKind.RETURNED:
+        return outcome.reason.partition(": ")[2]
+    return "returns " + ", ".join(f"{name} = {value:#x}" for name, value in (outcome.registers or {}).items())

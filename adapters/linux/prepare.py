@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a vector becomes kernel calls.
+
+The input memory is an array map, whose address the kernel lets a program use with any offset, width and atomic
+operation. All loads are privileged ones. There are three forms of the vector's program:
+
+*whole*
+    The program is the main program. Each EXIT of it (not those of its local functions) becomes a jump to an epilogue,
+    which stands before the first local function, because the kernel wants functions in one piece each. The program
+    keeps the whole stack and every call frame, and all its registers can be shown.
+
+*hidden constants*
+    The whole form again, with the constants that the program sets registers to coming from memory. The kernel's
+    verifier computes with constants, decides conditional jumps by them and removes the arm that is not taken; only
+    where it does not know the operands does the interpreter or JIT get to see the jump. Run in addition to the whole
+    form, if the verifier accepts it, for programs with conditional jumps.
+
+*function*
+    The program stands unchanged after a generated main program, which calls it as a function and shows R0. For
+    programs that the RFC rules out, or that do things the whole form does not keep (calls to the main program, jumps
+    between functions): nothing around them gives sense to what has none, so what makes the kernel refuse the program
+    alone makes it refuse this.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
+from ..protocol import Job
+from . import wrapping
+from .calls import NO_MAP, Load, Origin, PreparedCalls, ProgramTypeName
+from .reading import Reading, constant, read, traits
+
+#: The kernel's test run wants a packet to have at least the header of its link layer.
+SHORTEST_PACKET = 14
+#: Each condition the verifier cannot decide doubles the paths it walks; more are not worth its time.
+MOST_CONDITIONS = 8
+#: Static ids of the helper functions that vectors mean by these names (``enum bpf_func_id``).
+HELPERS = {"map_lookup_elem": 1, "map_update_elem": 2, "map_delete_elem": 3}
+_CONTEXT, _R10 = 6, 10
+
+
+class CannotPrepare(Exception):
+    """No kernel call can run this vector; the text begins with a machine-readable reason."""
+
+
+def prepare(
+    job: Job, byte_order: ByteOrder = sys.byteorder, plain: ProgramTypeName = "RAW_TRACEPOINT"
+) -> PreparedCalls:
+    """Return the kernel calls for ``job``.
+
+    Args:
+        job: the vector.
+        byte_order: that of the machine which will make the calls.
+        plain: the program type for vectors that read no packet.
+
+    Raises:
+        CannotPrepare: the kernel has no way to run it.
+    """
+    if job.byte_order != byte_order:
+        raise CannotPrepare(f"linux.byte-order: the program is {job.byte_order}-endian, the kernel {byte_order}-endian")
+    try:
+        reading = read(job.code, byte_order)
+    except DecodeError as error:
+        raise CannotPrepare(f"linux.whole-slots: bpf(2) counts 64-bit slots, and here {error.message}") from None
+    if not job.wants_rejection:
+        _check_platform(job, reading)
+    packet = bytes(SHORTEST_PACKET) if plain == "SOCKET_FILTER" else None
+    if reading.packet:
+        packet = job.memory or b""
+        if len(packet) < SHORTEST_PACKET:
+            raise CannotPrepare(f"linux.packet: the kernel's test run takes packets from {SHORTEST_PACKET} bytes on")
+    return _Preparation(job, reading, byte_order).calls("SCHED_CLS" if reading.packet else plain, packet)
+
+
+def _check_platform(job: Job, reading: Reading) -> None:
+    """Refuse what would be the kernel's own: its functions and variables are not those that vectors mean."""
+    for slot, platform in reading.platform:
+        item = reading.program[slot]
+        assert item is not None
+        if platform == "variable":
+            raise CannotPrepare("linux.variable: which variable an id stands for differs from kernel to kernel")
+        if platform == "btf":
+            raise CannotPrepare("linux.btf: which function a BTF id stands for differs from kernel to kernel")
+        if _helper(job, item.imm) is None:
+            raise CannotPrepare(f"linux.helper: Linux has no helper like the one that the vector calls {item.imm}")
+
+
+def _helper(job: Job, number: int) -> int | None:
+    """Return Linux's number for what the job calls helper ``number``, None if Linux has no such helper."""
+    return next((HELPERS.get(h.does) for h in job.helpers if h.by == "static" and h.number == number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Code of a load; ``origin`` is its first slot in the vector's program, None for generated code."""
+
+    code: bytes
+    origin: int | None = None
+
+
+class _Preparation:
+    """Puts together the loads of one job."""
+
+    def __init__(self, job: Job, reading: Reading, byte_order: ByteOrder) -> None:
+        self.job, self.reading, self.order = job, reading, byte_order
+        self.memory = job.memory or None
+        self.code = bytearray(job.code)
+        self.first_map = 1 if self.memory is None else 2
+        context = ("r1" if _takes_context(reading) else "r6") if reading.packet else None
+        self.entry = wrapping.entry(self.memory and len(self.memory), byte_order, context)
+        self.references = self._references()
+        self.constants: list[int] = []
+
+    def calls(self, program_type: ProgramTypeName, packet: bytes | None) -> PreparedCalls:
+        """Return the calls for the form that fits."""
+        observed = self.job.observe & frozenset(wrapping.REGISTERS)
+        alone = self.job.wants_rejection and not self.reading.packet
+        end = min(self.reading.functions, default=len(self.reading.program))
+        if alone or self.reading.malformed or not _fits_whole(self.reading, end):
+            if not self.job.wants_rejection and observed - {"r0"}:
+                raise CannotPrepare("linux.registers: only r0 can be seen of a program that calls its first slot")
+            observed = frozenset({"r0"})
+            loads = [self._function(observed)]
+        else:
+            loads = [self._whole(end, observed)]
+            if self._can_hide(end):
+                loads.append(self._whole(end, observed, hide=True))
+        values = [wrapping.scratch(self.constants, self.order)]
+        values += [] if self.memory is None else [self.memory]
+        values += [spec.value for spec in self.job.maps]
+        return PreparedCalls(
+            program_type=program_type,
+            maps=tuple(values),
+            indexed=(*range(self.first_map, len(values)), NO_MAP) if self.reading.maps else (),
+            packet=packet,
+            loads=tuple(loads),
+            reads=(wrapping.SCRATCH, wrapping.MEMORY) if self.memory is not None else (wrapping.SCRATCH,),
+            registers=tuple(name for name in wrapping.REGISTERS if name in observed),
+        )
+
+    def _references(self) -> tuple[tuple[int, int], ...]:
+        """Return the slots that name the vector's maps, with the map; give maps and helpers the kernel's numbers.
+
+        Numbers that name no map of the vector are made to name none, so that no other map gets in.
+        """
+        for slot, platform in self.reading.platform:
+            item = self.reading.program[slot]
+            if platform == "helper" and item is not None and (number := _helper(self.job, item.imm)) is not None:
+                _put_imm(self.code, slot, number, self.order)
+        found = []
+        maps = len(self.job.maps)
+        for slot, kind in self.reading.maps:
+            item = self.reading.program[slot]
+            assert item is not None
+            named = 0 <= item.imm < maps
+            if kind == "map_by_fd":
+                found.append((slot, self.first_map + item.imm if named else NO_MAP))
+            elif not named:
+                _put_imm(self.code, slot, maps, self.order)
+        return tuple(found)
+
+    def _function(self, observed: frozenset[str]) -> Load:
+        """Return the program as a function of a generated main program."""
+        epilogue = wrapping.epilogue(observed, self.order)
+        call = wrapping.call_over(len(epilogue) // SLOT_BYTES, self.order)
+        pieces = [_Piece(self.entry), _Piece(call), _Piece(epilogue), _Piece(bytes(self.code), 0)]
+        return self._load(pieces, functions=(0, *self.reading.functions))
+
+    def _whole(self, end: int, observed: frozenset[str], *, hide: bool = False) -> Load:
+        """Return the program with an epilogue in the place of its EXITs; local functions begin at slot ``end``."""
+        epilogue = wrapping.epilogue(observed, self.order)
+        inserted = len(epilogue) // SLOT_BYTES
+        main = self.code[: end * SLOT_BYTES]
+        for slot in self.reading.ends:
+            if slot < end:
+                _put(main, slot, wrapping.jump(end - slot - 1, self.order))
+        for slot, _ in self.reading.calls:
+            item = self.reading.program[slot]
+            if slot < end and item is not None:
+                _put_imm(main, slot, item.imm + inserted, self.order)
+        before = [_Piece(self._hide(main, end))] if hide else []
+        functions = _Piece(bytes(self.code[end * SLOT_BYTES :]), end)
+        pieces = [_Piece(self.entry), _Piece(bytes(main), 0), _Piece(epilogue), functions]
+        return self._load(before + pieces, functions=tuple(self.reading.functions), optional=hide)
+
+    def _hide(self, main: bytearray, end: int) -> bytes:
+        """Let ``main`` find its constants on the stack; return the code that puts them there."""
+        for slot, item in self.reading.instructions(end):
+            if traits(item.instruction).constant:
+                place, slots = len(self.constants), item.instruction.slots
+                _put(main, slot, wrapping.hidden(place, item.dst, slots, self.order))
+                self.constants.append(constant(item))
+        return wrapping.hide(len(self.constants), self.order)
+
+    def _can_hide(self, end: int) -> bool:
+        """Whether hiding constants from the verifier would show it something new, and it can cope with that."""
+        reading = self.reading
+        if reading.packet or not 0 < reading.conditions <= MOST_CONDITIONS:
+            return False
+        if any(target <= slot for slot, target in reading.jumps):
+            return False
+        main = [item for _, item in reading.instructions(end)]
+        if any(_R10 in (item.dst, item.src) for item in main):
+            return False
+        return 0 < sum(traits(item.instruction).constant for item in main) <= wrapping.MOST_CONSTANTS
+
+    def _load(self, pieces: list[_Piece], functions: tuple[int, ...], optional: bool = False) -> Load:
+        """Join ``pieces``; ``functions`` are the slots of the vector's program at which functions begin."""
+        relocations: list[tuple[int, int]] = []
+        origins: list[Origin] = []
+        starts = {0}
+        at = 0
+        for piece in pieces:
+            length = len(piece.code) // SLOT_BYTES
+            if piece.origin is None:
+                relocations += [(at + slot, index) for slot, index in wrapping.references(piece.code, self.order)]
+            elif piece.code:
+                moved = at - piece.origin
+                slots = range(piece.origin, piece.origin + length)
+                origins.append(Origin(at, piece.origin, length))
+                if self.references:
+                    relocations += [(moved + slot, index) for slot, index in self.references if slot in slots]
+                if self.reading.code_addresses:
+                    starts |= {moved + slot for slot in functions if slot in slots}
+            at += length
+        return Load(
+            code=b"".join(piece.code for piece in pieces),
+            relocations=tuple(relocations),
+            origins=tuple(origins),
+            functions=tuple(sorted(starts)) if self.reading.code_addresses else (),
+            optional=optional,
+        )
+
+
+def _takes_context(reading: Reading) -> bool:
+    """Whether a program that reads packets expects, as on Linux, their context in R1: it moves R1 to R6 itself."""
+    moves = uses = False
+    for _, item in reading.instructions():
+        row = traits(item.instruction)
+        moves |= row.copy and item.dst == _CONTEXT and item.src == 1
+        uses |= any(getattr(item, base) == 1 for base in row.bases)
+    return moves and not uses
+
+
+def _fits_whole(reading: Reading, end: int) -> bool:
+    """Whether an epilogue before slot ``end`` is out of reach of all but EXIT, and moves what follows it as a whole."""
+    program = reading.program
+    if not 0 < end <= len(program):
+        return False
+    last = program[end - 1]
+    if last is None:
+        return False
+    row = traits(last.instruction)
+    if not (row.ends or (row.jump and not row.conditional)):
+        return False
+
+    def within(target: int) -> bool:
+        return 0 <= target < len(program) and program[target] is not None
+
+    return all(within(target) and (slot < end) == (target < end) for slot, target in reading.jumps) and all(
+        within(target) for _, target in reading.calls
+    )
+
+
+def _put(code: bytearray, slot: int, new: bytes) -> None:
+    code[slot * SLOT_BYTES : slot * SLOT_BYTES + len(new)] = new
+
+
+def _put_imm(code: bytearray, slot: int, imm: int, byte_order: ByteOrder) -> None:
+    (fields,) = unpack(bytes(code[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]), byte_order)
+    _put(code, slot, pack([fields._replace(imm=imm)], byte_order))

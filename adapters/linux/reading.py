@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel calls for a program depend on: where it ends, jumps and calls, which maps and constants it names.
+
+All of it comes from the rows' meaning, never from opcodes. A program that does not decode is read as far as it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter, lshift, or_
+from typing import Literal, TypeAlias
+
+from ...spec import tree
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, Program, decode, identify, unpack
+from ...spec.table import Instruction, isa
+
+#: How an instruction names a map: by descriptor or by index.
+MapReference: TypeAlias = Literal["map_by_fd", "map_by_idx"]
+#: What the platform must supply for an instruction.
+Platform: TypeAlias = Literal["helper", "btf", "variable"]
+
+_FOLDED: dict[str, Callable[[int, int], int]] = {"<<": lshift, "|": or_}
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What matters of a row here.
+
+    ``jump`` and ``function`` name the field with the distance to a jump's target or to a function's first slot.
+    A ``constant`` row does nothing but set dst to a number that its fields make up, a ``copy`` nothing but set dst to
+    src. ``bases`` are the fields with the registers through which the instruction reaches memory.
+    """
+
+    ends: bool
+    jump: str | None
+    conditional: bool
+    function: str | None
+    code_address: bool
+    map: MapReference | None
+    platform: Platform | None
+    packet: bool
+    constant: bool
+    copy: bool
+    bases: frozenset[str]
+
+
+@cache
+def traits(row: Instruction) -> Traits:
+    """Return the traits of ``row``."""
+    nodes = tuple(tree.walk(*row.means))
+    names = {node.name for node in nodes if isinstance(node, tree.Call)}
+    jumps = [node for node in nodes if isinstance(node, tree.Jump)]
+    functions = [node.distance for node in nodes if isinstance(node, tree.CallLocal)]
+    functions += [node for node in nodes if isinstance(node, tree.Call) and node.name == "code_addr"]
+    helpers = [node for node in nodes if isinstance(node, tree.CallHelper)]
+    platform: Platform | None = "variable" if "var_addr" in names else None
+    if helpers:
+        platform = "helper" if helpers[0].by == "static" else "btf"
+    addresses = [node.address for node in nodes if isinstance(node, tree.Load | tree.Store)]
+    return Traits(
+        ends=any(isinstance(node, tree.Return) for node in nodes),
+        jump=min(tree.reads(jumps[0].distance)) if jumps else None,
+        conditional=any(jump.condition is not None for jump in jumps),
+        function=min(tree.reads(functions[0])) if functions else None,
+        code_address="code_addr" in names,
+        map="map_by_fd" if "map_by_fd" in names else "map_by_idx" if "map_by_idx" in names else None,
+        platform=platform,
+        packet="packet" in names,
+        constant=_is_constant(row),
+        copy=row.means == (tree.Assign(tree.Register("dst"), tree.Register("src")),),
+        bases=tree.reads(*addresses) & {"dst", "src"},
+    )
+
+
+def _is_constant(row: Instruction) -> bool:
+    if len(row.means) != 1 or not isinstance(row.means[0], tree.Assign) or row.means[0].target != tree.Register("dst"):
+        return False
+    return all(
+        isinstance(node, tree.Const | tree.Field | tree.Cast) or (isinstance(node, tree.Binary) and node.op in _FOLDED)
+        for node in tree.walk(row.means[0].value)
+    )
+
+
+def constant(instruction: Decoded) -> int:
+    """Return the 64 bits that an instruction of a row with ``traits(row).constant`` sets its register to."""
+    return _evaluator(instruction.instruction)(instruction) & tree.U64.mask
+
+
+@cache
+def _evaluator(row: Instruction) -> Callable[[Decoded], int]:
+    (assignment,) = row.means
+    assert isinstance(assignment, tree.Assign)
+    return _compile(assignment.value)
+
+
+def _compile(node: tree.Expr) -> Callable[[Decoded], int]:
+    """Return a function that gives the number which ``node`` stands for in an instruction."""
+    if isinstance(node, tree.Const):
+        value = node.value
+        return lambda instruction: value
+    if isinstance(node, tree.Field):
+        return attrgetter(node.name)
+    wrap = node.type.wrap
+    if isinstance(node, tree.Cast):
+        inner = _compile(node.value)
+        return lambda instruction: wrap(inner(instruction))
+    assert isinstance(node, tree.Binary)
+    left, right, fold = _compile(node.left), _compile(node.right), _FOLDED[node.op]
+    return lambda instruction: wrap(fold(left(instruction), right(instruction)))
+
+
+@dataclass(slots=True)
+class Reading:
+    """A program, read.
+
+    ``program`` is indexed by slot; None stands at second slots, and where there is no instruction (``malformed``).
+    ``ends`` are the slots of EXIT, ``jumps`` pairs of slot and target, ``functions`` the first slots of local
+    functions, ``maps`` pairs of slot and kind of reference, ``platform`` pairs of slot and what must be supplied.
+    """
+
+    program: Program
+    malformed: bool
+    ends: list[int] = field(default_factory=list)
+    jumps: list[tuple[int, int]] = field(default_factory=list)
+    conditions: int = 0
+    calls: list[tuple[int, int]] = field(default_factory=list)
+    code_addresses: bool = False
+    maps: list[tuple[int, MapReference]] = field(default_factory=list)
+    platform: list[tuple[int, Platform]] = field(default_factory=list)
+    packet: bool = False
+
+    @property
+    def functions(self) -> list[int]:
+        """First slots of the functions that the program calls or takes the address of, ascending."""
+        return sorted({target for _, target in self.calls})
+
+    def instructions(self, stop: int | None = None) -> Iterator[tuple[int, Decoded]]:
+        """Yield the instructions before slot ``stop`` with their slots."""
+        for slot, item in enumerate(self.program[:stop]):
+            if item is not None:
+                yield slot, item
+
+
+def read(code: bytes, byte_order: ByteOrder) -> Reading:
+    """Read a program.
+
+    Raises:
+        DecodeError: ``code`` is no whole number of slots; whatever else is wrong makes it ``malformed``.
+    """
+    try:
+        reading = Reading(decode(code, byte_order), malformed=False)
+    except DecodeError as error:
+        if error.rule == "bad-length":
+            raise
+        reading = _read_what_can_be(code, byte_order)
+    for slot, item in reading.instructions():
+        row = traits(item.instruction)
+        after = slot + 1
+        if row.ends:
+            reading.ends.append(slot)
+        elif row.jump:
+            reading.jumps.append((slot, after + int(getattr(item, row.jump))))
+            reading.conditions += row.conditional
+        elif row.function:
+            reading.calls.append((slot, after + int(getattr(item, row.function))))
+            reading.code_addresses |= row.code_address
+        elif row.map:
+            reading.maps.append((slot, row.map))
+        if row.platform:
+            reading.platform.append((slot, row.platform))
+        reading.packet |= row.packet
+    return reading
+
+
+def _read_what_can_be(code: bytes, byte_order: ByteOrder) -> Reading:
+    slots = unpack(code, byte_order)
+    reading = Reading([], malformed=False)
+    program = reading.program
+    while len(program) < len(slots):
+        found = identify(slots, len(program))
+        if not isinstance(found, DecodeError):
+            program += [found, None] if found.instruction.wide else [found]
+        elif _packet_opcode(slots[len(program)].opcode):
+            # However wrong its fields are, a packet access goes on to the next slot.
+            reading.packet = True
+            program.append(None)
+        else:
+            reading.malformed = True
+            program.append(None)
+    return reading
+
+
+@cache
+def _packet_opcode(opcode: int) -> bool:
+    return any(traits(row).packet for row in isa().by_opcode.get(opcode, ()))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The code generated around a vector's program: what comes before it, and what shows its registers afterwards.
+
+The *scratch* map carries both directions. At :func:`register_at` the epilogue leaves registers (all 64 bits: what the
+system call itself returns has 32); at ``COMPLETED_AT`` it leaves 1, so that a run that never got there is noticed; from
+``CONSTANTS_AT`` on the program finds the constants that are hidden from the verifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from struct import Struct
+
+from ...spec.assemble import assemble
+from ...spec.encoding import ByteOrder, decode
+from ...spec.table import isa
+
+#: Registers that a vector's expectation can name; R10 is read-only.
+REGISTERS = tuple(f"r{number}" for number in range(10))
+COMPLETED_AT = 8 * len(REGISTERS)
+CONSTANTS_AT = COMPLETED_AT + 8
+#: Hidden constants live in the stack of the main program, which has 512 bytes.
+MOST_CONSTANTS = 512 // 8
+SCRATCH_SIZE = CONSTANTS_AT + 8 * MOST_CONSTANTS
+
+_QUADWORD = {"little": Struct("<Q"), "big": Struct(">Q")}
+#: Generated code names maps by these descriptors, and whoever loads it puts the real ones in their place.
+SCRATCH, MEMORY = 0, 1
+
+
+def register_at(name: str) -> int:
+    """Return where in the scratch map the epilogue leaves register ``name``."""
+    return 8 * REGISTERS.index(name)
+
+
+def scratch(constants: Iterable[int], byte_order: ByteOrder) -> bytes:
+    """Return the initial value of the scratch map."""
+    words = b"".join(map(_QUADWORD[byte_order].pack, constants))
+    return (bytes(CONSTANTS_AT) + words).ljust(SCRATCH_SIZE, b"\0")
+
+
+def quadword(value: bytes, at: int, byte_order: ByteOrder) -> int:
+    """Return the unsigned 64-bit number at offset ``at`` of a map's value."""
+    number: int = _QUADWORD[byte_order].unpack_from(value, at)[0]
+    return number
+
+
+@lru_cache(maxsize=1024)
+def entry(length: int | None, byte_order: ByteOrder, context: str | None = None) -> bytes:
+    """Return the code that sets R1 and R2 to address and length of the input memory, to 0 and 0 if there is none.
+
+    ``context`` is the register that shall hold the kernel's context of the packet, if the program reads one: R6, where
+    the kernel wants it, or R1, from where the program moves it there.
+    """
+    lines = [f"{context} = r1"] if context not in {None, "r1"} else []
+    if context == "r1":
+        lines.append(f"r2 = {length or 0}")
+    elif length is None:
+        lines += ["r1 = 0", "r2 = 0"]
+    else:
+        lines += [f"r1 = map_val(map_by_fd({MEMORY})) + 0", f"r2 = {length}"]
+    return assemble("\n".join(lines), byte_order)
+
+
+@lru_cache(maxsize=1024)
+def epilogue(observed: frozenset[str], byte_order: ByteOrder) -> bytes:
+    """Return the code that shows the registers ``observed`` and ends the program.
+
+    Other registers may never have been written, and the kernel lets no one read those.
+    """
+    stored = [name for name in REGISTERS if name in observed]
+    free = [name for name in REGISTERS if name not in observed]
+    lines = []
+    if free:
+        base = free[-1]
+        lines.append(f"{base} = map_val(map_by_fd({SCRATCH})) + 0")
+        lines += [f"*(u64 *)({base} + {register_at(name)}) = {name}" for name in stored]
+    else:
+        base, spilled, *others = reversed(stored)
+        lines.append(f"*(u64 *)(r10 - 8) = {base}")
+        lines.append(f"{base} = map_val(map_by_fd({SCRATCH})) + 0")
+        lines += [f"*(u64 *)({base} + {register_at(name)}) = {name}" for name in (spilled, *others)]
+        lines.append(f"{spilled} = *(u64 *)(r10 - 8)")
+        lines.append(f"*(u64 *)({base} + {register_at(base)}) = {spilled}")
+    lines += [f"*(u64 *)({base} + {COMPLETED_AT}) = 1", "r0 = 0", "exit"]
+    return assemble("\n".join(lines), byte_order)
+
+
+@lru_cache(maxsize=64)
+def call_over(slots: int, byte_order: ByteOrder) -> bytes:
+    """Return a call to the function that begins ``slots`` slots after it."""
+    return assemble(f"call local +{slots}", byte_order)
+
+
+@lru_cache(maxsize=1 << 12)
+def jump(distance: int, byte_order: ByteOrder) -> bytes:
+    """Return a jump over ``distance`` slots; where 16 bits hold no such offset, one with 32 bits."""
+    near = isa().by_name["JA"].fields["offset"].admits(distance)
+    return assemble(f"{'goto' if near else 'gotol'} +{distance}", byte_order)
+
+
+@lru_cache(maxsize=MOST_CONSTANTS + 1)
+def hide(count: int, byte_order: ByteOrder) -> bytes:
+    """Return the code that moves ``count`` constants from the scratch map to the stack: unknown to a verifier."""
+    lines = [f"r1 = map_val(map_by_fd({SCRATCH})) + 0"]
+    for index in range(count):
+        lines.append(f"r2 = *(u64 *)(r1 + {CONSTANTS_AT + 8 * index})")
+        lines.append(f"*(u64 *)(r10 - {8 * (index + 1)}) = r2")
+    return assemble("\n".join(lines), byte_order)
+
+
+@lru_cache(maxsize=1 << 12)
+def hidden(index: int, register: int, slots: int, byte_order: ByteOrder) -> bytes:
+    """Return ``slots`` slots of code that set ``register`` to the hidden constant ``index``."""
+    lines = [f"r{register} = *(u64 *)(r10 - {8 * (index + 1)})"] + ["goto +0"] * (slots - 1)
+    return assemble("\n".join(lines), byte_order)
+
+
+@lru_cache(maxsize=1 << 10)
+def references(code: bytes, byte_order: ByteOrder) -> tuple[tuple[int, int], ...]:
+    """Return the slots of generated ``code`` that name a map, with the map."""
+    program = decode(code, byte_order)
+    return tuple(
+        (slot, item.imm) for slot, item in enumerate(program) if item and item.instruction.name == "LD_MAP_FD_VALUE"
+    )
