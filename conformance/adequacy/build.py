@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making trees that are well-typed: the building blocks of mutation operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, TypeVar, cast
+
+from ...spec import tree as t
+
+Edit: TypeAlias = tuple[str, t.Expr]
+NodeT = TypeVar("NodeT", bound=t.Node)
+
+DIVISIONS = frozenset(["/", "s/", "%", "s%"])
+SHIFTS = frozenset(["<<", ">>", "s>>"])
+
+
+def const(value: int, kind: t.Type) -> t.Const:
+    """Return the number ``value``, wrapped to the width of ``kind``."""
+    return t.Const(value & kind.mask, kind)
+
+
+def coerce(kind: t.Type, value: t.Expr) -> t.Expr:
+    """Return ``value`` as a value of ``kind``: itself, or a cast of it."""
+    return value if value.type == kind else t.Cast(kind, value)
+
+
+def through(value: t.Expr, *kinds: t.Type) -> t.Expr:
+    """Return ``value`` cast to each of ``kinds`` in turn, the first one first."""
+    for kind in kinds:
+        value = coerce(kind, value)
+    return value
+
+
+def both(condition: t.Expr, other: t.Expr) -> t.Expr:
+    """Return the conjunction of two truth values."""
+    return t.Choose(condition, other, falsehood())
+
+
+def falsehood() -> t.Expr:
+    """Return a comparison that never holds."""
+    return t.Compare("!=", const(0, t.U32), const(0, t.U32))
+
+
+def truth() -> t.Expr:
+    """Return a comparison that always holds."""
+    return t.Compare("==", const(0, t.U32), const(0, t.U32))
+
+
+def complement(value: t.Expr) -> t.Expr:
+    """Return ``value`` with every bit the other way round."""
+    return t.Binary("^", value, const(-1, value.type))
+
+
+def negation(condition: t.Expr) -> t.Expr:
+    """Return a condition that holds where ``condition`` does not."""
+    opposite = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+    opposite |= {f"s{a}": f"s{b}" for a, b in opposite.items() if a not in ("==", "!=")}
+    if isinstance(condition, t.Compare):
+        return t.Compare(opposite[condition.op], condition.left, condition.right)
+    return t.Choose(condition, falsehood(), truth())
+
+
+def places(
+    node: NodeT, change: Callable[[t.Expr], Iterator[Edit]], *, addresses: bool = True
+) -> Iterator[tuple[str, NodeT]]:
+    """Yield copies of ``node`` with one expression below it changed, once for each change that there is.
+
+    ``change`` yields replacements, of the same type, for an expression. With ``addresses`` false, the addresses of
+    loads and stores are left alone.
+    """
+    kids = list(t.children(node))
+    for index, child in enumerate(kids):
+        if isinstance(node, t.Assign) and child is node.target:
+            continue
+        if not addresses and isinstance(node, t.Load | t.Store) and child is node.address:
+            continue
+        edits: Iterator[tuple[str, t.Node]] = places(child, change, addresses=addresses)
+        if not isinstance(child, STATEMENTS):
+            edits = _chain(change(cast("t.Expr", child)), edits)
+        for label, new in edits:
+            yield label, _with_child(node, index, new)
+
+
+STATEMENTS = (t.Assign, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return, t.Lock)
+
+
+def _chain(first: Iterator[Edit], second: Iterator[tuple[str, t.Node]]) -> Iterator[tuple[str, t.Node]]:
+    yield from first
+    yield from second
+
+
+def _with_child(node: NodeT, index: int, new: t.Node) -> NodeT:
+    position = -1
+
+    def pick(child: t.Node) -> t.Node:
+        nonlocal position
+        position += 1
+        return new if position == index else child
+
+    return cast("NodeT", t.rebuild(node, pick))
+
+
+def in_statements(
+    means: tuple[t.Stmt, ...], change: Callable[[t.Stmt], Iterator[tuple[str, tuple[t.Stmt, ...]]]]
+) -> Iterator[tuple[str, tuple[t.Stmt, ...]]]:
+    """Yield copies of ``means`` with one statement, also one within a lock, replaced by others."""
+    for index, statement in enumerate(means):
+        before, after = means[:index], means[index + 1 :]
+        for label, new in change(statement):
+            yield label, (*before, *new, *after)
+        if isinstance(statement, t.Lock):
+            for label, body in in_statements(statement.body, change):
+                yield label, (*before, t.Lock(body), *after)
+
+
+def total(node: NodeT) -> NodeT:
+    """Return ``node`` with every division and shift defined for all operands.
+
+    Rows guard divisors and mask shift amounts, mutants may not. What the bare operation then gives is chosen here: a
+    division by zero gives all ones and a remainder the dividend (as z3 and RISC-V have it); a shift by the width or
+    more gives 0, or copies of the sign bit.
+    """
+    node = cast("NodeT", t.rebuild(node, total))
+    if not isinstance(node, t.Binary):
+        return node
+    if node.op in DIVISIONS and not (isinstance(node.right, t.Const) and node.right.value):
+        instead = node.left if "%" in node.op else const(-1, node.type)
+        safe = t.Compare("!=", node.right, const(0, node.right.type))
+        return cast("NodeT", t.Choose(safe, node, coerce(node.type, instead)))
+    if node.op in SHIFTS and not _amount_fits(node.right, node.type.bits):
+        unsigned = coerce(t.Type(False, node.right.type.bits), node.right)
+        safe = t.Compare("<", unsigned, const(node.type.bits, unsigned.type))
+        fill: t.Expr = const(0, node.type)
+        if node.op == "s>>":
+            fill = t.Binary("s>>", node.left, const(node.type.bits - 1, node.right.type))
+        return cast("NodeT", t.Choose(safe, node, fill))
+    return node
+
+
+def _amount_fits(amount: t.Expr, width: int) -> bool:
+    match amount:
+        case t.Const(value):
+            return value < width
+        case t.Binary("&", left, right):
+            return _amount_fits(left, width) or _amount_fits(right, width)
+    return False

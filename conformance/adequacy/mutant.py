@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mutant is: a row of the table with a fault in its meaning, and where the fault shows itself.
+
+A mutant stands for a runtime that is right but for one instruction. Its fault may be confined to some encodings of
+the instruction (``when``): a runtime that is wrong only if dst and src are the same register, say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias, cast
+
+from ...spec import tree as t
+from ...spec.encoding import Decoded
+from ...spec.table import Instruction
+from ...spec.unparse import render
+from .build import total
+
+FieldName: TypeAlias = Literal["dst", "src", "offset", "imm", "next_imm"]
+
+_TESTS: dict[str, Callable[[int, int], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+}
+
+
+class Condition(NamedTuple):
+    """A test of a field of the instruction, signed as in section 3.1: ``imm < 0``, ``dst == src``, ``imm & 31 == 0``."""
+
+    field: FieldName
+    op: Literal["==", "!=", "<", ">"]
+    value: int | FieldName
+    mask: int | None = None
+
+    def holds(self, decoded: Decoded) -> bool:
+        """Whether ``decoded`` passes the test."""
+        left: int = getattr(decoded, self.field)
+        right: int = self.value if isinstance(self.value, int) else getattr(decoded, self.value)
+        return _TESTS[self.op](left if self.mask is None else left & self.mask, right)
+
+    def __str__(self) -> str:
+        left = self.field if self.mask is None else f"{self.field} & {self.mask}"
+        if self.field in ("dst", "src") and isinstance(self.value, int):
+            return f"{left} is r{self.value}" if self.op == "==" else f"{left} {self.op} r{self.value}"
+        return f"{left} {self.op} {self.value}"
+
+
+class Shift(NamedTuple):
+    """A fault in selecting a register: the one ``by`` numbers away from what the field ``name`` says."""
+
+    name: Literal["dst", "src", "r0"]
+    by: int
+    access: Literal["read", "write"]
+
+
+#: Registers that a program can write (section 2.1's R10 is read-only), so that neighbours wrap around R9.
+WRITABLE = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mutant:
+    """A fault in the meaning of ``row``.
+
+    ``family`` is the kind of fault (a word for counting), ``what`` says it in words. ``means`` is the faulty meaning,
+    in force for encodings that pass all of ``when``, with ``shift`` applied to its registers.
+    """
+
+    row: Instruction
+    family: str
+    what: str
+    means: tuple[t.Stmt, ...]
+    when: tuple[Condition, ...] = ()
+    shift: Shift | None = None
+
+    @property
+    def id(self) -> str:
+        """A name that is the same in every run, and unique among the mutants of a row."""
+        return f"{self.row.name}: {self.what}{self._suffix}"
+
+    @property
+    def _suffix(self) -> str:
+        return f" when {' and '.join(str(test) for test in self.when)}" if self.when else ""
+
+    def applies(self, decoded: Decoded) -> bool:
+        """Whether the fault is in force for ``decoded``, an instruction of :attr:`row`."""
+        return all(test.holds(decoded) for test in self.when)
+
+    def means_for(self, dst: int, src: int) -> tuple[t.Stmt, ...]:
+        """Return the faulty meaning of an encoding with these register numbers."""
+        if self.shift is None:
+            return self.means
+        number = {"dst": dst, "src": src, "r0": 0}[self.shift.name]
+        neighbour = register((number + self.shift.by) % WRITABLE)
+        return tuple(_moved(statement, self.shift, neighbour) for statement in self.means)
+
+    def instruction_for(self, decoded: Decoded) -> Instruction:
+        """Return the row that the faulty runtime executes for ``decoded``."""
+        if self.shift is None:
+            return faulty_row(self.row, self.means)
+        return faulty_row(self.row, self.means_for(decoded.dst, decoded.src))
+
+    def __str__(self) -> str:
+        text = render(self.means)
+        if self.shift is not None:
+            text += f"   [{self.shift.access}s the register {self.shift.by:+d} from {self.shift.name}]"
+        return text + (f"   [{self._suffix.strip()}]" if self.when else "")
+
+
+@lru_cache(maxsize=256)
+def faulty_row(row: Instruction, means: tuple[t.Stmt, ...]) -> Instruction:
+    """Return ``row`` with another meaning; the same object for the same arguments, so that it is compiled once."""
+    means = tuple(total(statement) for statement in means)
+    return replace(row, means=means, means_text=render(means), reads=t.reads(*means), writes=t.writes(*means))
+
+
+def register(number: int) -> t.Register:
+    """Return the register with this number, 0 to 10."""
+    return t.Register(cast("t.RegisterName", f"r{number}"))
+
+
+def _moved(node: t.Stmt, shift: Shift, neighbour: t.Register) -> t.Stmt:
+    def move(child: t.Node) -> t.Node:
+        if isinstance(child, t.Register) and child.name == shift.name:
+            return neighbour if shift.access == "read" else child
+        if isinstance(child, t.Assign):
+            return assign(child)
+        return t.rebuild(child, move)
+
+    def assign(statement: t.Assign) -> t.Assign:
+        target = statement.target
+        if shift.access == "write" and isinstance(target, t.Register) and target.name == shift.name:
+            target = neighbour
+        return t.Assign(target, cast("t.Expr", move(statement.value)))
+
+    return cast("t.Stmt", move(node))

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All mutants of a row's meaning, made mechanically from its typed tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ...spec import tree as t
+from ...spec.table import Fixed, Instruction, Isa, Operand
+from .build import complement, const, in_statements, places, through
+from .expressions import edits
+from .guards import guarded
+from .mutant import WRITABLE, Condition, Mutant, Shift, register
+from .statements import Means, aliased, changes, disorder
+
+
+def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
+    """Return the mutants of ``row``, without repetitions; ``table`` supplies those it can be confused with."""
+    found: dict[tuple[Means, tuple[Condition, ...], Shift | None], Mutant] = {
+        (row.means, (), None): Mutant(row, "", "", ())
+    }
+    labels: dict[str, int] = {}
+    unique = []
+    for mutant in _all(row, table):
+        key = (mutant.means, mutant.when, mutant.shift)
+        if key not in found:
+            found[key] = mutant
+            unique.append(_with_own_name(mutant, labels))
+    return tuple(unique)
+
+
+def _with_own_name(mutant: Mutant, labels: dict[str, int]) -> Mutant:
+    count = labels[mutant.id] = labels.get(mutant.id, 0) + 1
+    if count == 1:
+        return mutant
+    what = f"{mutant.what} (place {count})"
+    return Mutant(mutant.row, mutant.family, what, mutant.means, mutant.when, mutant.shift)
+
+
+def _all(row: Instruction, table: Isa) -> Iterator[Mutant]:
+    yield from _plain(row, "statement", in_statements(row.means, changes))
+    yield from _plain(row, "order", disorder(row.means))
+    yield from _plain(row, "order", aliased(row.means))
+    for index, statement in enumerate(row.means):
+        for label, new in places(statement, edits):
+            yield Mutant(row, "expression", label, (*row.means[:index], new, *row.means[index + 1 :]))
+    yield from _confusions(row, table)
+    yield from _shifted(row)
+    yield from _clobbering(row)
+    yield from guarded(row)
+
+
+def _plain(row: Instruction, family: str, found: Iterable[tuple[str, Means]]) -> Iterator[Mutant]:
+    for label, means in found:
+        yield Mutant(row, family, label, means)
+
+
+def _shifted(row: Instruction) -> Iterator[Mutant]:
+    """Registers mistaken for their neighbours."""
+    for name in ("dst", "src"):
+        if isinstance(row.fields[name], Operand):
+            for by in (-1, 1):
+                if name in row.writes:
+                    what = f"writes the register {by:+d} from {name}"
+                    yield Mutant(row, "register", what, row.means, shift=Shift(name, by, "write"))
+                if name in row.reads:
+                    what = f"reads the register {by:+d} from {name}"
+                    yield Mutant(row, "register", what, row.means, shift=Shift(name, by, "read"))
+    if "r0" in row.writes:
+        yield Mutant(row, "register", "writes r1 for r0", row.means, shift=Shift("r0", 1, "write"))
+    if "r0" in row.reads:
+        yield Mutant(row, "register", "reads r1 for r0", row.means, shift=Shift("r0", 1, "read"))
+
+
+#: After a call r1 to r5 may hold anything, and so may all but r0 when a program ends (section 4.3).
+_SCRATCH = range(1, 6)
+
+
+def _clobbering(row: Instruction) -> Iterator[Mutant]:
+    """A register that the instruction has nothing to do with loses its value."""
+    spared: frozenset[int] = frozenset()
+    match row.means[0]:
+        case t.Return():
+            spared = frozenset(range(1, WRITABLE))
+        case t.CallHelper():
+            spared = frozenset([0, *_SCRATCH])
+        case t.CallLocal():
+            # What the callee finds in r0 and r6 to r9 is not said; that they come back is for the control mutants.
+            spared = frozenset([0, *range(6, WRITABLE)])
+    if "r0" in row.writes:
+        spared |= {0}
+    written = [name for name in ("dst", "src") if name in row.writes and isinstance(row.fields[name], Operand)]
+    # What the instruction itself still reads is left alone, where the fault comes first.
+    first = isinstance(row.means[0], t.Jump | t.CallLocal | t.Return)
+    others = [name for name in row.operands if name in ("dst", "src")] if first else written
+    for number in range(WRITABLE):
+        if number in spared:
+            continue
+        lost = register(number)
+        when = tuple(Condition(name, "!=", number) for name in others)  # type: ignore[arg-type]  # both are registers
+        for label, value in (
+            ("changes", complement(lost)),
+            ("clears the upper half of", through(lost, t.U32, t.U64)),
+            ("clears", const(0, t.U64)),
+        ):
+            fault = t.Assign(lost, value)
+            means = (fault, *row.means) if first else (*row.means, fault)
+            yield Mutant(row, "clobber", f"{label} r{number}", means, when)
+
+
+#: Bits of the opcode that belong together, by instruction class (section 3): class and source and code of arithmetic
+#: and jumps, class and size and mode of loads and stores.
+_ARITHMETIC_PARTS = (0x07, 0x08, 0xF0)
+_MEMORY_PARTS = (0x07, 0x18, 0xE0)
+
+
+def opcode_parts(opcode: int) -> tuple[int, ...]:
+    """Return the masks of the fields of ``opcode`` (sections 4 and 5)."""
+    return _MEMORY_PARTS if opcode & 0x07 <= 3 else _ARITHMETIC_PARTS
+
+
+def differing_part(a: int, b: int) -> int | None:
+    """Return the mask of the one field in which two opcodes differ; None if they differ in more, or not at all."""
+    if opcode_parts(a) != opcode_parts(b):
+        return None
+    differing = [part for part in opcode_parts(a) if (a ^ b) & part]
+    return differing[0] if len(differing) == 1 else None
+
+
+def _confusions(row: Instruction, table: Isa) -> Iterator[Mutant]:
+    """Another instruction is executed for this one; their encodings differ in one field."""
+    for other in table.instructions:
+        if other is not row and other.wide == row.wide and _one_field_apart(row, other):
+            yield Mutant(row, "confusion", f"executes {other.name}", other.means)
+
+
+def _one_field_apart(row: Instruction, other: Instruction) -> bool:
+    if row.opcode != other.opcode and differing_part(row.opcode, other.opcode) is None:
+        return False
+    differing = [
+        name
+        for name, rule in row.fields.items()
+        if isinstance(rule, Fixed) and isinstance(theirs := other.fields[name], Fixed) and rule.value != theirs.value
+    ]
+    return len(differing) == (row.opcode == other.opcode)

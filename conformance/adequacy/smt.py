@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does a mutant differ from its row at all? Asked of z3, with the answer as operands that tell the two apart.
+
+The typed tree becomes bit-vectors: registers, fields and memory are free, register numbers are concrete and every way
+in which they can coincide is tried. A fault in reading memory that is not there is no difference here, nor is one in
+what a call leaves in R1 to R5; platform functions are uninterpreted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, cast
+
+from ...spec import tree as t
+from ...spec.encoding import ByteOrder
+from ...spec.pseudocode import FIELD_TYPES
+from ...spec.table import Fixed, Instruction, Operand
+from .build import total
+from .mutant import Condition, Mutant
+
+#: A z3 term. The solver's Python interface carries no types.
+Term: TypeAlias = Any
+
+REGISTERS = 11
+_STACK_POINTER = 10
+_TIMEOUT_MS = 4000
+
+
+class SolverMissing(Exception):
+    """z3-solver is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An encoding and a state of the machine after which a mutant and its row differ.
+
+    ``memory`` gives the bytes that matter, by address; ``base`` is the address of the datum that is accessed, if any.
+    """
+
+    byte_order: ByteOrder
+    dst: int
+    src: int
+    offset: int
+    imm: int
+    next_imm: int
+    registers: tuple[int, ...]
+    memory: dict[int, int] = field(default_factory=dict)
+    base: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the solver found: ``equivalent``, ``differs`` (then with the difference) or ``unknown``."""
+
+    verdict: Literal["equivalent", "differs", "unknown"]
+    difference: Difference | None = None
+
+
+def is_available() -> bool:
+    """Whether z3-solver is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("z3") is not None
+
+
+def compare(mutant: Mutant) -> Answer:
+    """Decide whether ``mutant`` behaves as its row does, in both byte orders.
+
+    Raises:
+        SolverMissing: z3-solver is not installed.
+    """
+    if not is_available():
+        raise SolverMissing("z3-solver is not installed: pip install z3-solver")
+    undecided = False
+    for byte_order in _byte_orders(mutant):
+        for dst, src in _register_choices(mutant):
+            answer = _compare_at(mutant, dst, src, byte_order)
+            if answer.verdict == "differs":
+                return answer
+            undecided |= answer.verdict == "unknown"
+    return Answer("unknown" if undecided else "equivalent")
+
+
+def _byte_orders(mutant: Mutant) -> tuple[ByteOrder, ...]:
+    depends = any(
+        isinstance(node, t.Load | t.Store) or (isinstance(node, t.Call) and node.name in t.BYTE_ORDER_FUNCTIONS)
+        for node in t.walk(*mutant.row.means, *mutant.means)
+    )
+    return ("little", "big") if depends else ("little",)
+
+
+def _register_choices(mutant: Mutant) -> Iterator[tuple[int, int]]:
+    """Yield register numbers, one for each way in which those of the mutant and the row can coincide."""
+    row = mutant.row
+    named = {int(n.name[1:]) for n in t.walk(*mutant.means) if isinstance(n, t.Register) and n.name[0] == "r"}
+    named |= {test.value for test in mutant.when if test.field in ("dst", "src") and isinstance(test.value, int)}
+    if mutant.shift is not None:
+        named |= {0, 1, 9}
+    # Beside those that are named, two that are not, R0, and R10, whose value a program cannot choose.
+    others = [number for number in (7, 8, 6, 9, 5) if number not in named][:2]
+    numbers = [*others, *sorted(named - {_STACK_POINTER}), 0, _STACK_POINTER]
+    numbers = list(dict.fromkeys(numbers))
+    for dst in _choices(row, "dst", numbers):
+        for src in _choices(row, "src", numbers):
+            if all(_passes(test, dst, src) for test in mutant.when):
+                yield dst, src
+
+
+def _choices(row: Instruction, name: Literal["dst", "src"], numbers: list[int]) -> list[int]:
+    rule = row.fields[name]
+    if isinstance(rule, Fixed):
+        return [rule.value]
+    return [number for number in numbers if number != _STACK_POINTER or name not in row.writes]
+
+
+def _passes(test: Condition, dst: int, src: int) -> bool:
+    if test.field not in ("dst", "src"):
+        return True
+    values = {"dst": dst, "src": src}
+    right = values[test.value] if isinstance(test.value, str) else test.value
+    left = values[test.field]
+    return {"==": left == right, "!=": left != right, "<": left < right, ">": left > right}[test.op]
+
+
+def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> Answer:
+    import z3
+
+    fields = {name: z3.BitVec(name, kind.bits) for name, kind in FIELD_TYPES.items()}
+    start = _State(
+        [z3.BitVec(f"r{number}", 64) for number in range(REGISTERS)],
+        z3.Array("memory", z3.BitVecSort(64), z3.BitVecSort(8)),
+    )
+    right = _Machine(fields, dst, src, byte_order, start).run(mutant.row.means)
+    means = tuple(total(statement) for statement in mutant.means_for(dst, src))
+    wrong = _Machine(fields, dst, src, byte_order, start).run(means)
+    solver = z3.Solver()
+    solver.set("timeout", _TIMEOUT_MS)
+    solver.add(*_admitted(mutant, fields))
+    place = z3.BitVec("place", 64)
+    differs = [a != b for a, b in zip(right.registers, wrong.registers, strict=True) if not z3.eq(a, b)]
+    differs += [a != b for a, b in zip(right.control, wrong.control, strict=True) if not z3.eq(a, b)]
+    if not z3.eq(right.memory, wrong.memory):
+        differs.append(z3.Select(right.memory, place) != z3.Select(wrong.memory, place))
+    solver.add(z3.Or(*differs))
+    result = solver.check()
+    if result == z3.unsat:
+        return Answer("equivalent")
+    if result != z3.sat:
+        return Answer("unknown")
+    return Answer("differs", _difference(solver.model(), fields, start, right, dst, src, byte_order))
+
+
+def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
+    """Yield the constraints on fields: those of the row, and the conditions of the mutant."""
+    for name, term in fields.items():
+        rule = mutant.row.fields.get(name, Fixed(0))
+        if not isinstance(rule, Operand):
+            yield term == rule.value
+    for test in mutant.when:
+        if test.field not in ("dst", "src"):
+            assert isinstance(test.value, int)
+            left = fields[test.field]
+            left = left if test.mask is None else left & test.mask
+            yield {"==": left == test.value, "!=": left != test.value, "<": left < test.value, ">": left > test.value}[
+                test.op
+            ]
+
+
+def _difference(
+    model: Term, fields: dict[str, Term], start: _State, right: _State, dst: int, src: int, byte_order: ByteOrder
+) -> Difference:
+    def number(term: Term) -> int:
+        return cast("int", model.eval(term, model_completion=True).as_long())
+
+    def signed(name: str) -> int:
+        return FIELD_TYPES[name].wrap(number(fields[name]))
+
+    memory: dict[int, int] = {}
+    base = None
+    if right.address is not None:
+        base = number(right.address)
+        for by in range(-16, 24):
+            place = (base + by) & t.U64.mask
+            memory[place] = number(start.memory[place])
+    return Difference(
+        byte_order,
+        dst,
+        src,
+        signed("offset"),
+        signed("imm"),
+        signed("next_imm"),
+        tuple(number(register) for register in start.registers),
+        memory,
+        base,
+    )
+
+
+@dataclass(slots=True)
+class _State:
+    """What an instruction can change. ``control`` is the distance of a jump, and the kind and number of a call."""
+
+    registers: list[Term]
+    memory: Term
+    control: list[Term] = field(default_factory=list)
+    address: Term = None
+
+
+class _Machine:
+    """Runs the statements of a row on terms."""
+
+    def __init__(self, fields: dict[str, Term], dst: int, src: int, byte_order: ByteOrder, start: _State) -> None:
+        import z3
+
+        self.z3 = z3
+        self.fields = fields
+        self.numbers = {"dst": dst, "src": src}
+        self.big = byte_order == "big"
+        zero = z3.BitVecVal(0, 64)
+        self.state = _State(list(start.registers), start.memory, [zero, zero, zero])
+        self.locals: dict[str, Term] = {}
+
+    def run(self, means: tuple[t.Stmt, ...]) -> _State:
+        """Execute ``means``; return the state afterwards."""
+        for statement in means:
+            self.do(statement)
+        return self.state
+
+    def do(self, statement: t.Stmt) -> None:
+        """Execute one statement."""
+        state = self.state
+        match statement:
+            case t.Assign(t.Register(name), value):
+                state.registers[self.number(name)] = self.get(value)
+            case t.Assign(t.Local(name), value):
+                self.locals[name] = self.get(value)
+            case t.Store(kind, address, value):
+                self.store(self.get(address), self.get(value), kind.bits // 8)
+            case t.Jump(distance, condition):
+                there = self.get(distance)
+                here = state.control[0]
+                state.control[0] = there if condition is None else self.z3.If(self.get(condition), there, here)
+            case t.CallHelper(by, number):
+                self.call(1 if by == "static" else 2, self.z3.SignExt(32, self.get(number)))
+            case t.CallLocal(distance):
+                self.call(3, self.get(distance))
+            case t.Return():
+                self.call(4, self.z3.BitVecVal(0, 64))
+            case t.Lock(body):
+                self.run(body)
+
+    def call(self, kind: int, number: Term) -> None:
+        """Leave for a function: what it does is unknown, but the same for the same arguments."""
+        state, word = self.state, self.z3.BitVecSort(64)
+        arguments = [state.registers[n] for n in range(1, 6)]
+        state.control[1:] = [self.z3.BitVecVal(kind, 64), number]
+        if kind <= 2:
+            result = self.z3.Function(f"helper{kind}", *[word] * 7)
+            state.registers[0] = result(number, *arguments)
+            for n in range(1, 6):
+                state.registers[n] = self.z3.BitVec(f"scratch{n}", 64)
+
+    def number(self, name: str) -> int:
+        """Return the number of the register that ``name`` stands for."""
+        return self.numbers[name] if name in self.numbers else int(name[1:])
+
+    def get(self, expression: t.Expr) -> Term:
+        """Return the value of ``expression``: a truth value or a bit-vector as wide as its type."""
+        z3 = self.z3
+        match expression:
+            case t.Const(value, kind):
+                return z3.BitVecVal(value, kind.bits)
+            case t.Register(name):
+                return self.state.registers[self.number(name)]
+            case t.Field(name):
+                return self.fields[name]
+            case t.Local(name):
+                return self.locals[name]
+            case t.Cast(kind, value):
+                return self.cast(self.get(value), value.type, kind)
+            case t.Negate(value):
+                return -self.get(value)
+            case t.Binary(op, left, right):
+                return _OPERATIONS[op](z3, self.get(left), self.get(right))
+            case t.Compare(op, left, right):
+                return _OPERATIONS[op](z3, self.get(left), self.get(right))
+            case t.Choose(condition, then, otherwise):
+                return z3.If(self.get(condition), self.get(then), self.get(otherwise))
+            case t.Load(kind, address):
+                return self.load(self.get(address), kind.bits // 8)
+            case t.Call(name, args):
+                return self.function(name, [self.get(arg) for arg in args])
+        raise TypeError(f"no expression: {expression!r}")
+
+    def cast(self, value: Term, old: t.Type, new: t.Type) -> Term:
+        """Truncate or extend ``value``."""
+        if new.bits <= old.bits:
+            return self.z3.Extract(new.bits - 1, 0, value) if new.bits < old.bits else value
+        extend = self.z3.SignExt if old.signed else self.z3.ZeroExt
+        return extend(new.bits - old.bits, value)
+
+    def function(self, name: str, args: list[Term]) -> Term:
+        """Apply a function of the pseudocode."""
+        if name in t.BYTE_ORDER_FUNCTIONS:
+            swaps = name.startswith("bswap") or name.startswith("le") == self.big
+            return self.reversed(args[0]) if swaps else args[0]
+        sorts = [arg.sort() for arg in args]
+        return self.z3.Function(name, *sorts, self.z3.BitVecSort(64))(*args)
+
+    def reversed(self, value: Term) -> Term:
+        """Return ``value`` with its bytes in the other order."""
+        parts = [self.z3.Extract(8 * n + 7, 8 * n, value) for n in range(value.size() // 8)]
+        return self.z3.Concat(*parts) if len(parts) > 1 else value
+
+    def load(self, address: Term, size: int) -> Term:
+        """Read ``size`` bytes."""
+        if self.state.address is None:
+            self.state.address = address
+        parts = [self.z3.Select(self.state.memory, address + n) for n in range(size)]
+        if not self.big:
+            parts.reverse()
+        return self.z3.Concat(*parts) if size > 1 else parts[0]
+
+    def store(self, address: Term, value: Term, size: int) -> None:
+        """Write ``size`` bytes."""
+        if self.state.address is None:
+            self.state.address = address
+        for n in range(size):
+            low = 8 * (size - 1 - n if self.big else n)
+            byte = self.z3.Extract(low + 7, low, value)
+            self.state.memory = self.z3.Store(self.state.memory, address + n, byte)
+
+
+_OPERATIONS: dict[str, Any] = {
+    "+": lambda z3, a, b: a + b,
+    "-": lambda z3, a, b: a - b,
+    "*": lambda z3, a, b: a * b,
+    "/": lambda z3, a, b: z3.UDiv(a, b),
+    "s/": lambda z3, a, b: a / b,
+    "%": lambda z3, a, b: z3.URem(a, b),
+    "s%": lambda z3, a, b: z3.SRem(a, b),
+    "&": lambda z3, a, b: a & b,
+    "|": lambda z3, a, b: a | b,
+    "^": lambda z3, a, b: a ^ b,
+    "<<": lambda z3, a, b: a << b,
+    ">>": lambda z3, a, b: z3.LShR(a, b),
+    "s>>": lambda z3, a, b: a >> b,
+    "==": lambda z3, a, b: a == b,
+    "!=": lambda z3, a, b: a != b,
+    "<": lambda z3, a, b: z3.ULT(a, b),
+    "<=": lambda z3, a, b: z3.ULE(a, b),
+    ">": lambda z3, a, b: z3.UGT(a, b),
+    ">=": lambda z3, a, b: z3.UGE(a, b),
+    "s<": lambda z3, a, b: a < b,
+    "s<=": lambda z3, a, b: a <= b,
+    "s>": lambda z3, a, b: a > b,
+    "s>=": lambda z3, a, b: a >= b,
+}
