@@ -101,7 +101,10 @@ def _with_wide_inputs(row: Instruction) -> Draft:
 def _shift_amounts(row: Instruction) -> Draft:
     """Every amount that a mask can leave, and amounts that need the mask."""
     values = {name: CORE[name] for name in _SHIFTED}
-    requirement = (f"rfc9669-4.1-shift-mask-{'32' if is_32_bit(row) else '64'}", f"rfc9669-4.1-{operation(row).lower()}")
+    requirement = (
+        f"rfc9669-4.1-shift-mask-{'32' if is_32_bit(row) else '64'}",
+        f"rfc9669-4.1-{operation(row).lower()}",
+    )
     if "src" in row.operands:
         wide = {"2p32": 1 << 32, "2p32p1": (1 << 32) + 1, "2p63": 1 << 63, "m1": -1, "m32": -32, "m64": -64}
         asm = f"r1 = {{src}} ll\nr0 = {{dst}} ll\n{line(row, dst='0', src='1')}\nexit\n"

@@ -74,11 +74,7 @@ def _store(row: Instruction, base: str, value: str) -> str:
 
 def _operands(row: Instruction) -> Draft:
     """All operands meet all values in memory; r0, the operand and the memory are compared."""
-    cases = {
-        f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)}
-        for a, x in _OPERANDS.items()
-        for b, y in _OPERANDS.items()
-    }
+    cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
     asm = (
         f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
         f"{line(row, dst='6', src='3', offset='+8')}\nr6 = 0\nexit\n"
@@ -185,7 +181,7 @@ def _r0_everywhere(row: Instruction) -> Draft:
         f"{line(row, dst='0', src='0', offset='+8')}\nr6 = 0\nexit\n"
     )
     what = "R0 as base and as operand"
-    cases = {"mismatch": {}}
+    cases: Mapping[str, Mapping[str, str]] = {"mismatch": {}}
     return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
 
 

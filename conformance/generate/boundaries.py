@@ -24,7 +24,11 @@ CORE: Mapping[str, int] = {
 
 #: More 64-bit patterns: neighbours of powers of two at the widths of the instruction set.
 NEIGHBOURS: Mapping[str, int] = {
-    **{f"2p{bit}{sign}1": (1 << bit) + step for bit in (7, 8, 15, 16, 31, 32, 63) for sign, step in (("m", -1), ("p", 1))},
+    **{
+        f"2p{bit}{sign}1": (1 << bit) + step
+        for bit in (7, 8, 15, 16, 31, 32, 63)
+        for sign, step in (("m", -1), ("p", 1))
+    },
     **{f"2p{bit}": 1 << bit for bit in (7, 8, 16)},
     "2": 2,
     "m13": 0xFFFFFFFFFFFFFFF3,

@@ -44,11 +44,15 @@ class Draft:
     rejected: bool = False
 
 
+class DraftError(ValueError):
+    """A draft whose program does not do what a vector's must: come to its end."""
+
+
 def rows(draft: Draft) -> list[dict[str, str]]:
     """Return the table of ``draft``: per case its name, the values of its holes, and what is expected.
 
     Raises:
-        ValueError: a case does not run to its end on the reference VM.
+        DraftError: a case does not run to its end on the reference VM.
     """
     if draft.rejected:
         return [{"case": name, **values} for name, values in draft.cases.items()]
@@ -66,7 +70,7 @@ def rows(draft: Draft) -> list[dict[str, str]]:
                 maps=[parse_bytes(text) for text in draft.maps],
             )
             if not isinstance(outcome, Returned):
-                raise ValueError(f"{draft.id}/{name} ({order}-endian): {outcome}")
+                raise DraftError(f"{draft.id}/{name} ({order}-endian): {outcome}")
             results[order] = _observed(outcome, draft.observe)
         for column in draft.observe:
             little, big = results["little"][column], results["big"][column]

@@ -77,4 +77,3 @@ def _base32_only(row: Instruction) -> Draft:
     chosen = {f"{a}_{b}": {"dst": str(x), hole: str(y)} for a, x in numbers.items() for b, y in numbers.items()}
     what = "taken or not, in a program of 32-bit instructions only"
     return Draft(f"{slug(row)}/base32", what, covers(row), chosen, _BASE32.format(head=head, jump=jump))
-

@@ -87,9 +87,7 @@ def _offsets(row: Instruction) -> Draft:
         for place in _PLACES if abs(offset) < 300 else (8,):
             name = f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}"
             cases[name] = {"off": f"{offset:+d}", "base": str(place - offset)}
-    asm = (
-        f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
-    )
+    asm = f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
     found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
     if width(row) > 1:
         found = (*found, "rfc9669-5.1-unaligned")
@@ -105,7 +103,9 @@ def _register_pairs(row: Instruction) -> Draft:
     for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
         if has_value and (base - value) % 10 not in (1, 9, 4) and 0 not in (base, value):
             continue
-        cases[f"r{base}_r{value}" if has_value else f"r{base}"] = {"b": str(base)} | ({"v": str(value)} if has_value else {})
+        cases[f"r{base}_r{value}" if has_value else f"r{base}"] = {"b": str(base)} | (
+            {"v": str(value)} if has_value else {}
+        )
     # An address is no number to compare: the base register is overwritten at the end.
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
@@ -166,13 +166,10 @@ def _stack_ends(row: Instruction) -> Draft:
         asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r0 = 0\n{_access(row, '10', '0', '{off}')}\nexit\n"
     else:
         back = "".join(f"r4 = *(u64 *)(r10 - {at})\nr0 *= 31\nr0 ^= r4\n" for at in (512, 504, 264, 256, 248, 16, 8))
-        asm = (
-            f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{_access(row, '10', '5', '{off}')}\nr0 = 7\n{back}exit\n"
-        )
+        store = _access(row, "10", "5", "{off}")
+        asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{store}\nr0 = 7\n{back}exit\n"
     what = "the stack from its first byte to its last, relative to r10"
-    return Draft(
-        f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",)
-    )
+    return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",))
 
 
 def _base32_only(row: Instruction) -> Draft:
@@ -183,6 +180,4 @@ def _base32_only(row: Instruction) -> Draft:
     else:
         asm = f"w0 = 0x9abcdef0\n{_access(row, '1', '0', '{off}')}\nexit\n"
     what = "in a program of 32-bit instructions only"
-    return Draft(
-        f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=_PATTERN
-    )
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=_PATTERN)

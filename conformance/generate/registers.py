@@ -66,11 +66,9 @@ def _computation(row: Instruction) -> Draft:
     covers = arithmetic.covers(row) if section == "4.1" else byte_swap_covers(row)
     if "src" in row.operands:
         text = line(row, dst="{d}", src="{s}")
-        cases: dict[str, Mapping[str, str]] = {
-            f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d, s in pairs_of(row)
-        }
+        cases: dict[str, Mapping[str, str]] = {f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d, s in pairs_of(row)}
         what = "each pair of registers, dst = src among them; no other register changes"
-        roles = ("rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
+        roles: tuple[str, ...] = ("rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
     else:
         text = line(row, dst="{d}", imm="{imm}")
         numbers = ("5", "-7") if "imm" in row.operands else ("",)
@@ -130,14 +128,20 @@ def _condition(row: Instruction) -> Draft:
     # Which way control went must show without disturbing what is compared: a fall-through adds 1 to r9, or to r0
     # where r9 takes part.
     asm = f"{prologue()}{text}\nr{{m}} += 1\ntaken:\nexit\n"
-    marked = {name: {**values, "m": "0" if "9" in (values["d"], values.get("s")) else "9"} for name, values in cases.items()}
+    marked = {
+        name: {**values, "m": "0" if "9" in (values["d"], values.get("s")) else "9"} for name, values in cases.items()
+    }
     roles = ("rfc9669-3.1-dst-reg-range",)
     return Draft(f"{slug(row)}/registers", what, (*covers, *roles), marked, asm, observe=_ALL)
 
 
 def _frame_pointer_condition(row: Instruction) -> Draft:
     """R10 compared with a copy of itself, on either side."""
-    cases = {f"{side}-r{n}": {"d": d, "s": s, "n": n} for n in ("0", "1", "9") for side, d, s in (("dst", "10", n), ("src", n, "10"))}
+    cases = {
+        f"{side}-r{n}": {"d": d, "s": s, "n": n}
+        for n in ("0", "1", "9")
+        for side, d, s in (("dst", "10", n), ("src", n, "10"))
+    }
     asm = f"r{{n}} = r10\n{line(row, dst='{d}', src='{s}', offset='taken')}\nr0 = 2\nexit\ntaken:\nr0 = 1\nexit\n"
     what = "r10 equals a copy of itself"
     return Draft(f"{slug(row)}/frame-pointer", what, jumps.covers(row), cases, asm)

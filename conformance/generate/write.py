@@ -13,16 +13,15 @@ def file_text(family: str, note: str, drafts: Iterable[Draft]) -> str:
     """Return the vector file of ``drafts``; ``family`` names it for ``bpf-isa generate``.
 
     Raises:
-        ValueError: a case of a draft does not run to its end on the reference VM.
+        DraftError: a case of a draft does not run to its end on the reference VM.
     """
-    parts = [
+    head = (
         "# SPDX-License-Identifier: Apache-2.0\n"
         f"# Written by `bpf-isa generate {family}`; edit conformance/generate/ instead.\n"
         "source:\n  name: bpf-isa\n  method: generated\n"
         f"  generator: bpf-isa generate {family}\n  note: {_quoted(note)}\nvectors:\n"
-    ]
-    parts += [_vector(draft) for draft in drafts]
-    return "".join(parts)
+    )
+    return head + "".join(map(_vector, drafts))
 
 
 def _vector(draft: Draft) -> str:
@@ -52,7 +51,7 @@ def _table(draft: Draft) -> list[str]:
     texts = [columns, *([row.get(column, "-") for column in columns] for row in table)]
     widths = [max(len(text[index]) for text in texts) for index in range(len(columns))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(text, widths, strict=True)).rstrip() for text in texts)
-    return [f"    table: |", *(f"      {line}" for line in lines)]
+    return ["    table: |", *(f"      {line}" for line in lines)]
 
 
 def _quoted(text: str) -> str:

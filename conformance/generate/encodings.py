@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs with one slot that is no instruction: unused fields set, undefined values, undefined opcodes.
+
+Each stands in a program in which its closest instruction would have an effect. The witness of a case is the r0 that
+this effect leaves: a runtime that returns it has run the slot as another instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ...reference_vm.faults import Returned
+from ...reference_vm.interpreter import execute
+from ...spec import tree
+from ...spec.assemble import assemble
+from ...spec.encoding import ByteOrder, Decoded, Slot, identify, pack, slots_of
+from ...spec.table import Fixed, Instruction, Operand, isa
+from ..expand import parse_bytes
+from .arithmetic import slug
+from .draft import BYTE_ORDERS, Draft
+
+#: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.
+_STRAY = {
+    "dst": (1, 2, 4, 8, 10, 15),
+    "src": (1, 2, 3, 4, 8, 10, 15),
+    "offset": (1, 2, 8, 16, 32, 64, 0x80, 0x100, 0x4000, 0x7FFF, -1, -0x8000),
+    "imm": (1, 2, 0x10, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x40000000, 0x7FFFFFFF, -1, -0x80000000),
+    "next_imm": (1, 2, 0x80, 0x100, 0x10000, 0x7FFFFFFF, -1, -0x80000000),
+}
+#: Widths around those that END knows, and its widths with bits beyond them.
+_END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 48, 63, 65, 80, 96, 128, 256 + 16, 0x10000 + 32, -16, -32, -64, -0x7FFFFFF0)
+_MEMORY = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
+_MAP = "3141592653589793"
+
+
+class Carrier(NamedTuple):
+    """A program around one slot: assembly before and after it, and the fields with which it has an effect."""
+
+    before: str
+    fields: dict[str, int]
+    after: str
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of unused fields, undefined values, registers and opcodes, and second slots."""
+    for row in isa().instructions:
+        yield from _stray_fields(row)
+        yield from _high_registers(row)
+        if row.wide:
+            yield _second_slot(row)
+    yield from _undefined_opcodes()
+
+
+def carrier(row: Instruction) -> Carrier:
+    """Return a program in which ``row`` would change what is returned in r0."""
+    has_memory = any(isinstance(node, tree.Load | tree.Store) for node in tree.walk(*row.means))
+    if row.section == "5.5":
+        return Carrier("r6 = r1\nr0 = 1\nr4 = 1\n", {"src": 4, "imm": 2}, "exit\n")
+    if has_memory:
+        values = {"dst": 4, "src": 3} if "dst" in row.writes else {"dst": 3, "src": 4}
+        before = "r3 = r1\nr4 = 0x8877665544332211 ll\nr0 = 1\n"
+        after = "r5 = *(u64 *)(r3 + 8)\nr0 ^= r4\nr0 ^= r5\nexit\n"
+        return Carrier(before, {**values, "offset": 8, "imm": 0x1234}, after)
+    stmt = row.means[0]
+    if isinstance(stmt, tree.Return):
+        return Carrier("r0 = 1\n", {}, "r0 = 2\nexit\n")
+    if isinstance(stmt, tree.CallLocal):
+        return Carrier("r0 = 3\n", {"imm": 2}, "r0 = 2\nexit\nr0 = 1\nr0 = 5\nexit\n")
+    if isinstance(stmt, tree.CallHelper):
+        return Carrier("r1 = 0\nr2 = 0\nr0 = 1\n", {"imm": 1}, "exit\n")
+    if isinstance(stmt, tree.Jump):
+        return _jump_carrier(row)
+    before = "r3 = 0x8877665544332211 ll\nr4 = 0x1020304\n"
+    values = {"dst": 3, "src": 4, "imm": 0x1234, "next_imm": 0}
+    if row.wide and row.name != "LD_IMM64":
+        values |= {"imm": 1 if row.name == "LD_CODE_ADDR" else 0}
+    return Carrier(before, values, "r0 = r3\nexit\n")
+
+
+def _jump_carrier(row: Instruction) -> Carrier:
+    """The condition holds for one of some operand pairs; taken gives 1, otherwise 2."""
+    for a, b in ((5, 5), (6, 5), (5, 6), (7, 5)):
+        before = f"r3 = {a}\nr4 = {b}\nr0 = 1\n"
+        found = Carrier(
+            before, {"dst": 3, "src": 4, "offset": 1, "imm": b if "dst" in row.operands else 1}, "r0 = 2\nexit\n"
+        )
+        if _run(found, _fixed(row, found)) == {"little": 1, "big": 1}:
+            return found
+    raise ValueError(f"{row.name}: no operands for which it jumps")
+
+
+def _fixed(row: Instruction, around: Carrier) -> Decoded:
+    """The row with the carrier's operands where it has operands."""
+    values = {
+        name: rule.value if isinstance(rule, Fixed) else around.fields.get(name, 0) for name, rule in row.fields.items()
+    }
+    return Decoded(row, **values)
+
+
+def _run(around: Carrier, middle: Decoded) -> dict[ByteOrder, int] | None:
+    """Return r0 by byte order of the carrier around ``middle``, None where it does not return."""
+    results: dict[ByteOrder, int] = {}
+    for order in BYTE_ORDERS:
+        code = assemble(around.before, order) + pack(slots_of(middle), order) + assemble(around.after, order)
+        outcome = execute(code, byte_order=order, memory=parse_bytes(_MEMORY), maps=[parse_bytes(_MAP)], budget=1000)
+        if not isinstance(outcome, Returned):
+            return None
+        results[order] = outcome.r0
+    return results
+
+
+def _cases(
+    row: Instruction, around: Carrier, slots: Iterable[tuple[str, tuple[Slot, ...]]]
+) -> dict[str, dict[str, str]]:
+    """The cases of some broken encodings of ``row``; such as are instructions after all are left out."""
+    witness = _witness(row, around)
+    cases = {}
+    for name, broken in slots:
+        if isinstance(identify(broken, 0), Decoded):
+            continue
+        cases[name] = {"slot": pack(broken).hex(), **witness}
+    return cases
+
+
+def _witness(row: Instruction, around: Carrier) -> dict[str, str]:
+    results = _run(around, _fixed(row, around))
+    idle = _run(around, Decoded(isa().by_name["JA"]))
+    if results is None or results == idle or row.name in _UNPREDICTABLE:
+        return {}
+    little, big = (f"{results[order]:#x}" for order in BYTE_ORDERS)
+    return {"witness": little} if little == big else {"witness.little": little, "witness.big": big}
+
+
+#: Rows whose result is an address.
+_UNPREDICTABLE = frozenset(
+    row.name
+    for row in isa().instructions
+    if any(isinstance(node, tree.Call) and node.name in tree.PLATFORM_FUNCTIONS for node in tree.walk(*row.means))
+    and row.section != "5.5"
+)
+
+
+def _draft(
+    name: str, what: str, around: Carrier, covers: tuple[str, ...], errata: str, cases: dict[str, dict[str, str]]
+) -> Draft:
+    before, after = assemble(around.before).hex(), assemble(around.after).hex()
+    return Draft(
+        name,
+        what,
+        covers,
+        cases,
+        code=f"{before} {{slot}} {after}".strip(),
+        memory=_MEMORY,
+        maps=(_MAP,),
+        level="robustness",
+        errata=(errata,),
+        rejected=True,
+    )
+
+
+def _named(value: int) -> str:
+    return f"m{-value}" if value < 0 else str(value)
+
+
+def _stray_fields(row: Instruction) -> Iterator[Draft]:
+    """Each fixed field with values that make no instruction; fields that select a row, for the first of its opcode."""
+    around = carrier(row)
+    right = slots_of(_fixed(row, around))
+    for name, rule in row.fields.items():
+        if not isinstance(rule, Fixed) or not (rule.unused or isa().by_opcode[row.opcode][0] is row):
+            continue
+        broken: list[tuple[str, tuple[Slot, ...]]] = []
+        for value in _stray_values(row, name, rule):
+            if name == "next_imm":
+                broken.append((_named(value), (right[0], right[1]._replace(imm=value))))
+            else:
+                broken.append((_named(value), (right[0]._replace(**{name: value}), *right[1:])))
+        cases = _cases(row, around, broken)
+        if cases:
+            what = f"{name} must be 0" if rule.unused else f"{name} has no such value"
+            yield _draft(
+                f"{slug(row)}/stray-{name.replace('_', '-')}", what, around, *_field_rule(row, name, rule), cases
+            )
+
+
+def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
+    if rule.unused or name in ("dst", "offset"):
+        return _STRAY[name]
+    if name == "src":
+        return range(16)
+    if row.section == "4.2":
+        return _END_WIDTHS
+    # A byte's worth of operations, and defined ones with bits beyond the byte.
+    return (*range(256), 0x100, 0x101, 0x1F1, 0x10000, 0x10001, 0x7FFFFF01, -0x80000000, -0x100, -1)
+
+
+def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ...], str]:
+    """Return the requirements and the erratum about a field of a row that holds no such value."""
+    word = name.replace("_", "-")
+    if not rule.unused:
+        requirement, erratum = {
+            ("4.2", "imm"): ("4.2-end-width", "undefined-offsets"),
+            ("4.3.1", "src"): ("4.3-call-src-reg", "reserved-opcodes"),
+            ("5.3", "imm"): ("5.3-undefined-imm", "undefined-atomic-imm"),
+            ("5.4", "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
+        }[row.section, name]
+        return (f"rfc9669-{requirement}",), erratum
+    if name == "next_imm":
+        return ("rfc9669-5.4-unused-next-imm-zero",), "unused-fields-and-runtimes"
+    general = ("rfc9669-3.1-unused-fields-zero", f"rfc9669-3.1-unused-{word}-zero")
+    defined = any(isinstance(r := other.fields[name], Fixed) and not r.unused for other in isa().by_opcode[row.opcode])
+    return general, "undefined-offsets" if defined else "unused-fields-and-runtimes"
+
+
+def _high_registers(row: Instruction) -> Iterator[Draft]:
+    around = carrier(row)
+    right = slots_of(_fixed(row, around))
+    for name in ("dst", "src"):
+        if isinstance(row.fields[name], Operand):
+            broken = [(f"r{n}", (right[0]._replace(**{name: n}), *right[1:])) for n in range(11, 16)]
+            cases = {case: {"slot": values["slot"]} for case, values in _cases(row, around, broken).items()}
+            covers = (f"rfc9669-3.1-{name}-reg-range", "rfc9669-3.1-registers")
+            what = f"{name} names a register above r10"
+            yield _draft(f"{slug(row)}/high-{name}", what, around, covers, "register-numbers-above-10", cases)
+
+
+def _second_slot(row: Instruction) -> Draft:
+    """Each field of the second slot set, and an instruction in its place."""
+    around = carrier(row)
+    first, second = slots_of(_fixed(row, around))
+    broken = {
+        **{f"opcode-{n}": second._replace(opcode=n) for n in (1, 0x80, 0xFF)},
+        **{f"{name}-{_named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
+        **{f"offset-{_named(n)}": second._replace(offset=n) for n in _STRAY["offset"]},
+        "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=7))[0],
+    }
+    cases = _cases(row, around, [(name, (first, slot)) for name, slot in broken.items()])
+    fields = ("opcode", "dst", "src", "offset")
+    covers = tuple(f"rfc9669-3.2-second-slot-{name}-zero" for name in fields)
+    what = "the second slot of a wide instruction has next_imm only"
+    return _draft(f"{slug(row)}/second-slot", what, around, covers, "truncated-programs", cases)
+
+
+def _undefined_opcodes() -> Iterator[Draft]:
+    """Every undefined opcode, with the operands of each instruction whose opcode differs from it in one bit."""
+    table = isa()
+    for opcode in range(256):
+        if opcode in table.by_opcode:
+            continue
+        for bit in range(8):
+            neighbours = table.by_opcode.get(opcode ^ 1 << bit)
+            if not neighbours:
+                continue
+            row = neighbours[0]
+            around = carrier(row)
+            first, *rest = slots_of(_fixed(row, around))
+            cases = _cases(row, around, [(slug(row), (first._replace(opcode=opcode), *rest))])
+            what = f"an undefined opcode, with the operands of {row.name}"
+            covers = (f"rfc9669-{_OPCODE_RULES[row.section]}",)
+            yield _draft(f"opcode-{opcode:02x}/bit-{bit}", what, around, covers, "reserved-opcodes", cases)
+
+
+#: By section of the closest instruction: the requirement that leaves an opcode undefined.
+_OPCODE_RULES = {
+    "4.1": "4.1-undefined-codes",
+    "4.2": "4.1-undefined-codes",
+    "4.3": "4.3-undefined-codes",
+    "4.3.1": "4.3-call-k-jmp-only",
+    "4.3.2": "4.3-call-k-jmp-only",
+    "5.1": "5-undefined-combinations",
+    "5.2": "5-undefined-combinations",
+    "5.3": "5-undefined-combinations",
+    "5.4": "5-undefined-combinations",
+    "5.5": "5-undefined-combinations",
+}
