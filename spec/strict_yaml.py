@@ -25,10 +25,11 @@ DEEPEST = 40
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
 _AMBIGUOUS = re.compile(
-    r"(?:yes|no|on|off|y|n|Yes|No|On|Off|YES|NO|ON|OFF|True|False|TRUE|FALSE|Null|NULL)\Z"
-    r"|[-+]?0[0-9_]+\Z|0o[0-7]+\Z|0b[01_]+\Z|[-+]?[0-9][0-9_]*_[0-9_]*\Z"
-    r"|[-+]?[0-9]+(?::[0-9]+)+\Z|[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"|[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z|[-+]?\.(?:inf|nan)\Z"
+    r"(?:yes|no|on|off|y|n|Yes|No|On|Off|Y|N|YES|NO|ON|OFF|True|False|TRUE|FALSE|Null|NULL)\Z"
+    r"|[-+]?0[0-9_]+\Z|[-+]?0[bB][01_]+\Z|[-+]?0[oO][0-7_]+\Z|[-+]?0[xX][0-9a-fA-F_]+\Z|[-+]?[0-9][0-9_]*_[0-9_]*\Z"
+    r"|[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?\Z|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"|[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z"
+    r"|[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)\Z"
 )
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -85,8 +86,7 @@ def loads(text: str, name: str = "<text>") -> Document:
     """
     tab = text.find("\t")
     if tab >= 0:
-        column = tab - text.rfind("\n", 0, tab)
-        raise YamlError(name, text.count("\n", 0, tab) + 1, column, "a tab: indent with spaces")
+        raise YamlError(name, *_line_and_column(text[:tab]), "a tab: indent with spaces")
     try:
         return _Builder(name, text).document()
     except yaml.MarkedYAMLError as error:
@@ -94,7 +94,16 @@ def loads(text: str, name: str = "<text>") -> Document:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise YamlError(name, line, column, f"not YAML: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(name, 1, 1, f"not text: {error.reason}") from None
+        before = text.encode("utf-8")[: error.position].decode("utf-8")
+        raise YamlError(name, *_line_and_column(before), f"not text: {error.reason}") from None
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        raise YamlError(name, *_line_and_column(before), f"not text: {error.reason}") from None
+
+
+def _line_and_column(before: str) -> tuple[int, int]:
+    """Return the position of what follows the text ``before``."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Builder:
@@ -124,7 +133,7 @@ class _Builder:
 
     def node(self, event: yaml.Event, depth: int) -> Data:
         if type(event) is yaml.ScalarEvent:
-            if event.anchor is not None or (event.tag is not None and event.tag != "!"):
+            if _is_marked(event):
                 raise self.error(event, "anchors and tags are not used here")
             return self.scalar(event)
         if depth > DEEPEST:
@@ -132,7 +141,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             raise self.error(event, "aliases are not used here")
         assert isinstance(event, yaml.CollectionStartEvent)
-        if event.anchor is not None or event.tag is not None:
+        if _is_marked(event):
             raise self.error(event, "anchors and tags are not used here")
         line, _ = _position(event)
         data: Data
@@ -144,7 +153,7 @@ class _Builder:
         result: dict[str, Data] = {}
         next_event = self.next_event
         while type(key_event := next_event()) is not yaml.MappingEndEvent:
-            if type(key_event) is not yaml.ScalarEvent or key_event.anchor is not None:
+            if type(key_event) is not yaml.ScalarEvent or _is_marked(key_event):
                 raise self.error(key_event, "a key must be a plain word")
             key = key_event.value
             if key in result:
@@ -161,7 +170,7 @@ class _Builder:
 
     def scalar(self, event: yaml.ScalarEvent) -> Data:
         text: str = event.value
-        if event.style or event.tag == "!":
+        if event.style:
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -179,6 +188,10 @@ class _Builder:
 
     def error(self, event: yaml.Event, message: str) -> YamlError:
         return YamlError(self.name, *_position(event), message)
+
+
+def _is_marked(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> bool:
+    return event.anchor is not None or event.tag is not None
 
 
 def _position(event: yaml.Event) -> tuple[int, int]:
