@@ -13,9 +13,10 @@ from .rows import Move, Step, row_code
 
 if TYPE_CHECKING:
     from .machine import Machine
+    from .units import Unit
 
-#: What is at a slot: the step and the slot of the next instruction; None at the second slot of a wide instruction.
-Operation: TypeAlias = tuple[Step, int] | None
+#: What is at a slot: the step and the slot of the next instruction.
+Operation: TypeAlias = tuple[Step, int]
 
 
 class Executable:
@@ -24,15 +25,17 @@ class Executable:
     ``operations`` has one entry more than there are slots: what happens to an execution that runs past the end.
     """
 
-    __slots__ = ("byte_order", "operations", "program")
+    __slots__ = ("byte_order", "operations", "program", "units")
 
     def __init__(self, program: Program, byte_order: ByteOrder = "little") -> None:
         self.program = program
         self.byte_order = byte_order
+        #: Code for whole parts of the program by the slot where it is entered; see :mod:`.units`.
+        self.units: dict[int, Unit | None] = {}
         operations: list[Operation] = []
         for pc, item in enumerate(program):
             if item is None:
-                operations.append(None)
+                operations.append((_run_second_slot, pc + 1))
                 continue
             row = item.instruction
             make, writes_dst, writes_src, writes_r10 = row_code(row, byte_order)
@@ -52,6 +55,17 @@ class Executable:
         """Return the name of the instruction that begins at ``slot``, if one does."""
         item = self.program[slot] if 0 <= slot < len(self.program) else None
         return item.instruction.name if item else None
+
+    def unit_at(self, slot: int) -> Unit | None:
+        """Return the unit to be entered at ``slot``, made at the first request; None if there can be none."""
+        if slot not in self.units:
+            from .units import compile_unit
+
+            unit = compile_unit(self, slot)
+            self.units[slot] = unit
+            if unit:
+                self.units.update((entry, unit) for entry in unit.entries if entry not in self.units)
+        return self.units[slot]
 
 
 def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa | None = None) -> Executable:
@@ -73,6 +87,10 @@ def writes_frame_pointer(item: Decoded) -> bool:
 
 def _write_frame_pointer(registers: list[int], machine: Machine) -> Move:
     raise Trap(FaultKind.FRAME_POINTER_WRITE, "r10 cannot be written")
+
+
+def _run_second_slot(registers: list[int], machine: Machine) -> Move:
+    raise AssertionError("no jump leads to the second slot of a wide instruction")
 
 
 def _fall_off_end(registers: list[int], machine: Machine) -> Move:

@@ -49,7 +49,8 @@ class Trap(Exception):
     def __init__(self, kind: FaultKind, reason: str, address: int | None = None, region: str | None = None) -> None:
         super().__init__(reason)
         self.kind, self.reason, self.address, self.region = kind, reason, address, region
-        self.pc: int | None = None
+        #: Where it was, if whatever raised it knows better than the engine: slot and instructions completed.
+        self.place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

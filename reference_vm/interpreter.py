@@ -19,6 +19,9 @@ from .machine import ArrayMap, Helper, Machine
 from .rows import LocalCall, Move, Step
 
 DEFAULT_BUDGET: Final = 1 << 24
+#: How many instructions are executed one by one before code for whole parts of the program is made.
+HOT_AFTER: Final = 2_000
+HOT_AFTER_PER_SLOT: Final = 200
 VISIBLE_REGISTERS: Final = 11
 
 
@@ -79,10 +82,13 @@ def run(
     pc: int = 0,
     steps: int = 0,
     budget: int = DEFAULT_BUDGET,
+    hot_after: int | None = None,
 ) -> Returned | Fault:
     """Run ``executable`` on ``machine`` from slot ``pc`` to its end, as after ``steps`` of ``budget`` instructions.
 
-    The machine is used as it is, so that an execution can begin elsewhere and go on here.
+    The machine is used as it is, so that an execution can begin elsewhere and go on here. Once ``hot_after``
+    instructions have been executed (None: as many as pay for it), jumps backward, calls and returns lead to code made
+    for the whole of what they reach; nothing but the speed depends on it.
 
     Raises:
         ValueError: the byte orders of the two differ, or ``pc`` is no instruction.
@@ -93,24 +99,39 @@ def run(
         raise ValueError(f"the program is {orders}")
     if not executable.has_instruction_at(pc) and executable.program:
         raise ValueError(f"no instruction begins at slot {pc}")
+    if hot_after is None:
+        hot_after = HOT_AFTER + HOT_AFTER_PER_SLOT * len(executable.program)
     operations, registers, frames = executable.operations, machine.registers, machine.frames
+    hot = hot_after <= steps
     try:
-        for steps in range(steps, budget):  # noqa: B020, PLR1704  # counts on from where the caller was
-            step, following = operations[pc]  # type: ignore[misc]  # jumps are checked
-            move = step(registers, machine)
-            if move is None:
-                pc = following
-            elif isinstance(move, int):
-                pc = _target(executable, following + move)
-            elif isinstance(move, LocalCall):
-                pc = _target(executable, following + move.distance)
-                frames.enter(registers, following)
-            else:
-                back = frames.leave(registers)
-                if back is None:
-                    return _returned(machine, steps + 1)
-                pc = back
+        while steps < budget:
+            if hot and (unit := executable.unit_at(pc)) and steps + unit.size <= budget:
+                pc, steps = unit.run(machine, pc, steps, budget - unit.size)
+            for steps in range(steps, budget):  # noqa: B020  # counts on from where it was
+                step, following = operations[pc]
+                move = step(registers, machine)
+                if move is None:
+                    pc = following
+                    continue
+                if isinstance(move, int):
+                    forward = move >= 0
+                    pc = _target(executable, following + move)
+                    if forward:
+                        continue
+                elif isinstance(move, LocalCall):
+                    pc = _target(executable, following + move.distance)
+                    frames.enter(registers, following)
+                else:
+                    back = frames.leave(registers)
+                    if back is None:
+                        return _returned(machine, steps + 1)
+                    pc = back if back == len(executable.program) else _target(executable, back)
+                if steps >= hot_after:
+                    hot = True
+                    break
+            steps += 1
     except Trap as trap:
+        pc, steps = trap.place or (pc, steps)
         return _fault(trap, machine, pc, executable.name_at(pc), steps)
     spent = Trap(FaultKind.BUDGET, f"the program has not ended after {budget} instructions")
     return _fault(spent, machine, pc, executable.name_at(pc), budget)
@@ -150,9 +171,9 @@ def _traced(
     tracer = _Tracer(machine, callback)
     copy = Executable(executable.program, executable.byte_order)
     for slot, item in enumerate(executable.program):
-        operation = copy.operations[slot]
-        if item and operation:
-            copy.operations[slot] = tracer.wrap(slot, item, operation[0]), operation[1]
+        if item:
+            step, following = copy.operations[slot]
+            copy.operations[slot] = tracer.wrap(slot, item, step), following
     outcome = run(copy, machine, pc=pc, budget=budget)
     tracer.flush()
     return outcome

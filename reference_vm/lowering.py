@@ -263,6 +263,8 @@ def _is_zero(node: t.Expr) -> bool:
 
 
 def _ring(op: str, a: Term, b: Term) -> Term:
+    if op != "*" and b.low == b.high == 0:
+        return a
     if op == "+":
         low, high = a.low + b.low, a.high + b.high
     elif op == "-":

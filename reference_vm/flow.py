@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control flow of part of a program, and how to write it with loops and conditions only.
+
+Python has no goto. :func:`plan` arranges basic blocks, whatever the jumps between them, as sequences in which every
+jump leads forward, to the head of the innermost loop, or out of it. A block with one predecessor is written inside it.
+Where more than one block can be next, a variable tells which one is, and blocks are guarded by a test of it;
+:attr:`Plan.labels` has the blocks for which the variable must be set.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Python nests 20 blocks at most.
+MOST_NESTED_LOOPS: Final = 15
+#: Python indents 100 levels at most.
+MOST_NESTED_BLOCKS: Final = 20
+
+
+class TooComplexError(Exception):
+    """Loops are nested more deeply than Python can."""
+
+
+@dataclass(slots=True)
+class Item:
+    """A part of a sequence: one block with the blocks written inside it, or a loop.
+
+    ``guard`` has the blocks of which one must be next for the item to be entered; None if the item is always entered.
+    ``exits`` has the blocks outside of the item that can be next after it.
+    """
+
+    block: int
+    loop: Sequence | None = None
+    guard: frozenset[int] | None = None
+    exits: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Sequence:
+    """Items one after the other; the body of the loop that begins at ``head``, or the whole if there is none."""
+
+    head: int | None
+    blocks: frozenset[int]
+    items: list[Item] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The whole: where each block goes."""
+
+    body: Sequence
+    labels: set[int]
+    inlined: set[int]
+
+
+def plan(successors: Mapping[int, tuple[int, ...]], entries: Collection[int]) -> Plan:
+    """Arrange blocks, of which ``entries`` can be first; each target is a block, and each block can be reached.
+
+    Raises:
+        TooComplexError: loops are nested too deeply.
+    """
+    planner = _Planner(successors, entries)
+    body = planner.sequence(list(successors), None, frozenset(entries), 0)
+    return Plan(body, planner.labels, planner.inlined)
+
+
+class _Planner:
+    def __init__(self, successors: Mapping[int, tuple[int, ...]], entries: Collection[int]) -> None:
+        self.successors = successors
+        self.labels: set[int] = set()
+        self.inlined: set[int] = set()
+        arrivals = Counter(target for targets in successors.values() for target in targets)
+        arrivals.update(entries)
+        #: Blocks to which there is one way.
+        self.private = {block for block, count in arrivals.items() if count == 1} - set(entries)
+
+    def sequence(self, blocks: list[int], head: int | None, pending: frozenset[int], loops: int) -> Sequence:
+        """Arrange ``blocks``, the body of the loop at ``head``; ``pending`` are those that can be first."""
+        if loops > MOST_NESTED_LOOPS:
+            raise TooComplexError(f"more than {MOST_NESTED_LOOPS} nested loops")
+        result = Sequence(head, frozenset(blocks))
+        parts = _components(self.successors, blocks, head)
+        single = {part[0] for part in parts if len(part) == 1 and part[0] not in self._targets(part, head)}
+        for part in parts:
+            first = part[0]
+            if first in self.inlined:
+                continue
+            members = frozenset(part)
+            entered = pending & members
+            item = Item(first)
+            if not pending <= entered:
+                item.guard = entered
+                self.labels |= pending
+            if first not in single:
+                item.block = min(entered)
+                item.loop = self.sequence(sorted(part), item.block, entered, loops + 1)
+                item.exits = frozenset(self._targets(part, None)) - members
+                if len(item.exits) > 1 and not item.exits <= result.blocks - {head}:
+                    self.labels |= item.exits
+            else:
+                item.exits = frozenset(self._leaves(first, single))
+            result.items.append(item)
+            pending = (pending - entered) | ((item.exits & result.blocks) - {head})
+        return result
+
+    def _targets(self, blocks: Iterable[int], head: int | None) -> set[int]:
+        return {target for block in blocks for target in self.successors[block] if target != head}
+
+    def _leaves(self, root: int, single: set[int]) -> set[int]:
+        """Choose the blocks to be written inside ``root``, and return where these lead."""
+        found: set[int] = set()
+        todo = [(root, 0)]
+        while todo:
+            block, depth = todo.pop()
+            depth += len(self.successors[block]) > 1
+            for target in self.successors[block]:
+                if target in single and target in self.private and depth <= MOST_NESTED_BLOCKS:
+                    self.inlined.add(target)
+                    todo.append((target, depth))
+                else:
+                    found.add(target)
+        return found
+
+
+def _components(successors: Mapping[int, tuple[int, ...]], blocks: list[int], head: int | None) -> list[list[int]]:
+    """Return the strongly connected components of ``blocks`` without the edges to ``head``, first ones first.
+
+    (Tarjan's algorithm, with a stack of its own.)
+    """
+    within = set(blocks) - {head}
+    number: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    waiting: set[int] = set()
+    found: list[list[int]] = []
+    for root in blocks:
+        if root in number:
+            continue
+        number[root] = low[root] = len(number)
+        stack.append(root)
+        waiting.add(root)
+        work = [(root, iter(successors[root]))]
+        while work:
+            block, targets = work[-1]
+            for target in targets:
+                if target not in within:
+                    continue
+                if target not in number:
+                    number[target] = low[target] = len(number)
+                    stack.append(target)
+                    waiting.add(target)
+                    work.append((target, iter(successors[target])))
+                    break
+                if target in waiting:
+                    low[block] = min(low[block], number[target])
+            else:
+                work.pop()
+                if work:
+                    above = work[-1][0]
+                    low[above] = min(low[above], low[block])
+                if low[block] == number[block]:
+                    at = stack.index(block) if stack[-1] != block else len(stack) - 1
+                    found.append(stack[at:])
+                    waiting.difference_update(stack[at:])
+                    del stack[at:]
+    return found[::-1]
