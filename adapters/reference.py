@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from ..reference_vm import helpers
-from ..reference_vm.faults import Fault, FaultKind
-from ..reference_vm.interpreter import execute
+from ..reference_vm.executable import prepare
+from ..reference_vm.faults import Fault, FaultKind, Returned
+from ..reference_vm.frames import Frames
+from ..reference_vm.interpreter import run
 from ..reference_vm.machine import Helper, Machine
 from ..reference_vm.verifier.structural import verify
 from ..spec.encoding import ByteOrder
@@ -21,6 +23,7 @@ from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, Runtime
 
 #: No vector needs more instructions; one that does not end should not take long to be found out.
 BUDGET = 1 << 20
+ALL: frozenset[Observable] = frozenset({"r0", "registers", "memory"})
 _MASK = (1 << 64) - 1
 
 
@@ -35,6 +38,34 @@ _HELPERS: Mapping[str, Helper] = {
     "map_delete_elem": helpers.map_delete_elem,
     "weigh": weigh,
 }
+
+
+def machine_for(job: Job, byte_order: ByteOrder, frames: type[Frames] = Frames) -> Machine:
+    """Return the machine that ``job`` asks for, at the entry of the program."""
+    return Machine(
+        byte_order=byte_order,
+        memory=job.memory,
+        maps=[item.value for item in job.maps],
+        helpers=_with(helpers.LINUX_HELPERS, job.helpers, "static"),
+        btf_helpers=_with({}, job.helpers, "btf"),
+        variables={item.number: item.value for item in job.variables},
+        frames=frames,
+    )
+
+
+def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) -> Outcome:
+    """Return what a run of the interpreter comes to, with what may be seen of it."""
+    if isinstance(result, Fault):
+        kind = OutcomeKind.TIMED_OUT if result.kind is FaultKind.BUDGET else OutcomeKind.FAULTED
+        place = f"slot {result.pc}" + (f" ({result.instruction})" if result.instruction else "")
+        return Outcome(kind, reason=f"{result.kind}: {place}: {result.reason}")
+    shown = {f"r{number}": value for number, value in enumerate(result.registers[:10])}
+    return Outcome(
+        OutcomeKind.RETURNED,
+        r0=result.r0,
+        registers=shown if "registers" in observes else None,
+        memory=result.memory if "memory" in observes else None,
+    )
 
 
 class ReferenceAdapter:
@@ -53,7 +84,7 @@ class ReferenceAdapter:
         *,
         table: Isa | None = None,
         groups: frozenset[str] | None = None,
-        observes: frozenset[Observable] = frozenset({"r0", "registers", "memory"}),
+        observes: frozenset[Observable] = ALL,
         name: str = "reference",
     ) -> None:
         self._byte_order: ByteOrder = byte_order or sys.byteorder
@@ -85,28 +116,8 @@ class ReferenceAdapter:
             first = errors[0]
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             return Outcome(OutcomeKind.REJECTED, reason=f"{first.rule}: slot {first.slot}: {first.message}{more}")
-        result = execute(
-            job.code,
-            byte_order=self._byte_order,
-            memory=job.memory,
-            maps=[item.value for item in job.maps],
-            helpers=_with(helpers.LINUX_HELPERS, job.helpers, "static"),
-            btf_helpers=_with({}, job.helpers, "btf"),
-            variables={item.number: item.value for item in job.variables},
-            budget=BUDGET,
-            table=self._table,
-        )
-        if isinstance(result, Fault):
-            kind = OutcomeKind.TIMED_OUT if result.kind is FaultKind.BUDGET else OutcomeKind.FAULTED
-            place = f"slot {result.pc}" + (f" ({result.instruction})" if result.instruction else "")
-            return Outcome(kind, reason=f"{result.kind}: {place}: {result.reason}")
-        shown = {f"r{number}": value for number, value in enumerate(result.registers[:10])}
-        return Outcome(
-            OutcomeKind.RETURNED,
-            r0=result.r0,
-            registers=shown if "registers" in self._observes else None,
-            memory=result.memory if "memory" in self._observes else None,
-        )
+        executable = prepare(job.code, self._byte_order, self._table)
+        return outcome_of(run(executable, machine_for(job, self._byte_order), budget=BUDGET), self._observes)
 
     def close(self) -> None:
         """Release nothing: the reference VM holds nothing."""
