@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bundled JIT as a runtime: the meanings in spec/isa.yaml, compiled through LLVM."""
+"""The bundled JIT: the meanings of the instruction table compiled to machine code by LLVM."""

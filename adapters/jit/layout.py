@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What compiled code and its driver share: one block of 64-bit words for each run, and how compiled code stops."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+#: Registers that a program can name; see :data:`..reference_vm.machine.REGISTER_SLOTS`.
+REGISTERS = 16
+FRAMES = 8
+
+
+class Word(IntEnum):
+    """Offsets of the words, in words."""
+
+    REGISTERS = 0  # at entry and at the end
+    BUDGET = 16  # instructions left; paid for a whole block when it is entered
+    DEPTH = 17  # number of the current frame, from 0
+    STOP = 18  # where the program stopped and why: slot << 8 | Trap; 0 if it came to its end
+    ADDRESS = 19  # of the access that was refused
+    ACCESS = 20  # its size, + WRITES if it was a store
+    RESULT = 21  # of a helper function
+    FIND = 22  # address of the function that finds memory
+    CALLBACK = 23  # address of the function that calls a helper function
+    RUN = 24  # which run this is, for the callback
+    INPUT_HOST = 25  # the input memory: where the host has it, its size, its size if it can be written
+    INPUT_SIZE = 26
+    INPUT_WRITABLE = 27
+    REGIONS = 28  # address of the table of regions: window, host, size, size if writable; sorted by window
+    REGION_COUNT = 29
+    CONSTANTS = 30  # address of the 32-bit numbers that LDDW instructions take from a table
+    PLATFORM = 31  # address of pairs: whether a platform function gives a value, and the value
+    LOCK = 32  # address of the lock for misaligned atomic accesses
+    FOUND_BASE = 33  # the region that was found last: address, place in the host, size, size if it can be written
+    FOUND_HOST = 34
+    FOUND_SIZE = 35
+    FOUND_WRITABLE = 36
+    STACKS = 37  # where the host has the stack of each frame
+    CLEARED = 37 + FRAMES  # for each frame: whether its stack is all zeros or was written since
+
+
+WORDS = int(Word.CLEARED) + FRAMES
+WRITES = 1 << 8
+REGION_WORDS = 4
+
+
+class Trap(IntEnum):
+    """Why compiled code stops, as it tells its driver."""
+
+    ACCESS = 1
+    BUDGET = 2
+    BAD_JUMP = 3
+    FELL_OFF_END = 4
+    CALL_DEPTH = 5
+    FRAME_POINTER_WRITE = 6
+    UNDEFINED_OPERATION = 7
+    PLATFORM = 8
+    HELPER = 9

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LLVM behind one function: IR text in, addresses of machine code out, and memory that is given back.
+
+Each module has a context of its own, since a context keeps every number and type that it ever saw. LLVM writes code
+to pages that are writable, and makes them executable and read-only before anyone can call them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from time import perf_counter
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ..protocol import Unavailable
+from .support import find_source
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
+
+#: ``fast`` to compile: no optimisation. ``full``: all of it, for code that runs long.
+Level: TypeAlias = Literal["fast", "full"]
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds spent on the way from programs to outcomes, and how often."""
+
+    lowering: float = 0.0
+    parsing: float = 0.0
+    optimizing: float = 0.0
+    generating: float = 0.0
+    running: float = 0.0
+    programs: int = 0
+    modules: int = 0
+
+    def shares(self) -> dict[str, float]:
+        """Return the seconds by stage."""
+        stages = ("lowering", "parsing", "optimizing", "generating", "running")
+        return {stage: getattr(self, stage) for stage in stages}
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Code:
+    """Machine code of one module; its memory is freed when the last reference to this object goes."""
+
+    addresses: dict[str, int]
+    bytes_of_ir: int = field(default=0)
+
+
+def generate(source: str, names: Iterable[str], level: Level, timings: Timings) -> Code:
+    """Compile the module ``source`` and return the addresses of its functions ``names``.
+
+    Raises:
+        Unavailable: llvmlite cannot be used here.
+        RuntimeError: LLVM refuses the source, which is a defect of this package.
+    """
+    llvm = _load()
+    start = perf_counter()
+    context = llvm.create_context()
+    module = llvm.parse_assembly(source, context)
+    parsed = perf_counter()
+    machine = _target_machine(level)
+    if level == "full":
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        builder = llvm.create_pass_builder(machine, options)
+        passes = builder.getModulePassManager()
+        passes.run(module, builder)
+        for item in (passes, builder, options):
+            item.close()
+    optimized = perf_counter()
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    code = Code({name: engine.get_function_address(name) for name in names}, len(source))
+    weakref.finalize(code, _free, engine, context)
+    timings.parsing += parsed - start
+    timings.optimizing += optimized - parsed
+    timings.generating += perf_counter() - optimized
+    timings.modules += 1
+    return code
+
+
+def _free(engine: llvm.ExecutionEngine, context: llvm.ContextRef) -> None:
+    engine.close()
+    context.close()
+
+
+@cache
+def _load() -> ModuleType:
+    """Import LLVM and prepare it for this host."""
+    try:
+        import llvmlite.binding as llvm
+    except (ImportError, OSError) as error:
+        raise Unavailable(f"llvmlite cannot be imported ({error}): install it with pip install llvmlite") from error
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+def _target_machine(level: Level) -> llvm.TargetMachine:
+    llvm = _load()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    if level == "fast":
+        return target.create_target_machine(opt=0, jit=True)
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
+
+
+@cache
+def find_function() -> int:
+    """Return the address of the function that finds memory; it stays for the life of the process."""
+    code = generate(find_source(), ["find"], "full", Timings())
+    _KEPT.append(code)
+    return code.addresses["find"]
+
+
+_KEPT: list[Code] = []

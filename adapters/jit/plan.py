@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a program: its basic blocks, its functions, and the numbers that may differ between its compilations.
+
+A jump of a row is a tree like any other; where it leads is found by evaluating the tree for the fields at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from ...spec import tree as t
+from ...spec.encoding import Decoded, Program
+from ...spec.table import Instruction
+from .rows import FOLDED, NotLowerable
+
+Control: TypeAlias = t.Jump | t.CallLocal | t.Return
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A program made ready for lowering.
+
+    ``blocks`` maps the first slot of each block to the slots in it. ``functions`` are the slots where the program
+    and its local functions begin, the program's own first. ``constants`` maps slots whose immediates are read from a
+    table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with calls of
+    platform functions, whose values are found before the program runs. ``calls_locally`` and ``calls_helpers`` tell
+    what else it uses.
+    """
+
+    program: Sequence[Decoded | None]
+    blocks: dict[int, tuple[int, ...]]
+    functions: tuple[int, ...]
+    constants: dict[int, int]
+    platform: tuple[tuple[int, t.Call], ...]
+    calls_locally: bool
+    calls_helpers: bool
+
+    def at(self, slot: int) -> Decoded:
+        """Return the instruction that begins at ``slot``."""
+        item = self.program[slot]
+        assert item is not None
+        return item
+
+    def block_of(self, slot: int) -> tuple[int, tuple[int, ...]]:
+        """Return the block that has the instruction at ``slot``: its first slot and all of them."""
+        return next((first, slots) for first, slots in self.blocks.items() if slot in slots)
+
+    def values(self, program: Program) -> list[int]:
+        """Return the numbers for the table of constants, from a program of the same shape."""
+        numbers = []
+        for slot in self.constants:
+            item = program[slot]
+            assert item is not None
+            numbers += [item.imm, item.next_imm]
+        return numbers
+
+    def reachable(self, entry: int) -> list[int]:
+        """Return the first slots of the blocks that ``entry`` leads to without calls, in order; the end may be one."""
+        found: set[int] = set()
+        todo = [entry]
+        while todo:
+            first = todo.pop()
+            if first not in found:
+                found.add(first)
+                if first < len(self.program):
+                    todo += self.successors(first)
+        return sorted(found)
+
+    def successors(self, first: int) -> list[int]:
+        """Return the first slots of the blocks that follow the one at ``first``, calls excepted."""
+        last = self.blocks[first][-1]
+        item = self.at(last)
+        after = last + item.instruction.slots
+        match control_of(item.instruction):
+            case t.Return():
+                return []
+            case t.Jump(_, condition):
+                target = target_of(item, last)
+                found = [target] if is_instruction(self.program, target) else []
+                return found if condition is None else [*found, after]
+            case _:
+                return [after]
+
+
+def shape_of(program: Program) -> Hashable:
+    """Return what two programs have in common if one compilation does for both: all but :attr:`Plan.constants`."""
+    return tuple(
+        None if item is None else item._replace(imm=0, next_imm=0) if has_free_numbers(item.instruction) else item
+        for item in program
+    )
+
+
+def plan_of(program: Program, entry: int = 0) -> Plan:
+    """Find blocks and functions of ``program``, which has at least one instruction.
+
+    Raises:
+        NotLowerable: a row transfers control in a way that no row of RFC 9669 does.
+    """
+    leaders, functions = {entry}, [entry]
+    calls_locally = calls_helpers = False
+    for slot, item in enumerate(program):
+        if item is None:
+            continue
+        control = control_of(item.instruction)
+        calls_helpers |= calls_helper(item.instruction)
+        if control is None:
+            continue
+        calls_locally |= isinstance(control, t.CallLocal)
+        leaders.add(slot + item.instruction.slots)
+        if not isinstance(control, t.Return) and is_instruction(program, target := target_of(item, slot)):
+            leaders.add(target)
+            if isinstance(control, t.CallLocal) and target not in functions:
+                functions.append(target)
+    blocks: dict[int, list[int]] = {}
+    current: list[int] = []
+    constants: dict[int, int] = {}
+    platform: list[tuple[int, t.Call]] = []
+    for slot, item in enumerate(program):
+        if item is not None:
+            if slot in leaders:
+                current = blocks.setdefault(slot, [])
+            current.append(slot)
+            if has_free_numbers(item.instruction):
+                constants[slot] = 2 * len(constants)
+            platform += [(slot, call) for call in platform_calls(item.instruction)]
+    slots_of = {first: tuple(slots) for first, slots in blocks.items()}
+    return Plan(program, slots_of, tuple(functions), constants, tuple(platform), calls_locally, calls_helpers)
+
+
+def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:
+    """Whether an instruction begins at ``slot``."""
+    return 0 <= slot < len(program) and program[slot] is not None
+
+
+@lru_cache(maxsize=4096)
+def control_of(row: Instruction) -> Control | None:
+    """Return the statement of ``row`` that transfers control to another block, which must be its last one."""
+    found = [node for node in t.walk(*row.means) if isinstance(node, t.Jump | t.CallLocal | t.Return)]
+    if not found:
+        return None
+    if len(found) > 1 or row.means[-1] is not found[0]:
+        raise NotLowerable(f"{row.name}: {row.means_text}: control is transferred before the end of the row")
+    return found[0]
+
+
+@lru_cache(maxsize=4096)
+def has_free_numbers(row: Instruction) -> bool:
+    """Whether the immediates of ``row`` only make up the value of a register, as those of a 64-bit constant do."""
+    return row.wide and all(
+        isinstance(node, t.Assign | t.Register | t.Cast | t.Binary | t.Negate | t.Field | t.Const)
+        for node in t.walk(*row.means)
+    )
+
+
+@lru_cache(maxsize=4096)
+def calls_helper(row: Instruction) -> bool:
+    """Whether ``row`` calls a helper function."""
+    return any(isinstance(node, t.CallHelper) for node in t.walk(*row.means))
+
+
+@lru_cache(maxsize=4096)
+def platform_calls(row: Instruction) -> tuple[t.Call, ...]:
+    """Return the outermost calls of platform functions in ``row``."""
+    found: list[t.Call] = []
+    todo: list[t.Node] = list(row.means)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS:
+            found.append(node)
+        else:
+            todo += t.children(node)
+    return tuple(found)
+
+
+def target_of(item: Decoded, slot: int) -> int:
+    """Return the slot to which the instruction at ``slot`` jumps or which it calls.
+
+    Raises:
+        NotLowerable: its fields do not tell.
+    """
+    control = control_of(item.instruction)
+    assert isinstance(control, t.Jump | t.CallLocal)
+    distance = fold(control.distance, item)
+    if distance is None:
+        row = item.instruction
+        raise NotLowerable(f"{row.name}: {row.means_text}: the fields do not tell the distance")
+    return slot + item.instruction.slots + t.S64.wrap(distance)
+
+
+def fold(node: t.Expr, item: Decoded) -> int | None:
+    """Return the bits of an expression, if it depends on nothing but the fields of ``item``."""
+    match node:
+        case t.Const(value, kind):
+            return value & kind.mask
+        case t.Field(name, kind):
+            number: int = getattr(item, name)
+            return number & kind.mask
+        case t.Cast(kind, inner):
+            value = fold(inner, item)
+            return None if value is None else inner.type.wrap(value) & kind.mask
+        case t.Negate(inner):
+            value = fold(inner, item)
+            return None if value is None else -value & inner.type.mask
+        case t.Binary(op, left, right) if op in FOLDED:
+            a, b = fold(left, item), fold(right, item)
+            return None if a is None or b is None else FOLDED[op](a, b) & left.type.mask
+        case _:
+            return None

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled programs: ``compile(code)(memory)`` gives what :func:`bpf_isa.reference_vm.interpreter.execute` gives."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from ...reference_vm.faults import Fault, Returned
+from ...reference_vm.interpreter import DEFAULT_BUDGET
+from ...reference_vm.machine import ArrayMap, Helper, Machine
+from ...spec.encoding import ByteOrder, Program, decode
+from ...spec.table import Isa
+from .driver import Driver
+from .emit import METADATA
+from .functions import Style, lower_program
+from .llvm import Code, Level, Timings, generate
+from .plan import Plan, plan_of, shape_of
+from .support import DECLARATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Code for all programs that differ in the numbers of their 64-bit constants only."""
+
+    plan: Plan
+    code: Code
+    address: int
+
+
+class CompiledProgram:
+    """A program as machine code, to be run any number of times; freed when no longer referenced."""
+
+    __slots__ = ("_constants", "_shape", "byte_order", "program", "timings")
+
+    def __init__(self, shape: Shape, program: Program, byte_order: ByteOrder, timings: Timings) -> None:
+        self.program, self.byte_order, self.timings = program, byte_order, timings
+        self._shape = shape
+        values = shape.plan.values(program)
+        self._constants = (ctypes.c_int32 * len(values))(*values)
+
+    def __call__(
+        self,
+        memory: bytes | None = None,
+        *,
+        maps: Sequence[bytes | ArrayMap] = (),
+        helpers: Mapping[int, Helper] | None = None,
+        btf_helpers: Mapping[int, Helper] | None = None,
+        variables: Mapping[int, bytes] | None = None,
+        budget: int = DEFAULT_BUDGET,
+    ) -> Returned | Fault:
+        """Run on a new machine; see :class:`bpf_isa.reference_vm.machine.Machine` for what it has.
+
+        Raises:
+            Exception: what a helper function raises, other than a Trap.
+        """
+        machine = Machine(
+            byte_order=self.byte_order,
+            memory=memory,
+            maps=maps,
+            helpers=helpers,
+            btf_helpers=btf_helpers,
+            variables=variables,
+        )
+        return self.run(machine, budget)
+
+    def run(self, machine: Machine, budget: int = DEFAULT_BUDGET) -> Returned | Fault:
+        """Run on ``machine``, which no program has run on yet. Other threads may run on machines that share maps.
+
+        Raises:
+            ValueError: the machine has the other byte order.
+            Exception: what a helper function raises, other than a Trap.
+        """
+        if machine.byte_order != self.byte_order:
+            raise ValueError(f"the program is {self.byte_order}-endian, but the machine {machine.byte_order}-endian")
+        start = perf_counter()
+        driver = Driver(self._shape.plan, self.program, machine, budget, ctypes.addressof(self._constants))
+        outcome = driver.run(self._shape.address)
+        self.timings.running += perf_counter() - start
+        return outcome
+
+
+def compile(
+    code: bytes | Program,
+    *,
+    byte_order: ByteOrder = "little",
+    table: Isa | None = None,
+    level: Level = "full",
+    timings: Timings | None = None,
+) -> CompiledProgram:
+    """Compile one program; ``table`` decodes bytes (RFC 9669's if None).
+
+    Raises:
+        DecodeError: the bytes are no program of ``table``.
+        NotLowerable: a row of ``table`` has a meaning of a shape that no row of RFC 9669 has.
+        Unavailable: llvmlite cannot be used here.
+    """
+    program = code if isinstance(code, list) else decode(code, byte_order, table)
+    return Compiler(byte_order, level=level, timings=timings).compile([program])[0]
+
+
+class Compiler:
+    """Compiles programs of one byte order, many at a time; programs of one shape share their code."""
+
+    def __init__(
+        self, byte_order: ByteOrder = "little", *, level: Level = "fast", timings: Timings | None = None
+    ) -> None:
+        self.byte_order, self.level = byte_order, level
+        self.timings = timings or Timings()
+        self.style = Style(
+            byte_order=byte_order,
+            swapped=byte_order != sys.byteorder,
+            inline_checks=level == "full",
+        )
+        self._shapes: dict[Hashable, Shape] = {}
+
+    def compile(self, programs: Sequence[Program]) -> list[CompiledProgram]:
+        """Compile ``programs`` in one module.
+
+        Raises:
+            NotLowerable, Unavailable: see :func:`compile`.
+        """
+        start = perf_counter()
+        shapes = [shape_of(program) for program in programs]
+        missing: dict[Hashable, Plan] = {}
+        lines = [DECLARATIONS]
+        for shape, program in zip(shapes, programs, strict=True):
+            if shape not in self._shapes and shape not in missing:
+                plan = plan_of(program)
+                lines += lower_program(plan, self.style, f"p{len(missing)}")
+                missing[shape] = plan
+        if missing:
+            lines.append(METADATA)
+            source = "\n".join(lines)
+            self.timings.lowering += perf_counter() - start
+            code = generate(source, [f"p{number}" for number in range(len(missing))], self.level, self.timings)
+            for number, (shape, plan) in enumerate(missing.items()):
+                self._shapes[shape] = Shape(plan, code, code.addresses[f"p{number}"])
+        self.timings.programs += len(programs)
+        return [
+            CompiledProgram(self._shapes[shape], program, self.byte_order, self.timings)
+            for shape, program in zip(shapes, programs, strict=True)
+        ]
