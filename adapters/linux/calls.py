@@ -7,7 +7,7 @@ JSON (:func:`to_json`, :func:`calls_from_json`, :func:`report_from_json`): bytes
 
 Making the calls means, for each load in turn: replace the fields named by ``relocations`` by descriptors of the maps,
 load; if the kernel refuses, note errno and log; otherwise set every map to its value, run once, note the values of the
-maps in ``reads``. Loads do not depend on each other.
+maps in ``reads``. A ``fallback`` load is left out if one before it ran.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Load:
 
     ``relocations`` are pairs of a slot, whose ``imm`` becomes a descriptor, and the map (index into
     :attr:`PreparedCalls.maps`). ``origins`` tell which slots are the vector's own. ``functions`` are the first slots of
-    all functions if the kernel has to be given their types, else empty. A refused ``optional`` load means nothing.
+    all functions if the kernel has to be given their types, else empty. A refused ``optional`` load means nothing,
+    and one that ran makes up for a refused one.
     """
 
     code: bytes
@@ -44,6 +45,7 @@ class Load:
     origins: tuple[Origin, ...]
     functions: tuple[int, ...] = ()
     optional: bool = False
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,9 @@ Result: TypeAlias = Ran | Refused | NotRun
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One result for each load."""
+    """One result for each load, None for a fallback that was not needed."""
 
-    results: tuple[Result, ...]
+    results: tuple[Result | None, ...]
 
 
 def to_json(data: PreparedCalls | Report) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def to_json(data: PreparedCalls | Report) -> dict[str, Any]:
                 "origins": [list(origin) for origin in load.origins],
                 "functions": list(load.functions),
                 "optional": load.optional,
+                "fallback": load.fallback,
             }
             for load in data.loads
         ],
@@ -136,6 +139,7 @@ def calls_from_json(data: dict[str, Any]) -> PreparedCalls:
                 origins=tuple(Origin(*origin) for origin in load["origins"]),
                 functions=tuple(load["functions"]),
                 optional=load["optional"],
+                fallback=load["fallback"],
             )
             for load in data["loads"]
         ),
@@ -149,7 +153,9 @@ def report_from_json(data: dict[str, Any]) -> Report:
     return Report(tuple(_result_from_json(result) for result in data["results"]))
 
 
-def _result_to_json(result: Result) -> dict[str, Any]:
+def _result_to_json(result: Result | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
     if isinstance(result, Ran):
         return {"values": [value.hex() for value in result.values], "seconds": result.seconds}
     if isinstance(result, Refused):
@@ -157,7 +163,9 @@ def _result_to_json(result: Result) -> dict[str, Any]:
     return {"not_run": result.errno}
 
 
-def _result_from_json(data: dict[str, Any]) -> Result:
+def _result_from_json(data: dict[str, Any] | None) -> Result | None:
+    if data is None:
+        return None
     if "values" in data:
         return Ran(tuple(bytes.fromhex(value) for value in data["values"]), data["seconds"])
     if "refused" in data:

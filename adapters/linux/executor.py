@@ -57,7 +57,13 @@ class Executor:
         maps = self._maps_for(calls.maps)
         kind = ProgramType[calls.program_type]
         indexed = [_descriptor(maps, index) for index in calls.indexed]
-        return Report(tuple(self._execute(calls, load, maps, kind, indexed) for load in calls.loads))
+        results: list[Result | None] = []
+        ran = False
+        for load in calls.loads:
+            result = None if load.fallback and ran else self._execute(calls, load, maps, kind, indexed)
+            ran |= isinstance(result, Ran)
+            results.append(result)
+        return Report(tuple(results))
 
     def _execute(
         self, calls: PreparedCalls, load: Load, maps: list[ArrayMap], kind: ProgramType, indexed: list[int]

@@ -24,13 +24,16 @@ def outcome(
     A refusal is ``rejected`` if the kernel takes the program for no program of the instruction set, or if the job
     wants to be rejected; ``unsupported`` if the kernel's own rules refuse what the instruction set allows.
     """
-    runs = []
+    outcomes = []
+    failed = None
     for load, result in zip(calls.loads, report.results, strict=True):
         if isinstance(result, Ran):
-            runs.append(result)
-        elif not load.optional:
-            return _refused(job, load, result, policy) if isinstance(result, Refused) else _not_run(result)
-    outcomes = [_returned(job, calls, run, byte_order) for run in runs]
+            outcomes.append(_returned(job, calls, result, byte_order))
+        elif result is not None and not load.optional:
+            failed = _refused(job, load, result, policy) if isinstance(result, Refused) else _not_run(result)
+    if not outcomes:
+        assert failed is not None, "not all loads of a vector are optional"
+        return failed
     first, *others = outcomes
     for other in others:
         if (other.kind, other.r0, other.registers, other.memory) != (
@@ -41,8 +44,8 @@ def outcome(
         ):
             return Outcome(
                 OutcomeKind.FAULTED,
-                reason="linux.inconsistent: with operands that the verifier cannot know the program "
-                f"{_tell(other)}, with the same operands as constants it {_tell(first)}",
+                reason=f"linux.inconsistent: the program {_tell(first)}, but if the verifier is kept from deciding "
+                f"its jumps, it {_tell(other)}",
                 seconds=first.seconds,
             )
     return first

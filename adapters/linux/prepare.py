@@ -9,11 +9,9 @@ operation. All loads are privileged ones. There are three forms of the vector's 
     which stands before the first local function, because the kernel wants functions in one piece each. The program
     keeps the whole stack and every call frame, and all its registers can be shown.
 
-*hidden constants*
-    The whole form again, with the constants that the program sets registers to coming from memory. The kernel's
-    verifier computes with constants, decides conditional jumps by them and removes the arm that is not taken; only
-    where it does not know the operands does the interpreter or JIT get to see the jump. Run in addition to the whole
-    form, if the verifier accepts it, for programs with conditional jumps.
+*whole, with doors*
+    The whole form with :mod:`doors <.flow>` to what the verifier would otherwise refuse or remove. Run in addition to
+    the whole form, as far as the verifier accepts either; where it will not accept the whole form, first of all.
 
 *function*
     The program stands unchanged after a generated main program, which calls it as a function and shows R0. For
@@ -25,21 +23,21 @@ operation. All loads are privileged ones. There are three forms of the vector's 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
 from ..protocol import Job
 from . import wrapping
 from .calls import NO_MAP, Load, Origin, PreparedCalls, ProgramTypeName
-from .reading import Reading, constant, read, traits
+from .flow import doors
+from .reading import Reading, read, traits
 
 #: The kernel's test run wants a packet to have at least the header of its link layer.
 SHORTEST_PACKET = 14
-#: Each condition the verifier cannot decide doubles the paths it walks; more are not worth its time.
-MOST_CONDITIONS = 8
 #: Static ids of the helper functions that vectors mean by these names (``enum bpf_func_id``).
 HELPERS = {"map_lookup_elem": 1, "map_update_elem": 2, "map_delete_elem": 3}
-_CONTEXT, _R10 = 6, 10
+_CONTEXT = 6
+_DOOR_SLOTS = 2
 
 
 class CannotPrepare(Exception):
@@ -89,8 +87,14 @@ def _check_platform(job: Job, reading: Reading) -> None:
 
 
 def _helper(job: Job, number: int) -> int | None:
-    """Return Linux's number for what the job calls helper ``number``, None if Linux has no such helper."""
-    return next((HELPERS.get(h.does) for h in job.helpers if h.by == "static" and h.number == number), None)
+    """Return Linux's number for what the job calls helper ``number``, None if Linux has no such helper.
+
+    Numbers that the job says nothing of are Linux's own, as far as vectors may know them.
+    """
+    for helper in job.helpers:
+        if helper.by == "static" and helper.number == number:
+            return HELPERS.get(helper.does)
+    return number if number in HELPERS.values() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,6 @@ class _Preparation:
         context = ("r1" if _takes_context(reading) else "r6") if reading.packet else None
         self.entry = wrapping.entry(self.memory and len(self.memory), byte_order, context)
         self.references = self._references()
-        self.constants: list[int] = []
 
     def calls(self, program_type: ProgramTypeName, packet: bytes | None) -> PreparedCalls:
         """Return the calls for the form that fits."""
@@ -125,10 +128,11 @@ class _Preparation:
             observed = frozenset({"r0"})
             loads = [self._function(observed)]
         else:
-            loads = [self._whole(end, observed)]
-            if self._can_hide(end):
-                loads.append(self._whole(end, observed, hide=True))
-        values = [wrapping.scratch(self.constants, self.order)]
+            unreachable, slots = doors(self.reading, end)
+            loads = [self._whole(end, observed, fallback=unreachable)]
+            if slots:
+                loads.insert(0 if unreachable else 1, self._whole(end, observed, slots))
+        values = [bytes(wrapping.SCRATCH_SIZE)]
         values += [] if self.memory is None else [self.memory]
         values += [spec.value for spec in self.job.maps]
         return PreparedCalls(
@@ -169,8 +173,13 @@ class _Preparation:
         pieces = [_Piece(self.entry), _Piece(call), _Piece(epilogue), _Piece(bytes(self.code), 0)]
         return self._load(pieces, functions=(0, *self.reading.functions))
 
-    def _whole(self, end: int, observed: frozenset[str], *, hide: bool = False) -> Load:
-        """Return the program with an epilogue in the place of its EXITs; local functions begin at slot ``end``."""
+    def _whole(
+        self, end: int, observed: frozenset[str], slots: tuple[int, ...] = (), *, fallback: bool = False
+    ) -> Load:
+        """Return the program with an epilogue in the place of its EXITs, and doors to ``slots``.
+
+        Local functions begin at slot ``end``.
+        """
         epilogue = wrapping.epilogue(observed, self.order)
         inserted = len(epilogue) // SLOT_BYTES
         main = self.code[: end * SLOT_BYTES]
@@ -181,33 +190,28 @@ class _Preparation:
             item = self.reading.program[slot]
             if slot < end and item is not None:
                 _put_imm(main, slot, item.imm + inserted, self.order)
-        before = [_Piece(self._hide(main, end))] if hide else []
+        before = self.entry + self._doors(slots) if slots else self.entry
         functions = _Piece(bytes(self.code[end * SLOT_BYTES :]), end)
-        pieces = [_Piece(self.entry), _Piece(bytes(main), 0), _Piece(epilogue), functions]
-        return self._load(before + pieces, functions=tuple(self.reading.functions), optional=hide)
+        pieces = [_Piece(before), _Piece(bytes(main), 0), _Piece(epilogue), functions]
+        load = self._load(pieces, functions=tuple(self.reading.functions))
+        return replace(load, optional=bool(slots), fallback=fallback)
 
-    def _hide(self, main: bytearray, end: int) -> bytes:
-        """Let ``main`` find its constants on the stack; return the code that puts them there."""
-        for slot, item in self.reading.instructions(end):
-            if traits(item.instruction).constant:
-                place, slots = len(self.constants), item.instruction.slots
-                _put(main, slot, wrapping.hidden(place, item.dst, slots, self.order))
-                self.constants.append(constant(item))
-        return wrapping.hide(len(self.constants), self.order)
+    def _doors(self, slots: tuple[int, ...]) -> bytes:
+        """Return the code that lets the verifier into the program, which follows it, at ``slots``."""
+        count = len(slots)
+        context = self.reading.packet
+        return b"".join(
+            (
+                wrapping.choose_door(self.order),
+                wrapping.pass_doors(_DOOR_SLOTS * count, self.order, context=context),
+                *(
+                    wrapping.door(number, _DOOR_SLOTS * (count - number) + slot, self.order)
+                    for number, slot in enumerate(slots, start=1)
+                ),
+            )
+        )
 
-    def _can_hide(self, end: int) -> bool:
-        """Whether hiding constants from the verifier would show it something new, and it can cope with that."""
-        reading = self.reading
-        if reading.packet or not 0 < reading.conditions <= MOST_CONDITIONS:
-            return False
-        if any(target <= slot for slot, target in reading.jumps):
-            return False
-        main = [item for _, item in reading.instructions(end)]
-        if any(_R10 in (item.dst, item.src) for item in main):
-            return False
-        return 0 < sum(traits(item.instruction).constant for item in main) <= wrapping.MOST_CONSTANTS
-
-    def _load(self, pieces: list[_Piece], functions: tuple[int, ...], optional: bool = False) -> Load:
+    def _load(self, pieces: list[_Piece], functions: tuple[int, ...]) -> Load:
         """Join ``pieces``; ``functions`` are the slots of the vector's program at which functions begin."""
         relocations: list[tuple[int, int]] = []
         origins: list[Origin] = []
@@ -231,7 +235,6 @@ class _Preparation:
             relocations=tuple(relocations),
             origins=tuple(origins),
             functions=tuple(sorted(starts)) if self.reading.code_addresses else (),
-            optional=optional,
         )
 
 
@@ -260,7 +263,7 @@ def _fits_whole(reading: Reading, end: int) -> bool:
     def within(target: int) -> bool:
         return 0 <= target < len(program) and program[target] is not None
 
-    return all(within(target) and (slot < end) == (target < end) for slot, target in reading.jumps) and all(
+    return all(within(target) and (slot < end) == (target < end) for slot, target, _ in reading.jumps) and all(
         within(target) for _, target in reading.calls
     )
 

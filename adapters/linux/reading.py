@@ -6,10 +6,9 @@ All of it comes from the rows' meaning, never from opcodes. A program that does 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter, lshift, or_
 from typing import Literal, TypeAlias
 
 from ...spec import tree
@@ -21,16 +20,14 @@ MapReference: TypeAlias = Literal["map_by_fd", "map_by_idx"]
 #: What the platform must supply for an instruction.
 Platform: TypeAlias = Literal["helper", "btf", "variable"]
 
-_FOLDED: dict[str, Callable[[int, int], int]] = {"<<": lshift, "|": or_}
-
 
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What matters of a row here.
 
-    ``jump`` and ``function`` name the field with the distance to a jump's target or to a function's first slot.
-    A ``constant`` row does nothing but set dst to a number that its fields make up, a ``copy`` nothing but set dst to
-    src. ``bases`` are the fields with the registers through which the instruction reaches memory.
+    ``jump`` and ``function`` name the field with the distance to a jump's target or to a function's first slot. A
+    ``copy`` does nothing but set dst to src. ``bases`` are the fields with the registers through which the instruction
+    reaches memory.
     """
 
     ends: bool
@@ -41,7 +38,6 @@ class Traits:
     map: MapReference | None
     platform: Platform | None
     packet: bool
-    constant: bool
     copy: bool
     bases: frozenset[str]
 
@@ -68,47 +64,9 @@ def traits(row: Instruction) -> Traits:
         map="map_by_fd" if "map_by_fd" in names else "map_by_idx" if "map_by_idx" in names else None,
         platform=platform,
         packet="packet" in names,
-        constant=_is_constant(row),
         copy=row.means == (tree.Assign(tree.Register("dst"), tree.Register("src")),),
         bases=tree.reads(*addresses) & {"dst", "src"},
     )
-
-
-def _is_constant(row: Instruction) -> bool:
-    if len(row.means) != 1 or not isinstance(row.means[0], tree.Assign) or row.means[0].target != tree.Register("dst"):
-        return False
-    return all(
-        isinstance(node, tree.Const | tree.Field | tree.Cast) or (isinstance(node, tree.Binary) and node.op in _FOLDED)
-        for node in tree.walk(row.means[0].value)
-    )
-
-
-def constant(instruction: Decoded) -> int:
-    """Return the 64 bits that an instruction of a row with ``traits(row).constant`` sets its register to."""
-    return _evaluator(instruction.instruction)(instruction) & tree.U64.mask
-
-
-@cache
-def _evaluator(row: Instruction) -> Callable[[Decoded], int]:
-    (assignment,) = row.means
-    assert isinstance(assignment, tree.Assign)
-    return _compile(assignment.value)
-
-
-def _compile(node: tree.Expr) -> Callable[[Decoded], int]:
-    """Return a function that gives the number which ``node`` stands for in an instruction."""
-    if isinstance(node, tree.Const):
-        value = node.value
-        return lambda instruction: value
-    if isinstance(node, tree.Field):
-        return attrgetter(node.name)
-    wrap = node.type.wrap
-    if isinstance(node, tree.Cast):
-        inner = _compile(node.value)
-        return lambda instruction: wrap(inner(instruction))
-    assert isinstance(node, tree.Binary)
-    left, right, fold = _compile(node.left), _compile(node.right), _FOLDED[node.op]
-    return lambda instruction: wrap(fold(left(instruction), right(instruction)))
 
 
 @dataclass(slots=True)
@@ -116,15 +74,15 @@ class Reading:
     """A program, read.
 
     ``program`` is indexed by slot; None stands at second slots, and where there is no instruction (``malformed``).
-    ``ends`` are the slots of EXIT, ``jumps`` pairs of slot and target, ``functions`` the first slots of local
-    functions, ``maps`` pairs of slot and kind of reference, ``platform`` pairs of slot and what must be supplied.
+    ``ends`` are the slots of EXIT, ``jumps`` triples of slot, target and whether there is a condition, ``calls`` pairs
+    of a slot and the first slot of the function that it calls or takes the address of, ``maps`` pairs of slot and kind
+    of reference, ``platform`` pairs of slot and what must be supplied.
     """
 
     program: Program
     malformed: bool
     ends: list[int] = field(default_factory=list)
-    jumps: list[tuple[int, int]] = field(default_factory=list)
-    conditions: int = 0
+    jumps: list[tuple[int, int, bool]] = field(default_factory=list)
     calls: list[tuple[int, int]] = field(default_factory=list)
     code_addresses: bool = False
     maps: list[tuple[int, MapReference]] = field(default_factory=list)
@@ -136,9 +94,9 @@ class Reading:
         """First slots of the functions that the program calls or takes the address of, ascending."""
         return sorted({target for _, target in self.calls})
 
-    def instructions(self, stop: int | None = None) -> Iterator[tuple[int, Decoded]]:
-        """Yield the instructions before slot ``stop`` with their slots."""
-        for slot, item in enumerate(self.program[:stop]):
+    def instructions(self) -> Iterator[tuple[int, Decoded]]:
+        """Yield the instructions with their slots."""
+        for slot, item in enumerate(self.program):
             if item is not None:
                 yield slot, item
 
@@ -161,8 +119,7 @@ def read(code: bytes, byte_order: ByteOrder) -> Reading:
         if row.ends:
             reading.ends.append(slot)
         elif row.jump:
-            reading.jumps.append((slot, after + int(getattr(item, row.jump))))
-            reading.conditions += row.conditional
+            reading.jumps.append((slot, after + int(getattr(item, row.jump)), row.conditional))
         elif row.function:
             reading.calls.append((slot, after + int(getattr(item, row.function))))
             reading.code_addresses |= row.code_address

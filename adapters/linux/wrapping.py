@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The code generated around a vector's program: what comes before it, and what shows its registers afterwards.
 
-The *scratch* map carries both directions. At :func:`register_at` the epilogue leaves registers (all 64 bits: what the
-system call itself returns has 32); at ``COMPLETED_AT`` it leaves 1, so that a run that never got there is noticed; from
-``CONSTANTS_AT`` on the program finds the constants that are hidden from the verifier.
+The *scratch* map is all zero before a run. At :func:`register_at` the epilogue leaves registers (all 64 bits: what the
+system call itself returns has 32); at ``COMPLETED_AT`` it leaves 1, so that a run that never got there is noticed. At
+``DOOR_AT`` stands the number of the door through which the program is entered, which is always 0: none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from struct import Struct
 
@@ -19,10 +18,8 @@ from ...spec.table import isa
 #: Registers that a vector's expectation can name; R10 is read-only.
 REGISTERS = tuple(f"r{number}" for number in range(10))
 COMPLETED_AT = 8 * len(REGISTERS)
-CONSTANTS_AT = COMPLETED_AT + 8
-#: Hidden constants live in the stack of the main program, which has 512 bytes.
-MOST_CONSTANTS = 512 // 8
-SCRATCH_SIZE = CONSTANTS_AT + 8 * MOST_CONSTANTS
+DOOR_AT = COMPLETED_AT + 8
+SCRATCH_SIZE = DOOR_AT + 8
 
 _QUADWORD = {"little": Struct("<Q"), "big": Struct(">Q")}
 #: Generated code names maps by these descriptors, and whoever loads it puts the real ones in their place.
@@ -32,12 +29,6 @@ SCRATCH, MEMORY = 0, 1
 def register_at(name: str) -> int:
     """Return where in the scratch map the epilogue leaves register ``name``."""
     return 8 * REGISTERS.index(name)
-
-
-def scratch(constants: Iterable[int], byte_order: ByteOrder) -> bytes:
-    """Return the initial value of the scratch map."""
-    words = b"".join(map(_QUADWORD[byte_order].pack, constants))
-    return (bytes(CONSTANTS_AT) + words).ljust(SCRATCH_SIZE, b"\0")
 
 
 def quadword(value: bytes, at: int, byte_order: ByteOrder) -> int:
@@ -100,21 +91,29 @@ def jump(distance: int, byte_order: ByteOrder) -> bytes:
     return assemble(f"{'goto' if near else 'gotol'} +{distance}", byte_order)
 
 
-@lru_cache(maxsize=MOST_CONSTANTS + 1)
-def hide(count: int, byte_order: ByteOrder) -> bytes:
-    """Return the code that moves ``count`` constants from the scratch map to the stack: unknown to a verifier."""
-    lines = [f"r1 = map_val(map_by_fd({SCRATCH})) + 0"]
-    for index in range(count):
-        lines.append(f"r2 = *(u64 *)(r1 + {CONSTANTS_AT + 8 * index})")
-        lines.append(f"*(u64 *)(r10 - {8 * (index + 1)}) = r2")
+@lru_cache(maxsize=1)
+def choose_door(byte_order: ByteOrder) -> bytes:
+    """Return the code that loads the number of a door into R0: it is 0, but the verifier cannot know that."""
+    return assemble(f"r0 = map_val(map_by_fd({SCRATCH})) + 0\nr0 = *(u64 *)(r0 + {DOOR_AT})", byte_order)
+
+
+@lru_cache(maxsize=8)
+def pass_doors(distance: int, byte_order: ByteOrder, *, context: bool) -> bytes:
+    """Return the code that goes on ``distance`` slots further if the number of the door is 0, as it always is.
+
+    Otherwise it gives all registers a value, so that the code behind the doors may use them; with ``context`` not R6.
+    """
+    registers = [number for number in range(3, len(REGISTERS)) if not (context and number == 6)]
+    lines = [f"if r0 == 0 goto +{distance + len(registers)}", *(f"r{number} = 0" for number in registers)]
     return assemble("\n".join(lines), byte_order)
 
 
-@lru_cache(maxsize=1 << 12)
-def hidden(index: int, register: int, slots: int, byte_order: ByteOrder) -> bytes:
-    """Return ``slots`` slots of code that set ``register`` to the hidden constant ``index``."""
-    lines = [f"r{register} = *(u64 *)(r10 - {8 * (index + 1)})"] + ["goto +0"] * (slots - 1)
-    return assemble("\n".join(lines), byte_order)
+@lru_cache(maxsize=1 << 14)
+def door(number: int, distance: int, byte_order: ByteOrder) -> bytes:
+    """Return two slots of code that jump ``distance`` slots from their end if the number of the door is ``number``."""
+    if isa().by_name["JA"].fields["offset"].admits(distance):
+        return assemble(f"if r0 == {number} goto +{distance + 1}\ngoto +0", byte_order)
+    return assemble(f"if r0 != {number} goto +1\ngotol +{distance}", byte_order)
 
 
 @lru_cache(maxsize=1 << 10)
