@@ -32,6 +32,11 @@ class OutcomeKind(StrEnum):
     UNSUPPORTED = "unsupported"  # this runtime cannot judge the job; the reason says why
 
 
+#: First word of the reason of an ``unsupported`` outcome about which the adapter knows no better: what the runtime said
+#: is in none of its tables, so it tells nothing about the runtime.
+UNCLASSIFIED = "unclassified"
+
+
 class MapSpec(NamedTuple):
     """An array map with one entry, whose key is the 32-bit 0.
 

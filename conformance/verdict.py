@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from ..adapters.protocol import Outcome, OutcomeKind
+from ..adapters.protocol import UNCLASSIFIED, Outcome, OutcomeKind
 from .model import Expectation
 
 
@@ -72,6 +72,8 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
     not loading the program.
     """
     match outcome.kind:
+        case OutcomeKind.UNSUPPORTED if outcome.reason.startswith(UNCLASSIFIED):
+            return harness_error(outcome.reason)
         case OutcomeKind.UNSUPPORTED:
             return unsupported(outcome.reason)
         case OutcomeKind.CRASHED:

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeing registers and memory through R0, for runtimes that show nothing else.
+
+Three kinds of program are derived from a vector's. In each, every EXIT of the main program becomes a jump to code at
+the end, which uses instructions of the vector's own conformance groups only:
+
+*folded*
+    R0 becomes a number that all observed registers, and the observed memory, have a part in. If one of them is not as
+    expected, the number is another: a single wrong value always shows, several nearly always.
+*probes*
+    R0 becomes one of the registers, or one word of the memory. They are run where the folded program returned
+    another number than expected, and say which value is wrong.
+
+A program is left as it is where that would change what it does: an EXIT that both the main program and one of its
+functions reach, no register to keep the address of the memory in. In base32 only lower halves can be folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from ..adapters.protocol import Job
+from ..reference_vm.verifier.structural import continues, targets
+from ..spec import tree
+from ..spec.assemble import assemble
+from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, Program, decode
+from ..spec.table import isa
+from .model import Expectation
+
+_MASK = {32: (1 << 32) - 1, 64: (1 << 64) - 1}
+#: How far the fold is shifted for each value; odd, so that bits of neighbouring bytes do not meet again soon.
+_SHIFT = 13
+#: Larger memories are folded by a loop, or not at all in base32, which cannot compute with addresses.
+_UNROLLED = 256
+_REACH = 1 << 15
+#: Probes of memory stop after so many words.
+MOST_WORDS = 64
+
+
+class NotFoldable(Exception):
+    """A program whose registers or memory cannot be seen through R0; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """A vector's program in the form that shows all in R0, and the R0 that is expected then.
+
+    ``complete`` is False where the fold loses the upper half of R0: the program as it is has to be run as well.
+    """
+
+    job: Job
+    expected: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A program that shows one value: ``what`` is a register (``r6``) or a place of the memory (``memory[8:16]``)."""
+
+    job: Job
+    what: str
+    expected: int
+
+
+def fold(job: Job, expect: Expectation, width: int) -> Folding:
+    """Return the folded form of ``job``; ``width`` is 64, or 32 for runtimes with no more than base32.
+
+    Raises:
+        NotFoldable: there is none.
+    """
+    shape = _Shape(job, expect, width)
+    registers = [name for name in sorted(expect.registers) if name != "r0"]
+    lines = list(_mix(registers, width))
+    value = expect.registers.get("r0")
+    if value is None:
+        lines.insert(0, _text("{r}0 = 0", width))
+        value = 0
+    mask = _MASK[width]
+    value &= mask
+    for name in registers:
+        value = _step(value, expect.registers[name], mask)
+    if expect.memory is not None:
+        lines += shape.fold_memory(expect.memory)
+        for _, _, word in _words(expect.memory, width, job.byte_order):
+            value = _step(value, word, mask)
+    lines.append("exit")
+    folded = shape.with_ending("\n".join(lines))
+    return Folding(folded, value, complete=width == 64 or "r0" not in expect.registers)
+
+
+def probes(job: Job, expect: Expectation, width: int) -> Iterator[Probe]:
+    """Yield the probes of ``job`` for all that is observed of it.
+
+    Raises:
+        NotFoldable: there are none.
+    """
+    shape = _Shape(job, expect, width)
+    mask = _MASK[width]
+    for name, value in sorted(expect.registers.items()):
+        if name == "r0":
+            yield Probe(job, name, value)
+        else:
+            ending = _text(f"{{r}}0 = {{r}}{name[1:]}\nexit", width)
+            yield Probe(shape.with_ending(ending), name, value & mask)
+    if expect.memory is not None:
+        for at, size, word in islice(_words(expect.memory, width, job.byte_order), MOST_WORDS):
+            ending = f"r0 = *(u{size * 8} *)({shape.address} + {at})\nexit"
+            yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word)
+
+
+def _step(value: int, word: int, mask: int) -> int:
+    """Return the fold after one more word; a bijection in each of the two."""
+    word &= mask
+    return ((value << _SHIFT) ^ (word + value)) & mask
+
+
+def _mix(registers: Sequence[str], width: int) -> Iterator[str]:
+    for name in registers:
+        yield _mixing(name, width)
+
+
+def _mixing(name: str, width: int) -> str:
+    """Return the code of :func:`_step` on R0 and the register ``name``, which it changes."""
+    number = name[1:]
+    return _text(f"{{r}}{number} += {{r}}0\n{{r}}0 <<= {_SHIFT}\n{{r}}0 ^= {{r}}{number}", width)
+
+
+def _text(text: str, width: int) -> str:
+    return text.replace("{r}", "r" if width == 64 else "w")
+
+
+def _words(memory: bytes, width: int, order: ByteOrder) -> Iterator[tuple[int, int, int]]:
+    """Yield place, size in bytes and value of the words that memory is read in: as large as possible."""
+    at = 0
+    while at < len(memory):
+        size = next(size for size in (8, 4, 2, 1) if size <= len(memory) - at and size * 8 <= width)
+        yield at, size, int.from_bytes(memory[at : at + size], order)
+        at += size
+
+
+class _Shape:
+    """What a program is made of, as far as it matters for changing its ends."""
+
+    def __init__(self, job: Job, expect: Expectation, width: int) -> None:
+        self._job, self._width = job, width
+        try:
+            self._program = decode(job.code, job.byte_order)
+        except DecodeError as error:
+            raise NotFoldable(f"the program does not decode: {error}") from None
+        if not set(expect.registers) | {"memory"} >= job.observe:
+            raise NotFoldable("not all that is observed is expected")
+        self._ends = _main_ends(self._program)
+        self._observed = expect.registers.keys()
+        self._start = ""
+        self.address = ""
+        if expect.memory is not None:
+            self.address = self._keep_address()
+
+    def with_ending(self, text: str) -> Job:
+        """Return the job with ``text`` run at each end of the main program."""
+        order = self._job.byte_order
+        start = _assembled(self._start, order)
+        ending = _assembled(text, order)
+        code = bytearray(self._job.code)
+        last = len(code) // SLOT_BYTES
+        if self._ends == [last - 1]:
+            del code[-SLOT_BYTES:]
+        else:
+            for slot in self._ends:
+                code[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES] = _jump(last - slot - 1, order)
+        return self._job._replace(code=start + bytes(code) + ending, observe=frozenset({"r0"}))
+
+    def _keep_address(self) -> str:
+        """Return the register that holds the address of the memory at the end, after making sure that one does."""
+        if "r1" not in self._observed and not self._touches(1, writes_only=True):
+            return "r1"
+        if self._width == 64:
+            for number in range(6, 10):
+                if f"r{number}" not in self._observed and not self._touches(number):
+                    self._start = f"r{number} = r1"
+                    return f"r{number}"
+        raise NotFoldable("no register is free to keep the address of the memory in")
+
+    def _touches(self, number: int, *, writes_only: bool = False) -> bool:
+        """Whether the program names a register, or at least writes to it or calls what may do so."""
+        for item in self._program:
+            if item is None:
+                continue
+            row = item.instruction
+            used = row.writes if writes_only else row.reads | row.writes
+            if any(name in used and getattr(item, name) == number for name in ("dst", "src")):
+                return True
+            calls = any(isinstance(node, tree.CallHelper | tree.CallLocal) for node in tree.walk(*row.means))
+            if calls and number <= 5:
+                return True
+        return False
+
+    def fold_memory(self, memory: bytes) -> Iterator[str]:
+        """Yield the code that folds the memory into R0, after all registers were folded."""
+        word = next(f"r{number}" for number in range(1, 10) if f"r{number}" != self.address)
+        at = 0
+        if self._width == 64 and len(memory) > _UNROLLED:
+            end = next(f"r{number}" for number in range(1, 10) if f"r{number}" not in {self.address, word})
+            at = len(memory) // 8 * 8
+            yield f"{end} = {self.address}\n{end} += {at}"
+            yield f"memory: {word} = *(u64 *)({self.address} + 0)\n{_mixing(word, 64)}\n{self.address} += 8"
+            yield f"if {self.address} != {end} goto memory"
+            memory = memory[at:]
+        if len(memory) > _REACH:
+            raise NotFoldable("the memory is too large to be folded without computing addresses")
+        for place, size, _ in _words(memory, self._width, self._job.byte_order):
+            yield f"{word} = *(u{size * 8} *)({self.address} + {place})\n{_mixing(word, self._width)}"
+
+
+@lru_cache(maxsize=1 << 12)
+def _assembled(text: str, order: ByteOrder) -> bytes:
+    return assemble(text, order) if text else b""
+
+
+@lru_cache(maxsize=1 << 10)
+def _jump(distance: int, order: ByteOrder) -> bytes:
+    near = isa().by_name["JA"].fields["offset"].admits(distance)
+    return assemble(f"{'goto' if near else 'gotol'} +{distance}", order)
+
+
+def _main_ends(program: Program) -> list[int]:
+    """Return the slots of the EXITs that end the program rather than one of its functions.
+
+    Raises:
+        NotFoldable: an EXIT does both, or control leaves the program.
+    """
+    functions = [
+        target
+        for slot, item in enumerate(program)
+        if item is not None
+        for kind, target in targets(slot, item)
+        if kind != "jump"
+    ]
+    main, called = _reached(program, [0]), _reached(program, functions)
+    ends = [slot for slot in sorted(main) if _is_end(program, slot)]
+    if called.intersection(ends):
+        raise NotFoldable("an EXIT ends both the main program and a function")
+    return ends
+
+
+def _is_end(program: Program, slot: int) -> bool:
+    item = program[slot]
+    return item is not None and any(isinstance(node, tree.Return) for node in item.instruction.means)
+
+
+def _reached(program: Program, starts: Sequence[int]) -> set[int]:
+    """Return the slots that control reaches from ``starts`` without entering functions."""
+    reached: set[int] = set()
+    todo = list(starts)
+    while todo:
+        slot = todo.pop()
+        if slot in reached:
+            continue
+        if not 0 <= slot < len(program) or (item := program[slot]) is None:
+            raise NotFoldable(f"control leaves the program at slot {slot}")
+        reached.add(slot)
+        todo += [target for kind, target in targets(slot, item) if kind == "jump"]
+        if continues(item.instruction):
+            todo.append(slot + item.instruction.slots)
+    return reached

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vectors times runtimes gives verdicts: every vector gets one from every runtime, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple, TypeAlias
+
+from ..adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..spec.groups import closure
+from .fold import Folding, NotFoldable, fold, probes
+from .model import Expectation, Vector
+from .verdict import (
+    PASSED,
+    Difference,
+    Failure,
+    Judgement,
+    Verdict,
+    harness_error,
+    hex64,
+    judge,
+    unsupported,
+)
+from .workers import Answer, HarnessFailure, Openable, RuntimeBroken, WorkerPool
+
+
+class Result(NamedTuple):
+    """What one runtime did with one vector; ``outcome`` is None where it was not asked, or the harness failed."""
+
+    vector: Vector
+    outcome: Outcome | None
+    judgement: Judgement
+
+
+@dataclass
+class RuntimeRun:
+    """What one runtime did: ``results`` in the order of the vectors, of which there is one for each.
+
+    ``info`` is None, and ``problem`` says why, for a runtime that could not be used: then there are no results.
+    ``broken`` tells that its adapter failed rather than said so.
+    """
+
+    name: str
+    info: RuntimeInfo | None
+    results: list[Result] = field(default_factory=list)
+    problem: str = ""
+    broken: bool = False
+    complete: bool = True
+    seconds: float = 0.0
+
+
+#: Is called with the name of the runtime and each of its results, as they come.
+OnResult: TypeAlias = Callable[[str, Result], None]
+
+
+def run(
+    runtimes: Sequence[Openable],
+    vectors: Sequence[Vector],
+    *,
+    processes: int = 1,
+    timeout: float = 30.0,
+    on_result: OnResult | None = None,
+) -> list[RuntimeRun]:
+    """Run ``vectors`` on each of ``runtimes``, one runtime after the other.
+
+    ``processes`` is how many run vectors at the same time, ``timeout`` how many seconds one vector may take. An
+    interruption (Ctrl-C) ends the run early; vectors that were not run are errors, and ``complete`` is False.
+    """
+    report = on_result or (lambda name, result: None)
+    runs: list[RuntimeRun] = []
+    with ExitStack() as stack:
+        # All of them start now, so that opening one goes on while another is being tested.
+        pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
+        for runtime, pool in zip(runtimes, pools, strict=True):
+            start = perf_counter()
+            one = _test(runtime.name, pool, vectors, report)
+            one.seconds = perf_counter() - start
+            runs.append(one)
+            pool.close()
+            if not one.complete:
+                break
+    return runs
+
+
+def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResult) -> RuntimeRun:
+    results: list[Result | None] = [None] * len(vectors)
+
+    def settle(index: int, result: Result) -> None:
+        results[index] = result
+        report(name, result)
+
+    one = RuntimeRun(name, None)
+    try:
+        one.info = pool.open()
+        _ask_all(pool, one.info, vectors, settle)
+    except Unavailable as reason:
+        one.problem = str(reason)
+    except RuntimeBroken as reason:
+        one.problem, one.broken = f"the adapter failed: {reason}", True
+    except KeyboardInterrupt:
+        one.complete = False
+        one.problem = "" if one.info else "the run was interrupted"
+    if one.info is not None:
+        not_run = harness_error("not-run: the run was interrupted")
+        pairs = zip(vectors, results, strict=True)
+        one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
+    return one
+
+
+def _ask_all(
+    pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], settle: Callable[[int, Result], None]
+) -> None:
+    """Ask about all vectors, in rounds: most are settled in the first."""
+    asked: list[_Question] = []
+    for index, vector in enumerate(vectors):
+        reason = _not_asked(vector, info)
+        if reason is None:
+            asked.append(_Question(index, vector, inquire(vector, info)))
+        else:
+            settle(index, Result(vector, None, unsupported(reason)))
+    while asked:
+        owners = [(question, number) for question in asked for number in range(len(question.jobs))]
+        receive = partial(_receive, owners, settle)
+        pool.run([question.jobs[number] for question, number in owners], receive)
+        asked = [question for question in asked if question.jobs]
+
+
+def _receive(
+    owners: Sequence[tuple[_Question, int]], settle: Callable[[int, Result], None], at: int, answer: Answer
+) -> None:
+    question, number = owners[at]
+    result = question.hear(number, answer)
+    if result is not None:
+        settle(question.index, result)
+
+
+def _not_asked(vector: Vector, info: RuntimeInfo) -> str | None:
+    """Return why a vector is not for this runtime."""
+    if info.groups is None:
+        return None
+    missing = vector.groups - closure(info.groups)
+    return f"group: the runtime does not claim {', '.join(sorted(missing))}" if missing else None
+
+
+class _Question:
+    """A vector that is being settled; ``jobs`` are those of this round, empty when it is settled."""
+
+    def __init__(self, index: int, vector: Vector, inquiry: Inquiry) -> None:
+        self.index, self._vector, self._inquiry = index, vector, inquiry
+        self.jobs: list[Job] = next(inquiry)
+        self._answers: dict[int, Answer] = {}
+
+    def hear(self, number: int, answer: Answer) -> Result | None:
+        """Take the answer to a job of this round; return the result if that settles the vector."""
+        self._answers[number] = answer
+        if len(self._answers) < len(self.jobs):
+            return None
+        outcomes = []
+        for _, item in sorted(self._answers.items()):
+            if isinstance(item, HarnessFailure):
+                self.jobs = []
+                return Result(self._vector, None, harness_error(item.reason))
+            outcomes.append(item)
+        self._answers = {}
+        try:
+            self.jobs = self._inquiry.send(outcomes)
+        except StopIteration as end:
+            self.jobs = []
+            result: Result = end.value
+            return result
+        return None
+
+
+#: Yields the jobs of a round, is sent their outcomes, and returns the result at last.
+Inquiry: TypeAlias = Generator[list[Job], list[Outcome], Result]
+
+
+def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
+    """Find out whether a runtime does what ``vector`` expects, with as few programs as that takes."""
+    expect = vector.variant(info.byte_order).expect
+    job = vector.job(info.byte_order)
+    why_not = ""
+    if expect.returns and not _shows_all(job, info):
+        width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
+        try:
+            folding = fold(job, expect, width)
+        except NotFoldable as reason:
+            why_not = f", and {reason}"
+        else:
+            return (yield from _inquire_folded(vector, job, expect, folding, width))
+    (outcome,) = yield [job]
+    judgement = judge(expect, outcome)
+    if judgement.verdict is Verdict.UNSUPPORTED and why_not:
+        judgement = unsupported(judgement.reason + why_not)
+    return Result(vector, outcome, judgement)
+
+
+def _inquire_folded(vector: Vector, job: Job, expect: Expectation, folding: Folding, width: int) -> Inquiry:
+    """Ask a runtime that shows R0 only; see :mod:`.fold`."""
+    if folding.complete:
+        (folded,) = yield [folding.job]
+        if folded.kind is OutcomeKind.RETURNED and folded.r0 == folding.expected:
+            return Result(vector, folded, PASSED)
+        (plain,) = yield [job]
+    else:
+        folded, plain = yield [folding.job, job]
+    judgement = judge(_r0_only(expect), plain)
+    if judgement.verdict is not Verdict.PASS:
+        return Result(vector, plain, judgement)
+    if folded.kind is not OutcomeKind.RETURNED:
+        reason = f"observe: the runtime shows r0 only, and the program that shows more {folded.kind}: {folded.reason}"
+        return Result(vector, plain, unsupported(reason))
+    if folded.r0 == folding.expected:
+        return Result(vector, plain, PASSED)
+    asked = list(probes(job, expect, width))
+    outcomes = yield [probe.job for probe in asked]
+    # The fold may itself be computed wrongly; what the probes show is what the vector's program left behind.
+    differences = tuple(
+        Difference(probe.what, hex64(probe.expected), hex64(seen.r0))
+        for probe, seen in zip(asked, outcomes, strict=True)
+        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
+    )
+    if not differences:
+        return Result(vector, plain, PASSED)
+    names = ", ".join(difference.what for difference in differences)
+    return Result(vector, plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", differences))
+
+
+def _r0_only(expect: Expectation) -> Expectation:
+    registers = {name: value for name, value in expect.registers.items() if name == "r0"}
+    return expect._replace(registers=registers, memory=None)
+
+
+def _shows_all(job: Job, info: RuntimeInfo) -> bool:
+    """Whether the runtime can show whatever is observed of the job."""
+    registers_shown = "registers" in info.observes or job.observe <= {"r0", "memory"}
+    return registers_shown and ("memory" in info.observes or "memory" not in job.observe)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs jobs on a runtime in processes of their own, so that nothing that happens there can end a run.
+
+Each worker opens the runtime and is given jobs in chunks. If it dies, raises or takes too long, the jobs of its chunk
+are run again one by one, which finds the one to blame. ``spawn`` starts workers: forking a process that may have
+threads is not safe.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from time import monotonic
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+
+from ..adapters.protocol import Adapter, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+
+#: How many jobs are handed over at once: fewer are not worth another process.
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
+#: Workers may be replaced so many times; a runtime that kills more will not do better with the rest.
+_MOST_DEATHS = 50
+#: Opening a runtime may take so many seconds.
+_OPENING = 60.0
+
+
+class Openable(Protocol):
+    """A runtime that workers can open; must be picklable."""
+
+    @property
+    def name(self) -> str:
+        """What the runtime is called in results."""
+
+    def open(self) -> Adapter:
+        """Return an adapter, or raise :class:`..adapters.protocol.Unavailable`."""
+
+
+class RuntimeBroken(Exception):
+    """An adapter that failed while it was opened, other than by being unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessFailure:
+    """In place of an outcome: the adapter failed, or was not used any more; ``reason`` begins with a word."""
+
+    reason: str
+
+
+Answer: TypeAlias = Outcome | HarnessFailure
+#: Is called with the index of a job and what came of it.
+OnAnswer: TypeAlias = Callable[[int, Answer], None]
+
+
+class WorkerPool:
+    """Worker processes for one runtime. The first starts at once; :meth:`open` waits for it.
+
+    Args:
+        runtime: what they open.
+        processes: how many of them.
+        timeout: seconds after which a job, or a chunk of jobs, is given up.
+    """
+
+    def __init__(self, runtime: Openable, processes: int = 1, timeout: float = 30.0) -> None:
+        self._runtime, self._processes, self._timeout = runtime, processes, timeout
+        self._deaths = 0
+        self._workers = [_Worker(runtime)]
+
+    def open(self) -> RuntimeInfo:
+        """Wait until the runtime is open, and return who it is.
+
+        Raises:
+            Unavailable: the runtime cannot be used here.
+            RuntimeBroken: its adapter failed.
+        """
+        return self._workers[0].identity()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def run(self, jobs: Sequence[Job], on_answer: OnAnswer) -> None:
+        """Run ``jobs`` and call ``on_answer`` once for each, in any order."""
+        size = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, len(jobs) // (8 * self._processes)))
+        pending = deque(list(range(at, min(at + size, len(jobs)))) for at in range(0, len(jobs), size))
+        while len(self._workers) < min(self._processes, len(pending)):
+            self._workers.append(_Worker(self._runtime))
+        while pending or any(worker.chunk for worker in self._workers):
+            if not self._workers:
+                self._give_up(pending, on_answer)
+                return
+            for worker in self._workers:
+                if worker.idle and pending:
+                    worker.give(pending.popleft(), jobs, self._timeout)
+            for worker in self._ready():
+                said = worker.hear()
+                if isinstance(said, list):
+                    for index, answer in zip(worker.taken(), said, strict=True):
+                        on_answer(index, answer)
+                elif not isinstance(said, RuntimeInfo):
+                    self._replace(worker, pending, on_answer)
+
+    def _ready(self) -> list[_Worker]:
+        """Wait until a worker has something to say, has died, or has taken too long."""
+        busy = [worker for worker in self._workers if not worker.idle]
+        until = min(worker.deadline for worker in busy)
+        speaking = wait([worker.connection for worker in busy], max(0.0, until - monotonic()))
+        now = monotonic()
+        return [worker for worker in busy if worker.connection in speaking or worker.deadline <= now]
+
+    def _replace(self, worker: _Worker, pending: deque[list[int]], on_answer: OnAnswer) -> None:
+        """Find out how ``worker`` failed, settle or return its jobs, and start another in its place."""
+        chunk = worker.taken()
+        answer = worker.post_mortem(self._timeout)
+        self._workers.remove(worker)
+        self._deaths += 1
+        if len(chunk) == 1:
+            on_answer(chunk[0], answer)
+        elif chunk:
+            pending.extendleft([index] for index in reversed(chunk))
+        if self._deaths <= _MOST_DEATHS and pending:
+            self._workers.append(_Worker(self._runtime))
+
+    def _give_up(self, pending: deque[list[int]], on_answer: OnAnswer) -> None:
+        failure = HarnessFailure(f"gave-up: the runtime's process failed {self._deaths} times")
+        for chunk in pending:
+            for index in chunk:
+                on_answer(index, failure)
+        pending.clear()
+
+
+class _Worker:
+    """A process, as the parent sees it. ``chunk`` are the jobs it is at, by index; it introduces itself first."""
+
+    def __init__(self, runtime: Openable) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, runtime), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.chunk: list[int] | None = None
+        self.deadline = monotonic() + _OPENING
+        self._ready = False
+        self._failure: str | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given jobs."""
+        return self._ready and self.chunk is None
+
+    def identity(self) -> RuntimeInfo:
+        """Wait for the worker to say who the runtime is."""
+        wait([self.connection], _OPENING)
+        said = self.hear()
+        if isinstance(said, RuntimeInfo):
+            return said
+        if isinstance(said, Unavailable):
+            raise said
+        raise RuntimeBroken(self._failure or self._ending())
+
+    def give(self, chunk: list[int], jobs: Sequence[Job], timeout: float) -> None:
+        """Hand over the jobs with the indices ``chunk``."""
+        self.chunk = chunk
+        self.deadline = monotonic() + timeout
+        # A dead worker is noticed when it is listened to.
+        with suppress(BrokenPipeError):
+            self.connection.send([jobs[index] for index in chunk])
+
+    def taken(self) -> list[int]:
+        """Return the jobs the worker was at, and take them off it."""
+        chunk, self.chunk = self.chunk or [], None
+        return chunk
+
+    def hear(self) -> object:
+        """Return what the worker says: its identity, or a list of outcomes; anything else means that it has failed."""
+        try:
+            said: object = self.connection.recv() if self.connection.poll() else None
+        except (EOFError, OSError):
+            return None
+        if isinstance(said, RuntimeInfo):
+            self._ready = True
+        elif isinstance(said, str):
+            self._failure = said
+        return said
+
+    def post_mortem(self, timeout: float) -> Answer:
+        """Return what the failure of this worker says about the one job it was at, and end it."""
+        late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
+        if late:
+            self.end()
+            return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {timeout:g} s")
+        self.process.join(timeout=5)
+        code = self.process.exitcode
+        failure = self._failure
+        ending = self._ending()
+        self.end()
+        if failure is not None:
+            return HarnessFailure(f"adapter: {failure}")
+        if code is not None and code < 0:
+            return Outcome(OutcomeKind.CRASHED, reason=f"signal: {ending}")
+        return HarnessFailure(f"adapter: {ending}")
+
+    def _ending(self) -> str:
+        self.process.join(timeout=5)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return f"the process that ran it was killed by {signal.Signals(-code).name}"
+        return f"the process that ran it ended with status {code}"
+
+    def end(self) -> None:
+        """Close the connection, which tells the process to end; kill it if it does not."""
+        self.connection.close()
+        busy = self.chunk is not None
+        self.process.join(timeout=0 if busy else 1)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+# In the worker process
+
+
+def _serve(connection: Connection, runtime: Openable) -> None:
+    """Open the runtime, say who it is, then run what comes until the connection ends."""
+    # Ctrl-C goes to the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with _Report(connection):
+        try:
+            adapter = runtime.open()
+        except Unavailable as reason:
+            connection.send(Unavailable(str(reason)))
+            return
+        with adapter:
+            connection.send(adapter.info())
+            while True:
+                try:
+                    jobs = connection.recv()
+                except EOFError:
+                    return
+                connection.send(_all(adapter, jobs))
+
+
+def _all(adapter: Adapter, jobs: Sequence[Job]) -> list[Outcome]:
+    outcomes = list(adapter.run(jobs))
+    if len(outcomes) != len(jobs):
+        raise ValueError(f"the adapter gave {len(outcomes)} outcomes for {len(jobs)} jobs")
+    return outcomes
+
+
+class _Report:
+    """Tells the parent about whatever exception ends this process."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        if not issubclass(kind, BrokenPipeError):
+            at = traceback.extract_tb(trace)[-1]
+            self._connection.send(f"{kind.__name__}: {error} ({at.filename}:{at.lineno})")
+        return True
