@@ -9,6 +9,7 @@ from ...spec.table import Instruction, isa
 from .arithmetic import slug
 from .boundaries import hexed
 from .draft import Draft, line
+from .memory import BASE_OFFSETS
 from .registers import VALUES, prologue
 
 _ALL = tuple(f"r{n}" for n in range(10))
@@ -37,6 +38,7 @@ def drafts() -> Iterator[Draft]:
         yield _register_pairs(row)
         yield _one_register(row)
         yield _offsets(row)
+        yield _base_offsets(row)
         if "r0" in row.writes:
             yield _comparison(row)
             yield _r0_as_base(row)
@@ -198,6 +200,28 @@ def _offsets(row: Instruction) -> Draft:
     what = "offsets at the limits of their field"
     found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
     return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+
+
+def _base_offsets(row: Instruction) -> Draft:
+    """Each base register with displacements of each size; CMPXCHG on R0 is :func:`_r0_as_base`'s."""
+    cases = {
+        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+            "b": str(base),
+            "v": "2" if base == 1 else "1",
+            "off": f"{offset:+d}",
+            "adjust": str(8 - offset),
+        }
+        for base in range(1 if "r0" in row.writes else 0, 10)
+        for offset in BASE_OFFSETS
+    }
+    asm = (
+        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\nr{{b}} += {{adjust}}\n"
+        f"{line(row, dst='{b}', src='{v}', offset='{off}')}\nr{{b}} = 0\nexit\n"
+    )
+    what = "each base register with displacements of each size"
+    found = (*covers(row), "rfc9669-5.3-address")
+    observe = ("r0", "r1", "r2", "after")
+    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=observe, memory=_PATTERN)
 
 
 def _base32_only(row: Instruction) -> Draft:

@@ -17,6 +17,8 @@ OFFSETS = (
     *(-32768, -32767, -4096, -257, -256, -129, -128, -127, -8, -4, -2, -1),
     *(0, 1, 2, 3, 4, 5, 7, 8, 127, 128, 129, 255, 256, 4095, 32760, 32766, 32767),
 )
+#: One of each size of displacement that machines have, on either side of 0.
+BASE_OFFSETS = (0, 120, 128, -128, -136, 4096)
 #: Bytes that differ in every place and in their sign bits, twice.
 _PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _ALL = tuple(f"r{n}" for n in range(10))
@@ -31,6 +33,7 @@ def drafts() -> Iterator[Draft]:
             continue
         yield _offsets(row)
         yield _register_pairs(row)
+        yield _base_offsets(row)
         if is_load(row):
             yield _values(row)
             yield _into_base(row)
@@ -114,6 +117,30 @@ def _register_pairs(row: Instruction) -> Draft:
     what = "each register as base and as value; no other register changes"
     observe = _ALL if is_load(row) else (*_ALL, "after")
     return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+
+
+def _base_offsets(row: Instruction) -> Draft:
+    """Machines have addressing forms that some base registers or sizes of displacement cannot take."""
+    cases = {
+        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+            "b": str(base),
+            "v": "1" if base == 0 else "0",
+            "off": f"{offset:+d}",
+            "adjust": str(8 - offset),
+        }
+        for base in range(10)
+        for offset in BASE_OFFSETS
+    }
+    has_value = is_load(row) or "src" in row.operands
+    if not has_value:
+        cases = {name: {key: text for key, text in values.items() if key != "v"} for name, values in cases.items()}
+    asm = (
+        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\nr{{b}} += {{adjust}}\n"
+        f"{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
+    )
+    what = "each base register with displacements of each size"
+    observe = ("r0", "r1") if is_load(row) else ("r0", "r1", "after")
+    return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
 
 
 def _values(row: Instruction) -> Draft:

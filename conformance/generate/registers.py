@@ -71,7 +71,7 @@ def _computation(row: Instruction) -> Draft:
         roles: tuple[str, ...] = ("rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
     else:
         text = line(row, dst="{d}", imm="{imm}")
-        numbers = ("5", "-7") if "imm" in row.operands else ("",)
+        numbers = ("5", "-7", "305419896") if "imm" in row.operands else ("",)
         cases = {
             f"r{d}" + (f"_{'m' if n.startswith('-') else ''}{n.lstrip('-')}" if n else ""): {"d": str(d)}
             | ({"imm": n} if n else {})
