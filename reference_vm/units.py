@@ -102,7 +102,8 @@ class _Explorer:
                     leaders.add(following)
                     todo.append(following)
                 continue
-            if len(targets) > 1 or targets != (self._following(pc),):
+            item = self.executable.program[pc]
+            if item and _transfer(item.instruction) == "jump":
                 leaders.update(targets)
             todo += targets
         return {start: self._block(start, leaders, after) for start in sorted(leaders)}, entries
