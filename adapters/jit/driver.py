@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import count
 from types import TracebackType
 
 from ...reference_vm import faults
@@ -55,6 +54,7 @@ class Driver(AbstractContextManager[None, bool]):
         words[:REGISTERS] = machine.registers
         words[Word.BUDGET] = min(budget, _MOST)
         words[Word.FIND] = find_function()
+        words[Word.CALLBACK] = _CALLBACK_ADDRESS
         words[Word.CONSTANTS] = constants
         words[Word.LOCK] = ctypes.addressof(_LOCK)
         words[Word.STACKS : Word.STACKS + FRAMES] = [self._host(region.data) for region in self.stacks]
@@ -132,16 +132,12 @@ class Driver(AbstractContextManager[None, bool]):
             BaseException: what a helper function raised, other than a Trap.
             EngineError: the code stopped where the reference would not.
         """
-        if self.plan.calls_helpers:
-            number = next(_numbers)
-            self.words[Word.RUN], self.words[Word.CALLBACK] = number, _CALLBACK_ADDRESS
-            _runs[number] = self
-            try:
-                stopped = _ENTRY(address)(ctypes.addressof(self.words))
-            finally:
-                del _runs[number]
-        else:
-            stopped = _ENTRY(address)(ctypes.addressof(self.words))
+        words = ctypes.addressof(self.words)
+        _runs[words] = self
+        try:
+            stopped = _ENTRY(address)(words)
+        finally:
+            del _runs[words]
         self.machine.registers[:] = self.words[:REGISTERS]
         left = ctypes.c_int64(self.words[Word.BUDGET]).value
         if stopped:
@@ -252,14 +248,15 @@ class Driver(AbstractContextManager[None, bool]):
         )
 
 
-_numbers = count(1)
-#: Runs that helper functions can be called from, by number.
+#: Runs that are going on, by the address of their words: helper functions are called from there.
 _runs: dict[int, Driver] = {}
 
 
-@ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, *[ctypes.c_uint64] * 5)
-def _call_helper(run_number: int, kind: int, number: int, *arguments: int) -> int:
-    return _runs[run_number].call_helper(("static", "btf")[kind], number, arguments)
+def _call_helper(words: int, kind: int, number: int, *arguments: int) -> int:
+    return _runs[words].call_helper(("static", "btf")[kind], number, arguments)
 
 
-_CALLBACK_ADDRESS = ctypes.cast(_call_helper, ctypes.c_void_p).value or 0
+_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, *[ctypes.c_uint64] * 5
+)(_call_helper)
+_CALLBACK_ADDRESS = ctypes.cast(_CALLBACK, ctypes.c_void_p).value or 0

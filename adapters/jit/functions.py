@@ -20,7 +20,7 @@ from ...spec.encoding import ByteOrder
 from .emit import RARELY, USUALLY, Operand, literal
 from .layout import WRITES, Trap, Word
 from .places import Place, places_of
-from .plan import Plan, control_of, is_instruction, target_of
+from .plan import Plan, is_instruction, target_of
 from .rows import NotLowerable, RowLowering
 
 #: What a local function returns: the budget left (negative if the program stopped), and R0 to R5.
@@ -49,18 +49,12 @@ class Style:
 
 def lower_program(plan: Plan, style: Style, name: str) -> list[str]:
     """Return the lines of the function ``name``, which runs the program, and of those it calls."""
-    lines = []
-    for number, entry in enumerate(plan.functions):
-        lines += FunctionLowering(plan, style, entry, name, is_program=number == 0).lower()
-        if number == 0 and any(_calls(plan, slot, entry) for slot in plan.blocks):
-            lines += FunctionLowering(plan, style, entry, name, is_program=False).lower()
+    entry = plan.functions[0]
+    lines = FunctionLowering(plan, style, entry, name, is_program=True).lower()
+    called: set[int] = set().union(*(plan.calls_from(function) for function in plan.functions))
+    for function in sorted(called):
+        lines += FunctionLowering(plan, style, function, name, is_program=False).lower()
     return lines
-
-
-def _calls(plan: Plan, first: int, entry: int) -> bool:
-    last = plan.blocks[first][-1]
-    item = plan.at(last)
-    return isinstance(control_of(item.instruction), t.CallLocal) and target_of(item, last) == entry
 
 
 class FunctionLowering(RowLowering):
@@ -373,7 +367,7 @@ class FunctionLowering(RowLowering):
             return "%stack", base, FRAME_BYTES - size + 1
         suffix = "wsize" if writes else "size"
         if place is Place.INPUT:
-            host, start, room = "%input", _INPUT, f"%input_{suffix}"
+            host, start, room = "%input", str(_INPUT), f"%input_{suffix}"
         else:
             host = self.value("load ptr, ptr %found_host")
             start = self.value("load i64, ptr %found_base")
@@ -500,9 +494,8 @@ class FunctionLowering(RowLowering):
     def _call_helper(self, by: str, number: Operand) -> None:
         self._flush()
         function = self._get_word(Word.CALLBACK, "ptr")
-        run = self._get_word(Word.RUN)
         kind = ("static", "btf").index(by)
         arguments = ", ".join(f"i64 {literal(self.read(register), 64)}" for register in range(1, 6))
-        status = self.value(f"call i64 {function}(i64 {run}, i64 {kind}, i64 {literal(number, 64)}, {arguments})")
+        status = self.value(f"call i64 {function}(ptr %ctx, i64 {kind}, i64 {literal(number, 64)}, {arguments})")
         self.trap_if(self.compare("ne", 64, status, 0), Trap.HELPER)
         self.write(0, self._get_word(Word.RESULT))

@@ -22,21 +22,20 @@ class Word(IntEnum):
     RESULT = 21  # of a helper function
     FIND = 22  # address of the function that finds memory
     CALLBACK = 23  # address of the function that calls a helper function
-    RUN = 24  # which run this is, for the callback
-    INPUT_HOST = 25  # the input memory: where the host has it, its size, its size if it can be written
-    INPUT_SIZE = 26
-    INPUT_WRITABLE = 27
-    REGIONS = 28  # address of the table of regions: window, host, size, size if writable; sorted by window
-    REGION_COUNT = 29
-    CONSTANTS = 30  # address of the 32-bit numbers that LDDW instructions take from a table
-    PLATFORM = 31  # address of pairs: whether a platform function gives a value, and the value
-    LOCK = 32  # address of the lock for misaligned atomic accesses
-    FOUND_BASE = 33  # the region that was found last: address, place in the host, size, size if it can be written
-    FOUND_HOST = 34
-    FOUND_SIZE = 35
-    FOUND_WRITABLE = 36
-    STACKS = 37  # where the host has the stack of each frame
-    CLEARED = 37 + FRAMES  # for each frame: whether its stack is all zeros or was written since
+    INPUT_HOST = 24  # the input memory: where the host has it, its size, its size if it can be written
+    INPUT_SIZE = 25
+    INPUT_WRITABLE = 26
+    REGIONS = 27  # address of the table of regions: window, host, size, size if writable; sorted by window
+    REGION_COUNT = 28
+    CONSTANTS = 29  # address of the 32-bit numbers that LDDW instructions take from a table
+    PLATFORM = 30  # address of pairs: whether a platform function gives a value, and the value
+    LOCK = 31  # address of the lock for misaligned atomic accesses
+    FOUND_BASE = 32  # the region that was found last: address, place in the host, size, size if it can be written
+    FOUND_HOST = 33
+    FOUND_SIZE = 34
+    FOUND_WRITABLE = 35
+    STACKS = 36  # where the host has the stack of each frame
+    CLEARED = 36 + FRAMES  # for each frame: whether its stack is all zeros or was written since
 
 
 WORDS = int(Word.CLEARED) + FRAMES

@@ -97,7 +97,8 @@ def _load() -> ModuleType:
         raise Unavailable(f"llvmlite cannot be imported ({error}): install it with pip install llvmlite") from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm
+    binding: ModuleType = llvm
+    return binding
 
 
 def _target_machine(level: Level) -> llvm.TargetMachine:

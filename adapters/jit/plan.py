@@ -7,7 +7,7 @@ A jump of a row is a tree like any other; where it leads is found by evaluating 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -26,8 +26,8 @@ class Plan:
     ``blocks`` maps the first slot of each block to the slots in it. ``functions`` are the slots where the program
     and its local functions begin, the program's own first. ``constants`` maps slots whose immediates are read from a
     table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with calls of
-    platform functions, whose values are found before the program runs. ``calls_locally`` and ``calls_helpers`` tell
-    what else it uses.
+    platform functions, whose values are found before the program runs.
+    ``calls_locally`` says that there are local calls.
     """
 
     program: Sequence[Decoded | None]
@@ -36,7 +36,6 @@ class Plan:
     constants: dict[int, int]
     platform: tuple[tuple[int, t.Call], ...]
     calls_locally: bool
-    calls_helpers: bool
 
     def at(self, slot: int) -> Decoded:
         """Return the instruction that begins at ``slot``."""
@@ -69,6 +68,17 @@ class Plan:
                     todo += self.successors(first)
         return sorted(found)
 
+    def calls_from(self, entry: int) -> set[int]:
+        """Return where the functions begin that the one at ``entry`` calls itself."""
+        found = set()
+        for first in self.reachable(entry):
+            if first < len(self.program):
+                last = self.blocks[first][-1]
+                item = self.at(last)
+                if isinstance(control_of(item.instruction), t.CallLocal):
+                    found.add(target_of(item, last))
+        return {target for target in found if is_instruction(self.program, target)}
+
     def successors(self, first: int) -> list[int]:
         """Return the first slots of the blocks that follow the one at ``first``, calls excepted."""
         last = self.blocks[first][-1]
@@ -99,21 +109,13 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
     Raises:
         NotLowerable: a row transfers control in a way that no row of RFC 9669 does.
     """
-    leaders, functions = {entry}, [entry]
-    calls_locally = calls_helpers = False
+    leaders = {entry}
     for slot, item in enumerate(program):
-        if item is None:
-            continue
-        control = control_of(item.instruction)
-        calls_helpers |= calls_helper(item.instruction)
-        if control is None:
-            continue
-        calls_locally |= isinstance(control, t.CallLocal)
-        leaders.add(slot + item.instruction.slots)
-        if not isinstance(control, t.Return) and is_instruction(program, target := target_of(item, slot)):
-            leaders.add(target)
-            if isinstance(control, t.CallLocal) and target not in functions:
-                functions.append(target)
+        control = control_of(item.instruction) if item else None
+        if item and control:
+            leaders.add(slot + item.instruction.slots)
+            if not isinstance(control, t.Return):
+                leaders.add(target_of(item, slot))
     blocks: dict[int, list[int]] = {}
     current: list[int] = []
     constants: dict[int, int] = {}
@@ -126,8 +128,20 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
             if has_free_numbers(item.instruction):
                 constants[slot] = 2 * len(constants)
             platform += [(slot, call) for call in platform_calls(item.instruction)]
-    slots_of = {first: tuple(slots) for first, slots in blocks.items()}
-    return Plan(program, slots_of, tuple(functions), constants, tuple(platform), calls_locally, calls_helpers)
+    plan = Plan(
+        program,
+        blocks={first: tuple(slots) for first, slots in blocks.items()},
+        functions=(entry,),
+        constants=constants,
+        platform=tuple(platform),
+        calls_locally=False,
+    )
+    functions = [entry]
+    called: set[int] = set()
+    for function in functions:
+        called.update(plan.calls_from(function))
+        functions += sorted(called.difference(functions))
+    return replace(plan, functions=tuple(functions), calls_locally=bool(called))
 
 
 def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:
@@ -153,12 +167,6 @@ def has_free_numbers(row: Instruction) -> bool:
         isinstance(node, t.Assign | t.Register | t.Cast | t.Binary | t.Negate | t.Field | t.Const)
         for node in t.walk(*row.means)
     )
-
-
-@lru_cache(maxsize=4096)
-def calls_helper(row: Instruction) -> bool:
-    """Whether ``row`` calls a helper function."""
-    return any(isinstance(node, t.CallHelper) for node in t.walk(*row.means))
 
 
 @lru_cache(maxsize=4096)
@@ -199,11 +207,11 @@ def fold(node: t.Expr, item: Decoded) -> int | None:
             number: int = getattr(item, name)
             return number & kind.mask
         case t.Cast(kind, inner):
-            value = fold(inner, item)
-            return None if value is None else inner.type.wrap(value) & kind.mask
+            bits = fold(inner, item)
+            return None if bits is None else inner.type.wrap(bits) & kind.mask
         case t.Negate(inner):
-            value = fold(inner, item)
-            return None if value is None else -value & inner.type.mask
+            bits = fold(inner, item)
+            return None if bits is None else -bits & inner.type.mask
         case t.Binary(op, left, right) if op in FOLDED:
             a, b = fold(left, item), fold(right, item)
             return None if a is None or b is None else FOLDED[op](a, b) & left.type.mask

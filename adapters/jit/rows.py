@@ -114,7 +114,7 @@ class RowLowering(Emitter):
                 self._put(kind, self.pointer(where, kind.bits // 8, writes=True, expression=address), what)
             case t.Lock(body):
                 self._lock(body)
-            case _:
+            case t.Jump() | t.CallHelper() | t.CallLocal() | t.Return():
                 self.control(node)
 
     def index(self, name: t.RegisterName) -> int:
@@ -144,8 +144,8 @@ class RowLowering(Emitter):
             case t.Register(name):
                 return self.read(self.index(name))
             case t.Field(name, kind):
-                value = self.field(name)
-                return value & kind.mask if isinstance(value, int) else value
+                number = self.field(name)
+                return number & kind.mask if isinstance(number, int) else number
             case t.Local(name):
                 return self.locals[name]
             case t.Cast(kind, inner):
@@ -166,10 +166,10 @@ class RowLowering(Emitter):
                 where = self.expression(address)
                 return self._get(kind, self.pointer(where, kind.bits // 8, writes=False, expression=address))
             case t.Call(name, args) if name in t.BYTE_ORDER_FUNCTIONS:
-                value = self.expression(args[0])
+                number = self.expression(args[0])
                 if name.startswith("bswap") or (name[:2] == "be") != (self.byte_order == "big"):
-                    return self.byte_swap(t.BYTE_ORDER_FUNCTIONS[name], value)
-                return value
+                    return self.byte_swap(t.BYTE_ORDER_FUNCTIONS[name], number)
+                return number
             case t.Call():
                 return self.platform(node)
 
