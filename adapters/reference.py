@@ -18,7 +18,7 @@ from ..reference_vm.interpreter import run
 from ..reference_vm.machine import Helper, Machine
 from ..reference_vm.verifier.structural import verify
 from ..spec.encoding import ByteOrder
-from ..spec.table import Isa
+from ..spec.table import Isa, isa
 from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, RuntimeInfo
 
 #: No vector needs more instructions; one that does not end should not take long to be found out.
@@ -88,7 +88,9 @@ class ReferenceAdapter:
         name: str = "reference",
     ) -> None:
         self._byte_order: ByteOrder = byte_order or sys.byteorder
-        self._table, self._groups, self._observes, self._name = table, groups, observes, name
+        # Reading the table here keeps it out of the time of the first job.
+        self._table = table or isa()
+        self._groups, self._observes, self._name = groups, observes, name
 
     def info(self) -> RuntimeInfo:
         """Return the identity of the reference VM: its architecture is that of no processor."""

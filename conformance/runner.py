@@ -76,9 +76,7 @@ def run(
         # All of them start now, so that opening one goes on while another is being tested.
         pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
         for runtime, pool in zip(runtimes, pools, strict=True):
-            start = perf_counter()
             one = _test(runtime.name, pool, vectors, report)
-            one.seconds = perf_counter() - start
             runs.append(one)
             pool.close()
             if not one.complete:
@@ -94,8 +92,10 @@ def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResu
         report(name, result)
 
     one = RuntimeRun(name, None)
+    start = perf_counter()
     try:
         one.info = pool.open()
+        start = perf_counter()
         _ask_all(pool, one.info, vectors, settle)
     except Unavailable as reason:
         one.problem = str(reason)
@@ -104,6 +104,7 @@ def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResu
     except KeyboardInterrupt:
         one.complete = False
         one.problem = "" if one.info else "the run was interrupted"
+    one.seconds = perf_counter() - start
     if one.info is not None:
         not_run = harness_error("not-run: the run was interrupted")
         pairs = zip(vectors, results, strict=True)

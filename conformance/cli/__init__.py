@@ -20,7 +20,10 @@ class LazyCommand(NamedTuple):
     short_help: str
 
 
-COMMANDS: dict[str, LazyCommand] = {}
+COMMANDS: dict[str, LazyCommand] = {
+    "run": LazyCommand(".run:run", "Run the suite on runtimes and show what fails."),
+    "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),
+}
 """Every subcommand, in the order in which `--help` lists them."""
 
 

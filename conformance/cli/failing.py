@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of commands: one clear message on standard error and exit status 2, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+#: Everything passed; something failed; the command could not do its work.
+OK, FAILED, UNUSABLE = 0, 1, 2
+
+
+class Unusable(click.ClickException):
+    """Input or environment that a command can do nothing with; shown as `Error: ...`."""
+
+    exit_code = UNUSABLE
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn the errors that bad input causes into :class:`Unusable`."""
+    from ...adapters.registry import SpecError
+    from ...spec.requirements import RegistryError
+    from ...spec.strict_yaml import YamlError
+    from ...spec.table import TableError
+    from ..model import VectorError
+    from ..results import ResultsError
+    from ..select import SelectionError
+
+    known = (YamlError, VectorError, TableError, RegistryError, SelectionError, SpecError, ResultsError)
+    try:
+        yield
+    except known as error:
+        raise Unusable(str(error)) from None

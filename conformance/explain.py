@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a failure means, for the author of the runtime: what differs and how, the program, what the RFC demands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..spec.disassemble import disassemble
+from ..spec.encoding import ByteOrder
+from ..spec.requirements import load_errata, load_requirements
+from .model import Level, Vector
+from .runner import Result
+from .verdict import Difference, Failure
+
+#: Lines of a program that are shown at its beginning and at its end, if it has more.
+_HEAD, _TAIL = 24, 6
+_LOW = (1 << 32) - 1
+_ALL = (1 << 64) - 1
+_NUMBER = re.compile(r"0x[0-9a-f]+\Z")
+
+#: What each way to fail says about the runtime.
+MEANING = {
+    Failure.CRASHED: "the runtime died",
+    Failure.MISEXECUTED: "the runtime ran a program that it should refuse as if it were another one",
+    Failure.WRONG_RESULT: "the runtime computed something else",
+    Failure.TIMED_OUT: "the program did not come to an end",
+    Failure.REFUSED: "the runtime refused or stopped a program that should return",
+    Failure.LENIENT: "the runtime ran a program that it should refuse",
+}
+
+
+def hint(difference: Difference) -> str:
+    """Return in what the two numbers of a difference differ, if that is telling; else an empty text."""
+    if not (_NUMBER.match(difference.expected) and _NUMBER.match(difference.got)):
+        return ""
+    want, got = int(difference.expected, 16), int(difference.got, 16)
+    return _relation(want, got) or _bits(want ^ got)
+
+
+def _relation(want: int, got: int) -> str:
+    swapped = {
+        int.from_bytes((want & (1 << size) - 1).to_bytes(size // 8, "little"), "big"): size
+        for size in (64, 32, 16)
+        if want >> size == 0
+    }
+    known = {
+        (want - (1 << 32 if want & 1 << 31 else 0)) & _ALL: "sign-extended from 32 bits, not zero-extended"
+        if want <= _LOW
+        else "",
+        want & _LOW: "the upper 32 bits are lost",
+        -want & _ALL: "the negative of it",
+        ~want & _ALL: "all bits are inverted",
+        (want + 1) & _ALL: "one too many",
+        (want - 1) & _ALL: "one too few",
+    }
+    if got in swapped:
+        return f"the bytes are in the other order ({swapped[got]} bits)"
+    if got == 0 and want != 0:
+        return "zero"
+    return known.get(got, "")
+
+
+def _bits(difference: int) -> str:
+    """Return which bits of two numbers differ."""
+    if difference & _LOW == 0:
+        return "only the upper 32 bits differ"
+    if difference.bit_count() <= 3:
+        bits = [str(bit) for bit in range(64) if difference >> bit & 1]
+        return f"bit{'s' if len(bits) > 1 else ''} {', '.join(bits)} differ{'' if len(bits) > 1 else 's'}"
+    for size in (8, 16, 32):
+        if difference >> size == 0:
+            return f"only the lower {size} bits differ"
+    return ""
+
+
+def program(vector: Vector, byte_order: ByteOrder) -> str:
+    """Return the program of a vector as assembly with slot numbers; the middle of a long one is left out."""
+    lines = disassemble(vector.variant(byte_order).code, byte_order, slots=True).splitlines()
+    if len(lines) > _HEAD + _TAIL + 1:
+        left_out = len(lines) - _HEAD - _TAIL
+        lines[_HEAD:-_TAIL] = [f"... {left_out} more instructions ..."]
+    return "\n".join(lines)
+
+
+def inputs(vector: Vector, byte_order: ByteOrder) -> Iterator[str]:
+    """Yield what the program is given, a line each."""
+    variant = vector.variant(byte_order)
+    if variant.memory is not None:
+        yield f"memory at r1, {len(variant.memory)} bytes: {_hex(variant.memory)}"
+    for number, item in enumerate(variant.maps):
+        yield f"map {number}: {_hex(item.value)}"
+    for variable in variant.variables:
+        yield f"variable {variable.number}: {_hex(variable.value)}"
+    for helper in vector.entry.helpers:
+        yield f"helper function {helper.number} ({helper.by} id): {helper.does}"
+
+
+def _hex(data: bytes) -> str:
+    return data.hex(" ") if len(data) <= 64 else f"{data[:64].hex(' ')} ..."
+
+
+def demands(vector: Vector) -> Iterator[str]:
+    """Yield what the vector rests on: the requirements it covers, and the errata that interpret them."""
+    requirements, errata = load_requirements(), load_errata()
+    for name in vector.entry.covers:
+        item = requirements[name]
+        yield f"RFC 9669 section {item.section}: {' '.join(item.text.split())} [{name}]"
+    for name in vector.entry.errata:
+        yield f"interpretation: {' '.join(errata[name].decision.split())} [{name}]"
+    if vector.entry.level is Level.EXTENSION:
+        yield f"extension: {vector.entry.extension}"
+
+
+def values(vector: Vector) -> str:
+    """Return the values that this case of an entry has, on one line."""
+    if vector.case is None:
+        return ""
+    given = dict(vector.entry.cases)[vector.case]
+    return " ".join(f"{name}={value if isinstance(value, str) else '/'.join(value)}" for name, value in given.items())
+
+
+def differences(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield a label and a text for each thing that is not as expected."""
+    for item in result.judgement.differences:
+        if item.what == "outcome":
+            yield "expected", item.expected
+            yield "got", item.got
+        else:
+            telling = hint(item)
+            yield "expected", f"{item.what} = {item.expected}"
+            yield "got", f"{item.what} = {item.got}" + (f"   ({telling})" if telling else "")
+
+
+def as_text(result: Result, byte_order: ByteOrder) -> str:
+    """Return all about a failure as plain text."""
+    vector = result.vector
+    failure = result.judgement.failure
+    lines = [f"{vector.id}: {MEANING[failure] if failure else result.judgement.reason}"]
+    if vector.entry.what:
+        lines.append(f"the point: {vector.entry.what}")
+    lines += [f"{label}: {text}" for label, text in differences(result)]
+    lines += inputs(vector, byte_order)
+    lines += ["", program(vector, byte_order), ""]
+    lines += demands(vector)
+    return "\n".join(lines)

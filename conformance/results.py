@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results document: one JSON file per run, after ``schema/results.schema.json``. Whatever reports on runs or
+compares them reads this and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..spec import validate
+from ..spec.table import isa
+from .model import Entry, Expectation, Vector
+from .runner import Result, RuntimeRun
+from .suite import VECTORS, Suite
+from .verdict import Verdict, hex64
+
+SCHEMA_FILE = Path(__file__).parent / "schema" / "results.schema.json"
+FORMAT = "bpf-isa-results"
+#: Raised with every change that a reader of older documents would have to know.
+FORMAT_VERSION = 1
+DISTRIBUTION = "bpf-isa-conformance"
+#: Programs and memories beyond this are left out of the document; their length is always there.
+LARGEST_DATA = 4096
+
+Json: TypeAlias = dict[str, Any]
+
+
+class ResultsError(ValueError):
+    """A file that is no results document of this version; the message says why."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was asked for on the command line; empty for everything."""
+
+    expression: str | None = None
+    groups: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """A run of a suite: what was selected of it, and what each runtime made of that."""
+
+    suite: Suite
+    vectors: Sequence[Vector]
+    runtimes: list[RuntimeRun]
+    selection: Selection = field(default_factory=Selection)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end."""
+        return all(one.complete for one in self.runtimes)
+
+
+def counts(results: Iterable[Result]) -> dict[str, int]:
+    """Return how many of ``results`` have each verdict."""
+    found = Counter(result.judgement.verdict for result in results)
+    return {verdict.value: found[verdict] for verdict in Verdict}
+
+
+def counts_by_group(results: Sequence[Result]) -> dict[str, dict[str, int]]:
+    """Return counts for each conformance group that has results, in the order of the RFC.
+
+    A vector about two groups, atomic64 and divmul64 say, counts in both.
+    """
+    members: dict[str, list[Result]] = {name: [] for name in isa().groups}
+    for result in results:
+        for name in result.vector.reported:
+            members[name].append(result)
+    return {name: counts(found) for name, found in members.items() if found}
+
+
+def document(run: Run) -> Json:
+    """Return the results document of ``run``."""
+    entries = {vector.entry.id: vector.entry for vector in run.vectors}
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "suite": {
+            "version": version(DISTRIBUTION),
+            "digest": run.suite.digest,
+            "vectors": len(run.suite.vectors),
+        },
+        "selection": {**asdict(run.selection), "vectors": len(run.vectors)},
+        "started": run.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(run.seconds, 3),
+        "complete": run.complete,
+        "runtimes": [_runtime(one) for one in run.runtimes if one.info is not None],
+        "unavailable": [
+            {"name": one.name, "reason": one.problem, "broken": one.broken} for one in run.runtimes if one.info is None
+        ],
+        "entries": {name: _entry(entry) for name, entry in entries.items()},
+        "vectors": {vector.id: _vector(vector) for vector in run.vectors},
+    }
+
+
+def _runtime(one: RuntimeRun) -> Json:
+    assert one.info is not None
+    identity = asdict(one.info)
+    identity["groups"] = None if one.info.groups is None else sorted(one.info.groups)
+    identity["observes"] = sorted(one.info.observes)
+    return {
+        "name": one.name,
+        "identity": identity,
+        "complete": one.complete,
+        "seconds": round(one.seconds, 3),
+        "counts": counts(one.results),
+        "groups": counts_by_group(one.results),
+        "results": {result.vector.id: _result(result) for result in one.results},
+    }
+
+
+def _result(result: Result) -> Json:
+    outcome, judgement = result.outcome, result.judgement
+    data: Json = {"verdict": judgement.verdict.value, "outcome": outcome.kind.value if outcome else None}
+    if outcome is not None and outcome.seconds is not None:
+        data["seconds"] = round(outcome.seconds, 6)
+    if judgement.verdict is Verdict.PASS:
+        return data
+    data["reason"] = judgement.reason
+    if judgement.failure is not None:
+        data["failure"] = judgement.failure.value
+        data["differences"] = [item._asdict() for item in judgement.differences]
+        if outcome is not None and outcome.r0 is not None:
+            data["got"] = {"registers": _registers({"r0": outcome.r0, **(outcome.registers or {})})}
+            if outcome.memory is not None:
+                data["got"]["memory"] = _hex(outcome.memory)
+    return data
+
+
+def _entry(entry: Entry) -> Json:
+    path = Path(entry.file)
+    file = path.relative_to(VECTORS) if path.is_relative_to(VECTORS) else path
+    data: Json = {
+        "file": file.as_posix(),
+        "line": entry.line,
+        "level": entry.level.value,
+        "covers": list(entry.covers),
+        "source": {"name": entry.source.name, "method": entry.source.method},
+    }
+    if entry.what:
+        data["what"] = entry.what
+    if entry.errata:
+        data["errata"] = list(entry.errata)
+    if entry.extension:
+        data["extension"] = entry.extension
+    return data
+
+
+def _vector(vector: Vector) -> Json:
+    variant = vector.little
+    data: Json = {
+        "entry": vector.entry.id,
+        "groups": sorted(vector.groups),
+        "reported": sorted(vector.reported),
+        "slots": len(variant.code) // 8,
+        "code": _hex(variant.code),
+        "expect": _expect(variant.expect),
+    }
+    if variant.memory is not None:
+        data["memory"] = _hex(variant.memory)
+    if vector.big.expect != variant.expect:
+        data["expect_big"] = _expect(vector.big.expect)
+    return data
+
+
+def _expect(expect: Expectation) -> Json:
+    if expect.rejected:
+        return {"rejected": True} | ({} if expect.witness is None else {"witness": hex64(expect.witness)})
+    if expect.faulted is not None:
+        return {"faulted": expect.faulted}
+    data: Json = {"registers": _registers(expect.registers)}
+    if expect.memory is not None:
+        data["memory"] = _hex(expect.memory)
+    return data
+
+
+def _registers(registers: Mapping[str, int]) -> dict[str, str]:
+    return {name: hex64(value) for name, value in sorted(registers.items())}
+
+
+def _hex(data: bytes) -> str | None:
+    return data.hex() if len(data) <= LARGEST_DATA else None
+
+
+def write(data: Json, path: Path) -> None:
+    """Write a results document; ``path`` holds the old file or the new one, never a part of it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_text(json.dumps(data, separators=(",", ":")) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file in one step: under another name first, then renamed.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        # mkstemp makes files for the owner only; a results file is as readable as any other new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read(path: Path) -> Json:
+    """Read a results document.
+
+    Raises:
+        ResultsError: the file cannot be read, or is none.
+    """
+    try:
+        data: Json = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ResultsError(f"{path}: not JSON: {error}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ResultsError(f"{path}: no results of bpf-isa run (--json)")
+    if data.get("version") != FORMAT_VERSION:
+        raise ResultsError(f"{path}: results of format version {data.get('version')}; this reads {FORMAT_VERSION}")
+    try:
+        validate.check(data, SCHEMA_FILE)
+    except validate.SchemaError as error:
+        raise ResultsError(f"{path}: {error}") from None
+    return data

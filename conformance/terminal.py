@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run looks like on a terminal: progress, a table, each failure, and what was not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from . import explain
+from .results import Run, counts, counts_by_group
+from .runner import Result, RuntimeRun
+from .verdict import Failure, Verdict
+
+_STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
+#: The bar moves once for so many results.
+_STRIDE = 64
+
+
+class ProgressBar:
+    """A bar per runtime while a run goes on; nothing at all where the output is no terminal."""
+
+    def __init__(self, console: Console, runtimes: Sequence[str], vectors: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("[red]{task.fields[failed]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks = {
+            name: self._progress.add_task(escape(name), total=vectors, failed="", start=False) for name in runtimes
+        }
+        self._done: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, runtime: str, result: Result) -> None:
+        """Take note of a result."""
+        if not self._done[runtime]:
+            self._progress.start_task(self._tasks[runtime])
+        self._done[runtime] += 1
+        self._failed[runtime] += result.judgement.verdict is Verdict.FAIL
+        if self._done[runtime] % _STRIDE == 0:
+            failed = f"{self._failed[runtime]} failed" if self._failed[runtime] else ""
+            self._progress.update(self._tasks[runtime], completed=self._done[runtime], failed=failed)
+
+
+def show(run: Run, console: Console, *, brief: bool = False) -> None:
+    """Print the results of ``run``: first the table, then failures, errors, and what is not supported and why.
+
+    If ``brief``, only what could not be run, and a line for each runtime.
+    """
+    for one in run.runtimes:
+        if one.info is None:
+            _say(console, Text.assemble((one.name, "bold"), " was not run: ", (one.problem, "yellow")))
+    tested = [one for one in run.runtimes if one.info is not None]
+    if tested and not brief:
+        console.print(_table(tested))
+    for one in () if brief else tested:
+        _failures(one, console)
+    for one in () if brief else tested:
+        _reasons(one, Verdict.ERROR, "the harness learned nothing about", console)
+        _reasons(one, Verdict.UNSUPPORTED, "not supported by", console)
+    if tested and not brief:
+        console.print()
+    for one in tested:
+        _summary(one, console)
+    if not run.complete:
+        _say(console, Text("The run was interrupted: these results are partial.", "bold yellow"))
+
+
+def _say(console: Console, text: Text | str, indent: int = 0) -> None:
+    """Print without breaking lines: they are longer than a pipe is wide."""
+    console.print(Padding.indent(text, indent) if indent else text, soft_wrap=not indent, highlight=False)
+
+
+def _table(tested: Sequence[RuntimeRun]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("runtime", no_wrap=True)
+    table.add_column("group", no_wrap=True)
+    for verdict in Verdict:
+        table.add_column(verdict.value, justify="right", no_wrap=True)
+    for one in tested:
+        for group, number in counts_by_group(one.results).items():
+            table.add_row(escape(one.name), group, *_cells(number))
+        table.add_row(escape(one.name), "all vectors", *_cells(counts(one.results)), end_section=True)
+    return table
+
+
+def _cells(number: dict[str, int]) -> list[str]:
+    return [
+        f"[{_STYLES[verdict]}]{number[verdict.value]}[/]" if number[verdict.value] else "[dim]0[/]"
+        for verdict in Verdict
+    ]
+
+
+def _failures(one: RuntimeRun, console: Console) -> None:
+    """Print every failure, the gravest kind first; what the cases of an entry have in common stands once."""
+    failed = [result for result in one.results if result.judgement.verdict is Verdict.FAIL]
+    for failure in Failure:
+        of_kind = [result for result in failed if result.judgement.failure is failure]
+        if not of_kind:
+            continue
+        console.print()
+        heading = f"{one.name}: {len(of_kind)} {failure.value}"
+        _say(console, Text.assemble((heading, "bold red"), f" ({explain.MEANING[failure]})"))
+        by_entry: dict[str, list[Result]] = {}
+        for result in of_kind:
+            by_entry.setdefault(result.vector.entry.id, []).append(result)
+        for results in by_entry.values():
+            _entry(one, results, console)
+
+
+def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None:
+    assert one.info is not None
+    first, *others = results
+    console.print()
+    _one_failure(first, console)
+    for line in explain.inputs(first.vector, one.info.byte_order):
+        _line(console, "", line)
+    _line(console, "program", "")
+    for line in explain.program(first.vector, one.info.byte_order).splitlines():
+        console.print(Text(f"        {line}", "cyan"), soft_wrap=True, highlight=False)
+    for line in explain.demands(first.vector):
+        _line(console, "breaks", line)
+    if others:
+        _line(console, "", f"the same program with other operands fails {len(others)} more times:")
+    for other in others:
+        _one_failure(other, console)
+
+
+def _one_failure(result: Result, console: Console) -> None:
+    vector = result.vector
+    what = f"  {vector.entry.what}" if vector.entry.what else ""
+    values = f"  {explain.values(vector)}" if vector.case else ""
+    _say(console, Text.assemble("  ", (vector.id, "bold"), (what, "italic"), (values, "dim")))
+    for label, text in explain.differences(result):
+        _line(console, label, text, "green" if label == "expected" else "red")
+
+
+def _line(console: Console, label: str, text: str, style: str = "") -> None:
+    _say(console, Text.assemble(f"      {label:9}", (text, style)))
+
+
+def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) -> None:
+    """Print how many results have ``verdict`` for each reason, with an example."""
+    found = [result for result in one.results if result.judgement.verdict is verdict]
+    if not found:
+        return
+    console.print()
+    _say(console, Text.assemble((f"{len(found)} vectors {title} {one.name}", _STYLES[verdict]), ", by reason:"))
+    number: Counter[str] = Counter()
+    examples: dict[str, Result] = {}
+    for result in found:
+        word = result.judgement.reason.partition(":")[0]
+        # What groups are missing is the reason; elsewhere the rest differs from vector to vector.
+        reason = result.judgement.reason if word == "group" else word
+        number[reason] += 1
+        examples.setdefault(reason, result)
+    for reason, count in number.most_common():
+        example = examples[reason]
+        said = "" if example.judgement.reason == reason else f" ({example.judgement.reason.partition(': ')[2]})"
+        _say(console, Text.assemble(f"  {count:6} ", (reason, "bold"), f"  e.g. {example.vector.id}{said}"))
+
+
+def _summary(one: RuntimeRun, console: Console) -> None:
+    number = counts(one.results)
+    kinds = Counter(result.judgement.failure for result in one.results if result.judgement.failure)
+    told = ", ".join(f"{kinds[failure]} {failure.value}" for failure in Failure if kinds[failure])
+    parts = [f"{number[verdict.value]} {verdict.value}" for verdict in Verdict if number[verdict.value]]
+    asked = len(one.results) - number["unsupported"]
+    rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _STRIDE else ""
+    style = "bold red" if number["fail"] else "magenta" if number["error"] else "green"
+    text = Text.assemble((one.name, "bold"), f" ({_identity(one)}): ", (", ".join(parts) or "no vectors", style))
+    text.append(f" ({told})" if told else "")
+    text.append(f" in {one.seconds:.1f} s{rate}", "dim")
+    _say(console, text)
+
+
+def _identity(one: RuntimeRun) -> str:
+    info = one.info
+    assert info is not None
+    engine = "" if info.engine == "unknown" else f"{info.engine}, "
+    return f"{info.version}, {engine}{info.architecture}, {info.byte_order}-endian"
