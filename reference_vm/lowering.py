@@ -198,6 +198,7 @@ class Lowering(ABC):
         """Divide; a row that does not exclude a divisor of zero gets a trap."""
         if b.low <= 0 <= b.high and not self._is_nonzero(divisor):
             b = Term(f"divisor({b.text})", b.low, b.high)
+            a = _unfolded(a)
         elif a.known and b.known:
             return number(_DIVISIONS[op](a.low, b.low))
         most = max(abs(a.low), abs(a.high))
@@ -293,13 +294,18 @@ def _shift(op: str, value: Term, amount: Term, bits: int) -> Term:
     by, most = amount.text, amount.high
     if most >= bits:
         by, most = f"amount({by}, {bits})", bits - 1
-        amount = Term(by, min(amount.low, most), most)
+        amount, value = Term(by, 0, most), _unfolded(value)
     elif value.known and amount.known:
         return number(value.low << amount.low if op == "<<" else value.low >> amount.low)
     if op == "<<":
         return Term(f"({value.text} << {by})", value.low << amount.low, value.high << most)
     ends = [end >> places for end in (value.low, value.high) for places in (amount.low, most)]
     return Term(f"({value.text} >> {by})", min(ends), max(ends))
+
+
+def _unfolded(term: Term) -> Term:
+    """Return ``term`` with bounds that do not say which number it is: what is made of it may trap and must be run."""
+    return Term(term.text, min(term.low, -1), max(term.high, 1))
 
 
 def _ordered_signed(a: Term, b: Term, bits: int) -> tuple[Term, Term]:

@@ -159,7 +159,7 @@ def _storer(code: struct.Struct, size: int, writable: Mapping[int, bytearray], r
 
 
 def _denied(regions: Mapping[int, Region], access: Access, address: int, size: int) -> Trap:
-    what = f"{access} of {size} byte{'s' if size > 1 else ''} at {address:#x}"
+    what = f"{access} of {_bytes(size)} at {address:#x}"
     if not regions:
         return Trap(FaultKind.OUT_OF_BOUNDS, f"{what}: the machine has no memory", address)
     region = min(regions.values(), key=lambda r: max(r.base - address, address - r.end, 0))
@@ -167,14 +167,18 @@ def _denied(regions: Mapping[int, Region], access: Access, address: int, size: i
     if region.base <= address and address + size <= region.end:
         return Trap(FaultKind.READ_ONLY, f"{what}: {place} is read-only", address, region.name)
     if address < region.base:
-        where = f"{region.base - address} bytes before the start of"
+        where = f"{_bytes(region.base - address)} before the start of"
     elif address < region.end:
-        where = f"{address + size - region.end} bytes too long for"
+        where = f"{_bytes(address + size - region.end)} past the end of"
     else:
-        where = f"{address - region.end} bytes after the end of"
+        where = f"{_bytes(address - region.end)} after the end of"
     if abs(address - region.base) > OFFSET_MASK:
         where = "far from any region; the nearest is"
     return Trap(FaultKind.OUT_OF_BOUNDS, f"{what}: {where} {place}", address, region.name)
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count} bytes"
 
 
 _CODES: Final = {
