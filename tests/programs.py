@@ -63,8 +63,10 @@ def _has(nodes: list[t.Node], *kinds: type[t.Node]) -> bool:
 def plain() -> list[Instruction]:
     """Rows that compute: no memory, no control, nothing from the platform."""
     return rows(
-        lambda row, nodes: not _has(nodes, t.Load, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return)
-        and not any(isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS for node in nodes)
+        lambda row, nodes: (
+            not _has(nodes, t.Load, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return)
+            and not any(isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS for node in nodes)
+        )
     )
 
 
@@ -169,80 +171,91 @@ class _Placed(list[Decoded | None]):
         """Make the jump or call at ``slot`` lead to ``target``."""
         item = self[slot]
         assert item is not None
-        self[slot] = item._replace(**{distance_field(item.instruction): target - slot - 1})
+        fields = {name: getattr(item, name) for name in item.instruction.operands}
+        self[slot] = make(item.instruction, **(fields | {distance_field(item.instruction): target - slot - 1}))
+
+
+class _Structured:
+    """Builds a program of nested blocks."""
+
+    FREE = (0, 1, 2, 3, 4, 5)
+
+    def __init__(self, random: Random, size: int) -> None:
+        self.random, self.size = random, size
+        self.program = _Placed()
+        self.calls: list[int] = []
+
+    def access(self) -> None:
+        """Add a memory access in bounds."""
+        random = self.random
+        row = random.choice(accesses())
+        base, low, high = random.choice(((INPUT, 0, INPUT_BYTES), (10, -STACK_BYTES, 0)))
+        given = {name: random.choice(self.FREE) for name in row.operands if name in ("dst", "src")}
+        given[access_base(row)] = base
+        given["offset"] = random.randint(low, high - access_bytes(row))
+        self.program.add(operands(random, row, self.FREE, **given))
+
+    def conditional(self, depth: int) -> None:
+        """Add a block that is jumped over if a condition holds, perhaps to another one."""
+        row = self.random.choice(conditions())
+        branch = self.program.add(operands(self.random, row, self.FREE, **{distance_field(row): 0}))
+        self.block(depth)
+        if self.random.random() < 0.5:
+            over = self.program.add(make(isa().by_name["JA"]))
+            self.program.aim(branch, len(self.program))
+            self.block(depth)
+            self.program.aim(over, len(self.program))
+        else:
+            self.program.aim(branch, len(self.program))
+
+    def loop(self, depth: int) -> None:
+        """Add a block that is repeated."""
+        by_name, counter = isa().by_name, COUNTERS[depth - 1]
+        self.program.add(make(by_name["MOV64_K"], dst=counter, imm=self.random.randint(1, 6)))
+        head = len(self.program)
+        self.block(depth)
+        self.program.add(make(by_name["ADD64_K"], dst=counter, imm=-1))
+        self.program.aim(self.program.add(make(by_name["JNE64_K"], dst=counter)), head)
+
+    def block(self, depth: int) -> None:
+        """Add statements."""
+        random = self.random
+        for _ in range(random.randint(0 if depth else 1, max(1, self.size >> depth))):
+            kind = random.random()
+            if kind < 0.15 and depth < len(COUNTERS):
+                self.loop(depth + 1)
+            elif kind < 0.3 and depth < len(COUNTERS):
+                self.conditional(depth + 1)
+            elif kind < 0.35:
+                self.calls.append(self.program.add(make(only(t.CallLocal))))
+            elif kind < 0.4:
+                self.program.add(operands(random, random.choice(helper_calls()), self.FREE, imm=HELPER))
+            elif kind < 0.65:
+                self.access()
+            else:
+                self.program.add(operands(random, random.choice(plain()), self.FREE))
+
+    def function(self, depth: int) -> None:
+        """Add a function that all calls without a target so far lead to."""
+        calls, self.calls = self.calls, []
+        start = len(self.program)
+        if depth < len(COUNTERS):
+            self.block(depth)
+        self.program.add(make(only(t.Return)))
+        for slot in calls:
+            self.program.aim(slot, start)
 
 
 def structured(random: Random, size: int = 12) -> Program:
-    """Return a program that ends, of about ``size`` statements and up to two local functions."""
-    program = _Placed()
-    calls: list[int] = []
-    free = (0, 1, 2, 3, 4, 5)
-    by_name = isa().by_name
-
-    def access() -> None:
-        row = random.choice(accesses())
-        base, size = random.choice(((INPUT, INPUT_BYTES), (10, STACK_BYTES)))
-        low, high = (0, size) if base == INPUT else (-size, 0)
-        offset = random.randint(low, high - access_bytes(row))
-        others = {name: random.choice(free) for name in row.operands if name in ("dst", "src")}
-        others[access_base(row)] = base
-        program.add(operands(random, row, free, **(others | {"offset": offset})))
-
-    def conditional(depth: int) -> None:
-        row = random.choice(conditions())
-        branch = program.add(operands(random, row, free, **{distance_field(row): 0}))
-        block(depth + 1)
-        if random.random() < 0.5:
-            over = program.add(make(by_name["JA"]))
-            program.aim(branch, len(program))
-            block(depth + 1)
-            program.aim(over, len(program))
-        else:
-            program.aim(branch, len(program))
-
-    def loop(depth: int) -> None:
-        counter = COUNTERS[depth]
-        program.add(make(by_name["MOV64_K"], dst=counter, imm=random.randint(1, 6)))
-        head = len(program)
-        block(depth + 1)
-        program.add(make(by_name["ADD64_K"], dst=counter, imm=-1))
-        program.aim(program.add(make(by_name["JNE64_K"], dst=counter)), head)
-
-    def block(depth: int) -> None:
-        for _ in range(random.randint(0 if depth else 1, max(1, size >> depth))):
-            kind = random.random()
-            if kind < 0.15 and depth < len(COUNTERS):
-                loop(depth)
-            elif kind < 0.3 and depth < len(COUNTERS):
-                conditional(depth)
-            elif kind < 0.35:
-                calls.append(program.add(make(only(t.CallLocal))))
-            elif kind < 0.4:
-                program.add(operands(random, random.choice(helper_calls()), free, imm=HELPER))
-            elif kind < 0.65:
-                access()
-            else:
-                program.add(operands(random, random.choice(plain()), free))
-
-    program.add(make(by_name["MOV64_X"], dst=INPUT, src=1))
-    block(0)
-    program.add(make(only(t.Return)))
-    # Functions call only the function after them, so that no call is recursive.
-    for _ in range(2):
-        if not calls:
-            break
-        start, mine = len(program), calls.copy()
-        calls.clear()
-        block(1)
-        program.add(make(only(t.Return)))
-        for slot in mine:
-            program.aim(slot, start)
-    start = len(program)
-    if calls:
-        program.add(make(only(t.Return)))
-    for slot in calls:
-        program.aim(slot, start)
-    return list(program)
+    """Return a program that ends, of about ``size`` statements and up to three local functions."""
+    builder = _Structured(random, size)
+    builder.program.add(make(isa().by_name["MOV64_X"], dst=INPUT, src=1))
+    builder.function(0)
+    # A function calls only the one after it, so no call is recursive; the last one has no body.
+    for depth in (1, 1, len(COUNTERS)):
+        if builder.calls:
+            builder.function(depth)
+    return list(builder.program)
 
 
 def maze(random: Random, size: int = 12) -> Program:

@@ -125,7 +125,8 @@ CASES = {
         FaultKind.UNKNOWN_MAP, "r0 = 1\ncall 1\nexit", 1, "CALL_HELPER", "0x0 is no map", 1,
     ),
     "unknown variable": Case(
-        FaultKind.UNKNOWN_VARIABLE, "r0 = var_addr(7)\nexit", 0, "LD_VAR_ADDR", "no platform variable 7; known are: 2", 0,
+        FaultKind.UNKNOWN_VARIABLE, "r0 = var_addr(7)\nexit", 0, "LD_VAR_ADDR",
+        "no platform variable 7; known are: 2", 0,
         {"variables": {2: bytes(8)}},
     ),
 }  # fmt: skip
@@ -193,7 +194,11 @@ def test_operations_that_a_changed_row_leaves_undefined(
 
 @pytest.mark.parametrize(
     ("name", "means", "expected"),
-    [("DIV64_X", "dst = dst / src", 3), ("LSH64_X", "dst = dst << src", 7 << 2), ("MOD32_X", "dst = (u32)dst % (u32)src", 1)],
+    [
+        ("DIV64_X", "dst = dst / src", 3),
+        ("LSH64_X", "dst = dst << src", 7 << 2),
+        ("MOD32_X", "dst = (u32)dst % (u32)src", 1),
+    ],
 )
 def test_operations_that_a_changed_row_defines_for_these_operands(name: str, means: str, expected: int) -> None:
     for hot_after in (0, 1 << 62):
