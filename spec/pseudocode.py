@@ -10,7 +10,7 @@ four things are implied, as in the RFC's examples:
 * ``+ - * & | ^ == !=`` take operands that differ in signedness, since their bits do not depend on it.
 
 Everything else (operands of two widths, unsigned division of signed values, a narrow signed value assigned to a
-register, an unknown name) is an error.
+register, an unknown name, a name that nothing uses) is an error.
 """
 
 from __future__ import annotations
@@ -47,14 +47,19 @@ def parse(text: str) -> tuple[t.Stmt, ...]:
     """Return the typed tree of the pseudocode ``text``.
 
     Raises:
-        PseudocodeError: the text does not follow the grammar, uses an unknown name or mixes widths.
+        PseudocodeError: the text does not follow the grammar, has an unknown or idle name, or mixes widths.
     """
     try:
         block = _parser().parse(text)
     except UnexpectedInput as error:
         context = error.get_context(text, 12).split("\n")[0].strip()
         raise PseudocodeError(f"not pseudocode near {context!r}", error.column) from None
-    return _Elaborator().block(block.children)
+    elaborator = _Elaborator()
+    statements = elaborator.block(block.children)
+    if idle := elaborator.names.keys() - elaborator.used:
+        name = elaborator.names[min(idle)]
+        raise PseudocodeError(f"{name} is assigned, but nothing uses it", name.column)
+    return statements
 
 
 _RawNode = Tree[Token] | Token
@@ -65,6 +70,8 @@ class _Elaborator:
 
     def __init__(self) -> None:
         self.locals: dict[str, t.Type] = {}
+        self.names: dict[str, Token] = {}
+        self.used: set[str] = set()
 
     def block(self, statements: list[_RawNode]) -> tuple[t.Stmt, ...]:
         return tuple(self.statement(cast("Tree[Token]", statement)) for statement in statements)
@@ -81,8 +88,11 @@ class _Elaborator:
             return t.Assign(t.Register(cast("t.RegisterName", str(name))), self._to_register(value, name))
         if name in FIELD_TYPES or name == "packet":
             raise PseudocodeError(f"{name} cannot be assigned", name.column)
+        if name in self.locals:
+            raise PseudocodeError(f"{name} is assigned twice", name.column)
         value = self.expression(raw)
         self.locals[str(name)] = value.type
+        self.names[str(name)] = name
         return t.Assign(t.Local(str(name), value.type), value)
 
     def _to_register(self, value: t.Expr, at: Token) -> t.Expr:
@@ -108,7 +118,9 @@ class _Elaborator:
         return t.Jump(self._distance(distance), test)
 
     def _do_call_helper(self, kind: Token, number: _RawNode) -> t.Stmt:
-        return t.CallHelper("static" if kind == "helper_by_id" else "btf", self.expression(number))
+        value = self.expression(number, t.S32)
+        self._need(value.type == t.S32, f"{kind} takes s32, not {value.type}", number)
+        return t.CallHelper("static" if kind == "helper_by_id" else "btf", value)
 
     def _do_call_local(self, distance: _RawNode) -> t.Stmt:
         return t.CallLocal(self._distance(distance))
@@ -133,7 +145,9 @@ class _Elaborator:
         return t.Lock(body)
 
     def _distance(self, raw: _RawNode) -> t.Expr:
-        return _extended(self.expression(raw, t.S64))
+        value = _extended(self.expression(raw, t.S64))
+        self._need(value.type == t.S64, f"a distance is s64, not {value.type}", raw)
+        return value
 
     # Expressions
 
@@ -150,6 +164,7 @@ class _Elaborator:
         if text in FIELD_TYPES:
             return t.Field(cast("t.FieldName", text), FIELD_TYPES[text])
         if text in self.locals:
+            self.used.add(text)
             return t.Local(text, self.locals[text])
         if t.PLATFORM_FUNCTIONS.get(text) == ():
             return t.Call(text, (), t.U64)
