@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..spec.encoding import ByteOrder, Decoded, Program, decode
@@ -32,20 +33,18 @@ class Executable:
         self.byte_order = byte_order
         #: Code for whole parts of the program by the slot where it is entered; see :mod:`.units`.
         self.units: dict[int, Unit | None] = {}
-        operations: list[Operation] = []
-        for pc, item in enumerate(program):
-            if item is None:
-                operations.append((_run_second_slot, pc + 1))
-                continue
-            row = item.instruction
-            make, writes_dst, writes_src, writes_r10 = row_code(row, byte_order)
-            following = pc + 2 if row.wide else pc + 1
-            if writes_r10 or (writes_dst and item.dst == FRAME_POINTER) or (writes_src and item.src == FRAME_POINTER):
-                operations.append((_write_frame_pointer, following))
-            else:
-                operations.append((make(pc, *item[1:]), following))
-        operations.append((_fall_off_end, len(program)))
-        self.operations = operations
+        self.operations = [_operation(pc, item, byte_order) for pc, item in enumerate(program)]
+        self.operations.append((_fall_off_end, len(program)))
+
+    def replaced(self, changes: Mapping[int, Decoded]) -> Executable:
+        """Return the program with other instructions at some slots, each as long as the one that was there."""
+        other = Executable.__new__(Executable)
+        other.byte_order, other.units = self.byte_order, {}
+        other.program, other.operations = self.program.copy(), self.operations.copy()
+        for pc, item in changes.items():
+            other.program[pc] = item
+            other.operations[pc] = _operation(pc, item, self.byte_order)
+        return other
 
     def has_instruction_at(self, slot: int) -> bool:
         """Whether an instruction begins at ``slot``."""
@@ -76,6 +75,17 @@ def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa 
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
     return Executable(program, byte_order)
+
+
+def _operation(pc: int, item: Decoded | None, byte_order: ByteOrder) -> Operation:
+    if item is None:
+        return _run_second_slot, pc + 1
+    row = item.instruction
+    make, writes_dst, writes_src, writes_r10 = row_code(row, byte_order)
+    following = pc + 2 if row.wide else pc + 1
+    if writes_r10 or (writes_dst and item.dst == FRAME_POINTER) or (writes_src and item.src == FRAME_POINTER):
+        return _write_frame_pointer, following
+    return make(pc, *item[1:]), following
 
 
 def writes_frame_pointer(item: Decoded) -> bool:
