@@ -126,6 +126,9 @@ def build(document: strict_yaml.Document) -> Isa:
     raw_groups, raw_rows = data["groups"], data["instructions"]
     assert isinstance(raw_groups, dict) and isinstance(raw_rows, list)
     groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}  # type: ignore[index,call-overload,arg-type]
+    for name, included in groups.items():
+        if unknown := included - groups.keys():
+            raise TableError(f"{document.name}: {name} includes {min(unknown)}, which is no conformance group")
     rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)  # type: ignore[arg-type]
     by_name: dict[str, Instruction] = {}
     by_opcode: dict[int, tuple[Instruction, ...]] = {}
