@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from .protocol import Adapter
+from .protocol import Adapter, Unavailable
 
 
 class SpecError(ValueError):
@@ -34,6 +34,8 @@ class Kind(NamedTuple):
 
 KINDS = {
     "reference": Kind(".reference:ReferenceAdapter", "the reference VM of this package", ("little", "big")),
+    "python": Kind(".registry:open_python", "an adapter of your own: MODULE:CALLABLE on the Python path"),
+    "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
 }
 #: What is tested where nothing else is asked for.
@@ -60,6 +62,23 @@ class RuntimeSpec:
         return adapter
 
 
+def open_python(target: str) -> Adapter:
+    """Return what the callable ``target`` (``module:name``) returns.
+
+    Raises:
+        protocol.Unavailable: there is no such callable.
+    """
+    name, _, attribute = target.partition(":")
+    try:
+        make = getattr(importlib.import_module(name), attribute)
+    except ImportError as error:
+        raise Unavailable(f"python:{target}: {error}; is its folder in PYTHONPATH?") from None
+    except AttributeError:
+        raise Unavailable(f"python:{target}: the module {name} has no {attribute!r}") from None
+    adapter: Adapter = make()
+    return adapter
+
+
 def parse_spec(text: str) -> RuntimeSpec:
     """Return the runtime that ``text`` names.
 
@@ -80,4 +99,6 @@ def parse_spec(text: str) -> RuntimeSpec:
     if colon and allowed is not None and argument not in allowed:
         takes = f"one of {', '.join(allowed)}" if allowed else "no argument"
         raise SpecError(f"{text!r}: {kind} takes {takes}")
+    if kind == "python" and not (argument.partition(":")[0] and argument.partition(":")[2]):
+        raise SpecError(f"{text!r}: python takes MODULE:CALLABLE")
     return RuntimeSpec(name, kind, argument if colon else None)

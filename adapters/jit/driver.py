@@ -256,7 +256,7 @@ def _call_helper(words: int, kind: int, number: int, *arguments: int) -> int:
     return _runs[words].call_helper(("static", "btf")[kind], number, arguments)
 
 
-_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, *[ctypes.c_uint64] * 5
-)(_call_helper)
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, *[ctypes.c_uint64] * 5)(
+    _call_helper
+)
 _CALLBACK_ADDRESS = ctypes.cast(_CALLBACK, ctypes.c_void_p).value or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,6 +21,9 @@ from .functions import Style, lower_program
 from .llvm import Code, Level, Timings, generate
 from .plan import Plan, plan_of, shape_of
 from .support import DECLARATIONS
+
+#: How many shapes a compiler keeps the code of, in case that another program has the same.
+_KEPT_SHAPES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ class Compiler:
             swapped=byte_order != sys.byteorder,
             inline_checks=level == "full",
         )
-        self._shapes: dict[Hashable, Shape] = {}
+        #: The shapes that were compiled last, the latest at the end.
+        self._shapes: OrderedDict[Hashable, Shape] = OrderedDict()
 
     def compile(self, programs: Sequence[Program]) -> list[CompiledProgram]:
         """Compile ``programs`` in one module.
@@ -125,22 +130,36 @@ class Compiler:
         """
         start = perf_counter()
         shapes = [shape_of(program) for program in programs]
-        missing: dict[Hashable, Plan] = {}
-        lines = [DECLARATIONS]
-        for shape, program in zip(shapes, programs, strict=True):
-            if shape not in self._shapes and shape not in missing:
-                plan = plan_of(program)
-                lines += lower_program(plan, self.style, f"p{len(missing)}")
-                missing[shape] = plan
-        if missing:
-            lines.append(METADATA)
-            source = "\n".join(lines)
-            self.timings.lowering += perf_counter() - start
-            code = generate(source, [f"p{number}" for number in range(len(missing))], self.level, self.timings)
-            for number, (shape, plan) in enumerate(missing.items()):
-                self._shapes[shape] = Shape(plan, code, code.addresses[f"p{number}"])
+        ready = {shape: self._shapes[shape] for shape in shapes if shape in self._shapes}
+        plans = {shape: program for shape, program in zip(shapes, programs, strict=True) if shape not in ready}
+        ready |= self._generate({shape: plan_of(program) for shape, program in plans.items()}, start)
+        for shape in shapes:
+            self._shapes[shape] = ready[shape]
+            self._shapes.move_to_end(shape)
+        while len(self._shapes) > _KEPT_SHAPES:
+            self._shapes.popitem(last=False)
         self.timings.programs += len(programs)
         return [
-            CompiledProgram(self._shapes[shape], program, self.byte_order, self.timings)
+            CompiledProgram(ready[shape], program, self.byte_order, self.timings)
             for shape, program in zip(shapes, programs, strict=True)
         ]
+
+    def _generate(self, plans: dict[Hashable, Plan], start: float) -> dict[Hashable, Shape]:
+        if not plans:
+            return {}
+        lines = [DECLARATIONS]
+        names = [f"p{number}" for number in range(len(plans))]
+        for name, plan in zip(names, plans.values(), strict=True):
+            lines += lower_program(plan, self.style, name)
+        lines.append(METADATA)
+        source = "\n".join(lines)
+        self.timings.lowering += perf_counter() - start
+        code = generate(source, names, self.level, self.timings)
+        return {
+            shape: Shape(plan, code, code.addresses[name])
+            for name, (shape, plan) in zip(names, plans.items(), strict=True)
+        }
+
+    def clear(self) -> None:
+        """Forget what was compiled; code that a program still uses stays until that is gone."""
+        self._shapes.clear()
