@@ -35,12 +35,14 @@ Helper: TypeAlias = "Callable[[Machine, int, int, int, int, int], int]"
 class ArrayMap:
     """An array map of ``entries`` values, ``value_bytes`` each; all of them in ``initial``, one after the other.
 
-    Values lie 8-aligned in memory, so ``stride`` is ``value_bytes`` rounded up.
+    Values lie 8-aligned in memory, so ``stride`` is ``value_bytes`` rounded up. Programs can write to the values
+    unless ``writable`` is false.
     """
 
     initial: bytes
     entries: int = 1
     name: str = ""
+    writable: bool = True
 
     @property
     def value_bytes(self) -> int:
@@ -126,7 +128,8 @@ class Machine:
         if definition.entries == 1:
             del data[size:]
         name = f"value of map {definition.name or index}"
-        region = self.memory.add(Region(name, window_address(MAP_VALUE_WINDOW, index), data))
+        base = window_address(MAP_VALUE_WINDOW, index)
+        region = self.memory.add(Region(name, base, data, definition.writable))
         return Map(definition, window_address(MAP_WINDOW, index), region)
 
     # Platform functions, called by lowered code (RFC 9669, sections 4.3.1 and 5.4)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs from ELF object files, as LLVM writes them for BPF.
+
+Of the relocations, those for code are applied: calls to functions of the object, and wide loads of the address of a
+map, of a variable, or of a function. Each data section becomes an array map of one value, after the object's own maps.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, decode, make
+from ..spec.table import isa
+from .machine import ArrayMap
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.relocation import Relocation
+    from elftools.elf.sections import Section, Symbol
+
+MAGIC: Final = b"\x7fELF"
+MAP_SECTIONS: Final = ("maps", ".maps")
+_EXECUTABLE: Final = 0x4  # SHF_EXECINSTR
+_WRITABLE: Final = 0x1  # SHF_WRITE
+_R_BPF_64_64: Final = 1
+_R_BPF_64_32: Final = 10
+
+
+class ObjectError(ValueError):
+    """The file is no BPF object, or needs something of a loader that is not done here; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A program that was read from an object, the slot to begin at and the maps that it refers to."""
+
+    program: Program
+    byte_order: ByteOrder
+    entry: int
+    maps: tuple[ArrayMap, ...]
+
+
+def load(data: bytes, *, section: str | None = None, function: str | None = None, maps: Sequence[bytes] = ()) -> Loaded:
+    """Read a program from the object file ``data``.
+
+    Args:
+        data: the bytes of the file.
+        section: where the program is; if None, the first section with code other than ``.text`` (which by custom has
+            the functions that programs call), or else ``.text``.
+        function: where to begin; the start of the section if None.
+        maps: the initial values of the maps that the object defines, in the order of its symbols.
+
+    Raises:
+        ObjectError: the file is no such object.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return _Linker(ELFFile(io.BytesIO(data)), maps).link(section, function)
+    except ELFError as error:
+        raise ObjectError(f"not a sound ELF file: {error}") from None
+
+
+class _Linker:
+    """Puts the sections that a program needs one after the other."""
+
+    def __init__(self, elf: ELFFile, maps: Sequence[bytes]) -> None:
+        if elf["e_machine"] != "EM_BPF":
+            raise ObjectError(f"an ELF file for {elf['e_machine']}, not for BPF")
+        self.elf = elf
+        self.byte_order: ByteOrder = "little" if elf.little_endian else "big"
+        self.sections: list[Section] = list(elf.iter_sections())
+        from elftools.elf.relocation import RelocationSection
+        from elftools.elf.sections import SymbolTableSection
+
+        table = elf.get_section_by_name(".symtab")
+        self.symbols: list[Symbol] = list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []
+        self.relocations: dict[int, list[Relocation]] = {}
+        """The relocations of each section."""
+        for section in self.sections:
+            if isinstance(section, RelocationSection):
+                self.relocations.setdefault(section["sh_info"], []).extend(section.iter_relocations())
+        self.program: Program = []
+        self.placed: dict[int, int] = {}
+        """The first slot of each section with code."""
+        self.given = maps
+        self.map_numbers: dict[tuple[int, int], int] = {}
+        """The number of the map that a symbol stands for, by section and value."""
+        self.data_maps: dict[int, int] = {}
+        """The number of the map that holds a section of data."""
+        self.maps: list[ArrayMap] = []
+
+    def link(self, section: str | None, function: str | None) -> Loaded:
+        """Make the program."""
+        self._define_maps()
+        start = self._function(function) if function else (self._code_section(section), 0)
+        self._place(start[0])
+        entry = start[1] // SLOT_BYTES
+        done = 0
+        while done < len(self.placed):
+            self._relocate(list(self.placed)[done])
+            done += 1
+        return Loaded(self.program, self.byte_order, entry, tuple(self.maps))
+
+    def _define_maps(self) -> None:
+        for symbol in self.symbols:
+            index = symbol["st_shndx"]
+            if not isinstance(index, int) or self.sections[index].name not in MAP_SECTIONS:
+                continue
+            if symbol["st_info"]["type"] == "STT_SECTION":
+                continue
+            number = len(self.maps)
+            if number >= len(self.given):
+                raise ObjectError(f"the object has a map {symbol.name!r} (number {number}): give its initial value")
+            self.map_numbers[index, symbol["st_value"]] = number
+            self.maps.append(ArrayMap(self.given[number], name=symbol.name))
+        if len(self.given) > len(self.maps):
+            raise ObjectError(f"{len(self.given)} maps are given, but the object has {len(self.maps)}")
+
+    def _code_section(self, name: str | None) -> int:
+        code = {s.name: i for i, s in enumerate(self.sections) if s["sh_flags"] & _EXECUTABLE and s["sh_size"]}
+        if not code:
+            raise ObjectError("no section has code")
+        if name is None:
+            return next((index for other, index in code.items() if other != ".text"), code.get(".text", 0))
+        if name not in code:
+            raise ObjectError(f"no section {name!r} with code; there are: {', '.join(code)}")
+        return code[name]
+
+    def _function(self, name: str) -> tuple[int, int]:
+        """Return the section of a function and where in it the function begins, in bytes."""
+        functions = {s.name: s for s in self.symbols if s["st_info"]["type"] == "STT_FUNC"}
+        if name not in functions:
+            raise ObjectError(f"no function {name!r}; there are: {', '.join(functions) or 'none'}")
+        return functions[name]["st_shndx"], functions[name]["st_value"]
+
+    def _place(self, index: int) -> int:
+        """Return the first slot of a section with code, which is added to the program if it is not there yet."""
+        if index not in self.placed:
+            section = self.sections[index]
+            self.placed[index] = len(self.program)
+            try:
+                self.program += decode(section.data(), self.byte_order)
+            except DecodeError as error:
+                raise ObjectError(f"section {section.name}: {error}") from None
+        return self.placed[index]
+
+    def _data_map(self, index: int) -> int:
+        """Return the number of the map for a section of data."""
+        if index not in self.data_maps:
+            section = self.sections[index]
+            if index in self.relocations:
+                raise ObjectError(f"section {section.name} holds addresses, which are not supported in data")
+            content = bytes(section["sh_size"]) if section["sh_type"] == "SHT_NOBITS" else section.data()
+            self.data_maps[index] = len(self.maps)
+            writable = bool(section["sh_flags"] & _WRITABLE)
+            self.maps.append(ArrayMap(content, name=section.name, writable=writable))
+        return self.data_maps[index]
+
+    def _relocate(self, index: int) -> None:
+        name = self.sections[index].name
+        for relocation in self.relocations.get(index, []):
+            slot = self.placed[index] + relocation["r_offset"] // SLOT_BYTES
+            item = self.program[slot] if slot < len(self.program) else None
+            symbol = self.symbols[relocation["r_info_sym"]]
+            kind = relocation["r_info_type"]
+            where = f"section {name}, offset {relocation['r_offset']:#x}"
+            if item is None or kind not in (_R_BPF_64_64, _R_BPF_64_32):
+                raise ObjectError(f"{where}: a relocation of type {kind} is not supported in code")
+            if not isinstance(symbol["st_shndx"], int):
+                raise ObjectError(f"{where}: {symbol.name!r} is not defined in this object")
+            target = symbol["st_shndx"], symbol["st_value"]
+            apply = self._call if kind == _R_BPF_64_32 else self._load
+            self.program[slot] = apply(slot, item, *target)
+
+    def _call(self, slot: int, item: Decoded, section: int, value: int) -> Decoded:
+        """Return a call of what lies ``value`` bytes and the call's own distance from the start of ``section``."""
+        target = self._place(section) + value // SLOT_BYTES + item.imm + 1
+        return make(item.instruction, imm=target - slot - 1)
+
+    def _load(self, slot: int, item: Decoded, section: int, value: int) -> Decoded:
+        """Return a wide load of an address in ``section``, ``value`` and the load's own number from its start."""
+        rows = isa().by_name
+        offset = value + item.imm
+        if (section, offset) in self.map_numbers:
+            return make(rows["LD_MAP_FD"], dst=item.dst, imm=self.map_numbers[section, offset])
+        if self.sections[section]["sh_flags"] & _EXECUTABLE:
+            target = self._place(section) + offset // SLOT_BYTES
+            return make(rows["LD_CODE_ADDR"], dst=item.dst, imm=target - slot - 1)
+        return make(rows["LD_MAP_FD_VALUE"], dst=item.dst, imm=self._data_map(section), next_imm=offset)
