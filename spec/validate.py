@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
@@ -38,8 +39,30 @@ def check(data: object, schema: Path) -> None:
     try:
         _validator(schema)(data)
     except fastjsonschema.JsonSchemaValueException as error:
-        steps = tuple(int(step) if step.isdigit() else step for step in error.path[1:])
-        raise SchemaError(steps, _explain(error)) from None
+        raise SchemaError(_path(data, error.name or ""), _explain(error)) from None
+
+
+def _path(data: object, name: str) -> tuple[str | int, ...]:
+    """Return the keys and indices of a place from its name, such as ``data.vectors[3].asm``.
+
+    Keys may have dots and brackets in them, so only the data tell where one ends.
+    """
+    steps: list[str | int] = []
+    place, rest = data, name.removeprefix("data")
+    while rest:
+        if isinstance(place, list) and (index := re.match(r"\[(\d+)\]", rest)):
+            steps.append(int(index[1]))
+            place, rest = place[int(index[1])], rest[index.end() :]
+        elif isinstance(place, dict):
+            keys = [key for key in place if re.match(re.escape(f".{key}") + r"(?:[.\[]|\Z)", rest)]
+            if not keys:
+                break
+            key = max(keys, key=len)
+            steps.append(key)
+            place, rest = place[key], rest[len(key) + 1 :]
+        else:
+            break
+    return tuple(steps)
 
 
 def _explain(error: fastjsonschema.JsonSchemaValueException) -> str:
