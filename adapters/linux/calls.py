@@ -12,7 +12,6 @@ maps in ``reads``. A ``fallback`` load is left out if one before it ran.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 #: What the kernel takes a program for; the names are those of ``enum bpf_prog_type``.
@@ -30,8 +29,7 @@ class Origin(NamedTuple):
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """One program.
 
     ``relocations`` are pairs of a slot, whose ``imm`` becomes a descriptor, and the map (index into
@@ -48,8 +46,7 @@ class Load:
     fallback: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCalls:
+class PreparedCalls(NamedTuple):
     """What to ask the kernel for one vector.
 
     ``maps`` are initial values, one array map of one value each. ``indexed`` are the maps that programs name by
@@ -66,24 +63,21 @@ class PreparedCalls:
     registers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(NamedTuple):
     """The program was loaded and run: the values of the maps in ``reads``, and the seconds that both took."""
 
     values: tuple[bytes, ...]
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The kernel did not load the program: errno, and the verifier's log."""
 
     errno: int
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotRun:
+class NotRun(NamedTuple):
     """The program was loaded, but the kernel did not run it (errno)."""
 
     errno: int
@@ -92,8 +86,7 @@ class NotRun:
 Result: TypeAlias = Ran | Refused | NotRun
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One result for each load, None for a fallback that was not needed."""
 
     results: tuple[Result | None, ...]

@@ -16,8 +16,8 @@ from .syscall import ArrayMap, Bpf, BpfError, ProgramRefused, ProgramType
 _IMM = struct.Struct("=i")
 #: Where the imm field begins in the 8 bytes of a slot.
 _IMM_AT = 4
-#: Maps that are kept for later vectors: most have the same few sizes of memory.
-_KEPT_MAPS = 256
+#: Maps that are kept for later vectors: most have the same few sizes of memory. Each takes two file descriptors.
+_KEPT_MAPS = 64
 
 
 class Executor:

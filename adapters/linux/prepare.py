@@ -23,7 +23,7 @@ operation. All loads are privileged ones. There are three forms of the vector's 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
 from ..protocol import Job
@@ -97,8 +97,7 @@ def _helper(job: Job, number: int) -> int | None:
     return number if number in HELPERS.values() else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Code of a load; ``origin`` is its first slot in the vector's program, None for generated code."""
 
     code: bytes
@@ -194,7 +193,7 @@ class _Preparation:
         functions = _Piece(bytes(self.code[end * SLOT_BYTES :]), end)
         pieces = [_Piece(before), _Piece(bytes(main), 0), _Piece(epilogue), functions]
         load = self._load(pieces, functions=tuple(self.reading.functions))
-        return replace(load, optional=bool(slots), fallback=fallback)
+        return load._replace(optional=bool(slots), fallback=fallback)
 
     def _doors(self, slots: tuple[int, ...]) -> bytes:
         """Return the code that lets the verifier into the program, which follows it, at ``slots``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ...spec import tree
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Program, decode, identify, unpack
@@ -21,8 +21,7 @@ MapReference: TypeAlias = Literal["map_by_fd", "map_by_idx"]
 Platform: TypeAlias = Literal["helper", "btf", "variable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What matters of a row here.
 
     ``jump`` and ``function`` name the field with the distance to a jump's target or to a function's first slot. A

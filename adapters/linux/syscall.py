@@ -343,7 +343,8 @@ class Bpf:
         """
         attributes = self._run
         attributes.prog_fd = program
-        attributes.data_size_out = 0  # the kernel leaves the size of the packet there
+        # What a run leaves here, for other program types, the kernel does not take as input again.
+        attributes.data_size_out = attributes.duration = 0
         if packet is None:
             attributes.data_in = attributes.data_size_in = 0
         else:

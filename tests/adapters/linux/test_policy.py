@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of what the verifier says, on the real kernel and by itself."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bpf_isa.adapters.linux.calls import Origin
+from bpf_isa.adapters.linux.policy import Message, PolicyError, last_line, load, policy
+from bpf_isa.adapters.protocol import MapSpec, Outcome, OutcomeKind
+from bpf_isa.spec.encoding import pack, unpack
+from bpf_isa.spec.strict_yaml import YamlError
+
+PROVOKED = [message for message in policy().messages if message.unseen is None]
+
+
+def _example(message: Message) -> str | bytes:
+    if message.assembly is not None:
+        return message.assembly
+    assert message.code is not None
+    return pack(unpack(message.code, "little"), sys.byteorder)
+
+
+@pytest.mark.parametrize("message", PROVOKED, ids=lambda message: message.id)
+def test_the_example_provokes_the_message(message: Message, run: Callable[..., Outcome]) -> None:
+    surroundings = {"memory": bytes(16), "maps": (MapSpec(bytes(8)),)}
+    outcome = run(_example(message), wants_rejection=True, **surroundings)
+    assert outcome.kind is OutcomeKind.REJECTED
+    assert outcome.reason.startswith(f"{message.reason}: ")
+
+
+@pytest.mark.parametrize("message", PROVOKED, ids=lambda message: message.id)
+def test_policy_makes_a_program_unsupported_and_encoding_rejected(
+    message: Message, run: Callable[..., Outcome]
+) -> None:
+    outcome = run(_example(message), memory=bytes(16), maps=(MapSpec(bytes(8)),))
+    if message.id in {"helper", "btf"}:
+        assert outcome.reason.startswith(f"linux.{message.id}: ")  # the adapter does not even ask the kernel
+        return
+    if message.id == "unreachable":
+        assert outcome.kind is OutcomeKind.RETURNED  # the adapter makes it reachable
+        return
+    wanted = OutcomeKind.UNSUPPORTED if message.kind == "policy" else OutcomeKind.REJECTED
+    assert outcome.kind is wanted
+    assert outcome.reason.startswith(f"{message.reason}: ")
+
+
+def test_most_messages_are_provoked() -> None:
+    assert len(PROVOKED) > 0.8 * len(policy().messages)
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "id"),
+    [
+        ("div by zero", 22, "division-by-zero"),
+        ("invalid shift -1", 22, "shift-width"),
+        ("back-edge from insn 7 to 3", 22, "loop"),
+        ("combined stack size of 2 calls is 1024. Too large", 13, "stack-size"),
+        ("R1 unbounded memory access, make sure to bounds check any such access", 13, "memory-bounds"),
+        ("invalid variable-offset write to stack R2 var_off=(0x0; 0xff) off=-8 size=1", 13, "memory-bounds"),
+        ("R1 invalid mem access 'map_ptr'", 13, "memory-bounds"),
+        ("misaligned access off (0x0; 0xffffffffffffffff)+0+8 size 4", 13, "misaligned"),
+        ("R4 pointer arithmetic on map_ptr prohibited", 13, "pointer-arithmetic"),
+        ("R0 leaks addr as return value", 13, "pointer-leak"),
+        ("", 524, "jit"),
+        ("", 1, "permission"),
+        ("", 7, "program-size"),
+        ("BPF_LD_[ABS|IND] uses reserved fields", 22, "reserved-field"),
+        ("BPF_JMP/JMP32 uses reserved fields", 22, "reserved-field"),
+        ("BPF_END uses reserved fields", 22, "reserved-field"),
+    ],
+)
+def test_classifies(line: str, error: int, id: str) -> None:
+    found = policy().classify(line, error)
+    assert found is not None
+    assert found.id == id
+
+
+@pytest.mark.parametrize(("line", "error"), [("", 22), ("no one has ever said this", 22), ("div by zero, almost", 22)])
+def test_what_is_not_listed_has_no_class(line: str, error: int) -> None:
+    assert policy().classify(line, error) is None
+
+
+def test_no_line_has_two_classes() -> None:
+    samples = ["div by zero", "unreachable insn 3", "R1 !read_ok", "frame pointer is read only", "R12 is invalid"]
+    for line in samples:
+        assert [message.id for message in policy().messages if message.match(line, 22)].__len__() == 1
+
+
+def test_the_last_line_is_the_one_before_the_afterwords() -> None:
+    log = (
+        "0: (b7) r0 = 0\n"
+        "infinite loop detected at insn 1\n"
+        "cur state: R0=0 R10=fp0\n"
+        "old state: R0=0 R10=fp0\n"
+        "verification time 17 usec\n"
+        "stack depth 0+0\n"
+        "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
+    )
+    assert last_line(log) == "infinite loop detected at insn 1"
+    assert last_line("processed 0 insns (limit 1000000)\n\n") == ""
+    assert last_line("") == ""
+
+
+def test_renumbers_the_slots_of_the_vector_only() -> None:
+    message = next(message for message in policy().messages if message.id == "loop")
+    parts = (Origin(load_slot=5, vector_slot=0, slots=10), Origin(load_slot=22, vector_slot=10, slots=3))
+    assert message.renumber("back-edge from insn 14 to 6", parts) == "back-edge from insn 9 to 1"
+    assert message.renumber("back-edge from insn 23 to 16", parts) == "back-edge from insn 11 to 16"
+    assert message.renumber("infinite loop detected at insn 4", parts) == "infinite loop detected at insn 4"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("messages: []", "messages: "),
+        ("messages: [{id: a, kind: policy, why: b, messages: [c]}]", "messages.0: "),
+        ("messages: [{id: a, kind: policy, why: b, unseen: d}]", "messages.0: "),
+        ("messages: [{id: a, kind: rumour, why: b, messages: [c], unseen: d}]", "messages.0.kind: "),
+        ("messages: [{id: a, kind: policy, why: b, messages: [c], unseen: d, when: e}]", "unknown field 'when'"),
+        ("messages: [{id: a, kind: policy, why: b, messages: ['('], unseen: d}]", "is no regular expression"),
+        (
+            "messages:\n" + "  - {id: a, kind: policy, why: b, messages: [c], unseen: d}\n" * 2,
+            "two entries have the id a",
+        ),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    with pytest.raises(PolicyError) as caught:
+        load(file)
+    assert str(file) in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_missing_table_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(YamlError, match="cannot be read"):
+        load(tmp_path / "none.yaml")
