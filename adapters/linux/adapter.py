@@ -119,13 +119,14 @@ def _explain(error: int, said: str) -> str:
     if error == errno.ENOSYS:
         return "this kernel has no bpf(2): it was built without CONFIG_BPF_SYSCALL"
     if error in {errno.EPERM, errno.EACCES}:
-        if not _privileged():
+        if not privileged():
             return "bpf(2) is not permitted: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
         return "bpf(2) is not permitted even with CAP_BPF: a container's seccomp filter or kernel lockdown forbids it"
     return f"the kernel does not load programs: {said} (errno {error})"
 
 
-def _privileged() -> bool:
+def privileged() -> bool:
+    """Return whether this process has the capability to load programs (CAP_BPF, or CAP_SYS_ADMIN that includes it)."""
     try:
         status = _STATUS.read_text()
     except OSError:

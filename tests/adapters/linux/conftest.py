@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The running kernel, for tests that use it; where this user may not, they are not run and say so."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from bpf_isa.adapters.linux.adapter import LinuxAdapter
+from bpf_isa.adapters.linux.adapter import LinuxAdapter, privileged
 from bpf_isa.adapters.protocol import Job, Outcome, Unavailable
 from bpf_isa.spec.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder
@@ -16,11 +15,11 @@ from bpf_isa.spec.encoding import ByteOrder
 
 @pytest.fixture(scope="session")
 def kernel() -> Iterator[LinuxAdapter]:
-    """An adapter to this machine's kernel. Root must be able to use it: for root its absence is a failure."""
+    """An adapter to this machine's kernel; its absence is a failure for those who have the capability to use it."""
     try:
         adapter = LinuxAdapter()
     except Unavailable as reason:
-        if sys.platform == "linux" and os.geteuid() == 0:
+        if privileged():
             raise
         pytest.skip(f"not run: {reason}")
     with adapter:
