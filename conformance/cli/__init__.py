@@ -23,6 +23,10 @@ class LazyCommand(NamedTuple):
 COMMANDS: dict[str, LazyCommand] = {
     "run": LazyCommand(".run:run", "Run the suite on runtimes and show what fails."),
     "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),
+    "exec": LazyCommand(".exec:exec_", "Run one program on the reference VM and show what it did."),
+    "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
+    "asm": LazyCommand(".asm:asm", "Assemble a program."),
+    "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),
 }
 """Every subcommand, in the order in which `--help` lists them."""
 

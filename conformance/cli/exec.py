@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa exec``: run one program on the reference VM and show what it did."""
+
+from __future__ import annotations
+
+from typing import IO, cast
+
+import click
+
+from ...reference_vm.faults import Fault, Returned
+from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
+from ...reference_vm.machine import ArrayMap
+from ...spec.disassemble import format_instruction
+from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
+from .failing import FAILED
+from .programs import FORMATS, Format, Input, parse_hex, read_program
+
+
+@click.command("exec")
+@click.argument("file", type=click.File("rb"))
+@click.option("--memory", metavar="HEX", help="Bytes of the input memory: r1 is its address, r2 its length.")
+@click.option("--map", "maps", metavar="HEX", multiple=True, help="Value of the next map, number 0 first; repeatable.")
+@click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
+@click.option("--budget", type=click.IntRange(1), default=DEFAULT_BUDGET, show_default=True, help="Most instructions.")
+@click.option("--trace", is_flag=True, help="Print each step and the registers that it changed.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
+@click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
+@click.option("--entry", metavar="FUNCTION", help="Function of an object to begin at.  [default: the section's start]")
+def exec_(
+    file: IO[bytes],
+    memory: str | None,
+    maps: tuple[str, ...],
+    byte_order: str | None,
+    budget: int,
+    trace: bool,
+    kind: str | None,
+    section: str | None,
+    entry: str | None,
+) -> None:
+    """Run the program in FILE (- for standard input) on the reference VM.
+
+    FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. Exit status: 0 if the program
+    returned, 1 if it was stopped by a fault, 2 if there was no program to run.
+    """
+    data = parse_hex(memory, "--memory") if memory is not None else None
+    program = read_program(
+        file.read(),
+        file.name,
+        kind=cast("Format | None", kind),
+        byte_order=cast("ByteOrder | None", byte_order),
+        section=section,
+        function=entry,
+        maps=[parse_hex(value, "--map") for value in maps],
+    )
+    result = execute(
+        program.code,
+        byte_order=program.byte_order,
+        memory=data,
+        maps=program.maps,
+        budget=budget,
+        entry=program.entry,
+        trace=_print_step if trace else None,
+    )
+    if trace:
+        click.echo()
+    if isinstance(result, Fault):
+        _print_fault(result, program)
+    else:
+        _print_result(result)
+    _print_changes(data, result, program.maps)
+    if isinstance(result, Fault):
+        raise SystemExit(FAILED)
+
+
+def _print_step(step: TraceStep) -> None:
+    changed = "  ".join(f"r{number} = {value:#x}" for number, value in step.changed.items())
+    line = f"{step.number:6}  slot {step.pc:<5}  {format_instruction(step.decoded):40}  {changed}"
+    click.echo(line.rstrip())
+
+
+def _print_result(result: Returned) -> None:
+    signed = result.r0 - (1 << 64) if result.r0 >> 63 else result.r0
+    click.echo(f"returned after {_instructions(result.steps)}")
+    click.echo(f"r0 = {result.r0:#x}  unsigned {result.r0}  signed {signed}")
+
+
+def _print_fault(fault: Fault, program: Input) -> None:
+    click.echo(f"fault: {fault.kind}, after {_instructions(fault.steps)}")
+    click.echo(f"  {fault.reason}")
+    click.echo(f"  at slot {fault.pc}: {_shown(program, fault)}")
+    rows = [fault.registers[at : at + 4] for at in range(0, len(fault.registers), 4)]
+    for at, row in enumerate(rows):
+        cells = (f"{f'r{4 * at + column}':>3} = {value:<#18x}" for column, value in enumerate(row))
+        click.echo(f"  {'  '.join(cells)}".rstrip())
+
+
+def _shown(program: Input, fault: Fault) -> str:
+    """Return the instruction at which the program was stopped, as assembly."""
+    bare = program.code[SLOT_BYTES * fault.pc :][:SLOT_BYTES]
+    if not bare:
+        return "past the last instruction"
+    found = identify(unpack(program.code, program.byte_order), fault.pc)
+    if isinstance(found, DecodeError):
+        return bare.hex(" ")
+    return f"{format_instruction(found)}    ({fault.instruction})"
+
+
+def _print_changes(memory: bytes | None, result: Returned | Fault, maps: tuple[ArrayMap, ...]) -> None:
+    if memory and result.memory is not None and result.memory != memory:
+        click.echo(f"memory = {result.memory.hex()}")
+    for number, (before, after) in enumerate(zip(maps, result.maps, strict=True)):
+        if after != before.initial:
+            click.echo(f"map {number}{f' ({before.name})' if before.name else ''} = {after.hex()}")
+
+
+def _instructions(count: int) -> str:
+    return "1 instruction" if count == 1 else f"{count} instructions"

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that a command gets as a file: assembly, hexadecimal digits, bytes or an ELF object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from ...reference_vm import elf
+from ...reference_vm.machine import ArrayMap
+from ...spec.assemble import assemble
+from ...spec.encoding import SLOT_BYTES, ByteOrder, encode
+from ...spec.syntax import AsmError
+from .failing import Unusable
+
+Format: TypeAlias = Literal["asm", "hex", "raw", "elf"]
+FORMATS: tuple[Format, ...] = ("asm", "hex", "raw", "elf")
+
+_HEX = re.compile(r"\s*(?:[0-9a-fA-F]\s*)+")
+
+
+class Input(NamedTuple):
+    """A program that was read, the slot to begin at, and the maps that it refers to."""
+
+    code: bytes
+    byte_order: ByteOrder
+    entry: int
+    maps: tuple[ArrayMap, ...]
+
+
+def format_of(data: bytes) -> Format:
+    """Tell what a file holds: text is hexadecimal if it has nothing but such digits, and assembly otherwise."""
+    if data.startswith(elf.MAGIC):
+        return "elf"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return "raw"
+    if not all(character.isprintable() or character.isspace() for character in text):
+        return "raw"
+    return "hex" if _HEX.fullmatch(text) else "asm"
+
+
+def read_program(
+    data: bytes,
+    name: str,
+    *,
+    kind: Format | None = None,
+    byte_order: ByteOrder | None = None,
+    section: str | None = None,
+    function: str | None = None,
+    maps: Sequence[bytes] = (),
+) -> Input:
+    """Read a program from the contents of the file ``name``.
+
+    ``kind`` is found out if None. An object says its byte order itself; else it is little if None. ``section``,
+    ``function`` and the values of ``maps`` are for objects: see :func:`.elf.load`.
+
+    Raises:
+        Unusable: it holds no program.
+    """
+    kind = kind or format_of(data)
+    if kind == "elf":
+        return _read_object(data, name, byte_order, section, function, maps)
+    if section or function:
+        raise Unusable(f"{name}: only an ELF object has sections and functions")
+    order: ByteOrder = byte_order or "little"
+    if kind == "raw":
+        code = data
+    else:
+        text = _text(data, name)
+        try:
+            code = assemble(text, order) if kind == "asm" else bytes.fromhex(text)
+        except AsmError as error:
+            raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
+        except ValueError:
+            raise Unusable(f"{name}: expected pairs of hexadecimal digits and nothing else") from None
+    if not code or len(code) % SLOT_BYTES:
+        raise Unusable(f"{name}: {len(code)} bytes are no program: instructions take {SLOT_BYTES} bytes each")
+    return Input(code, order, 0, tuple(ArrayMap(value) for value in maps))
+
+
+def _read_object(
+    data: bytes,
+    name: str,
+    byte_order: ByteOrder | None,
+    section: str | None,
+    function: str | None,
+    maps: Sequence[bytes],
+) -> Input:
+    try:
+        loaded = elf.load(data, section=section, function=function, maps=maps)
+    except elf.ObjectError as error:
+        raise Unusable(f"{name}: {error}") from None
+    if byte_order not in (None, loaded.byte_order):
+        raise Unusable(f"{name}: the object is {loaded.byte_order}-endian")
+    return Input(encode(loaded.program, loaded.byte_order), loaded.byte_order, loaded.entry, loaded.maps)
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{name}: not text: byte {error.start} is {data[error.start]:#04x}") from None
+
+
+def parse_hex(text: str, option: str) -> bytes:
+    """Return the bytes that the value of ``option`` spells.
+
+    Raises:
+        Unusable: they are not pairs of hexadecimal digits.
+    """
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise Unusable(f"{option}: expected pairs of hexadecimal digits such as `00ff 1234`, found {text!r}") from None
