@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa asm`` and ``bpf-isa disasm``: programs from text to bytes and back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from .failing import Unusable
+
+if TYPE_CHECKING:
+    from ...spec.encoding import ByteOrder
+
+_BYTE_ORDER = click.option(
+    "--byte-order",
+    type=click.Choice(["little", "big"]),
+    default="little",
+    show_default=True,
+    help="Byte order of the program.",
+)
+
+
+_FILE = click.argument(
+    "file", metavar="[FILE]", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-"
+)
+
+
+@click.command
+@_FILE
+@_BYTE_ORDER
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the bytes to a file.")
+def asm(file: Path, byte_order: str, output: Path | None) -> None:
+    """Assemble a program.
+
+    The text in FILE, or on standard input, is assembled and printed in hex, a slot per line. The syntax is LLVM's, as
+    in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`; see spec/isa.yaml for all forms.
+    """
+    from ...spec.assemble import AsmError, assemble
+
+    raw, name = _read(file)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{name}: not text (byte {error.object[error.start]:#04x} at {error.start})") from None
+    try:
+        code = assemble(text, cast("ByteOrder", byte_order))
+    except AsmError as error:
+        raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
+    if output is None:
+        for start in range(0, len(code), 8):
+            click.echo(code[start : start + 8].hex())
+        return
+    try:
+        output.write_bytes(code)
+    except OSError as error:
+        raise Unusable(f"{output}: cannot be written: {error.strerror}") from None
+
+
+@click.command
+@_FILE
+@_BYTE_ORDER
+@click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it looks like hex]")
+@click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
+@click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
+def disasm(file: Path, byte_order: str, in_hex: bool | None, labels: bool, slots: bool) -> None:
+    """Disassemble a program.
+
+    FILE, or standard input, has the bytes of the program, or the same in hex. Whatever is no instruction is shown as
+    `.byte`, with a comment that says why. The output can be assembled again.
+    """
+    from ...spec.disassemble import disassemble
+
+    raw, name = _read(file)
+    if raw.startswith(b"\x7fELF"):
+        raise Unusable(f"{name}: an ELF file; take the program out first: llvm-objcopy -O binary -j SECTION FILE OUT")
+    code = parse_hex(raw, name) if in_hex or (in_hex is None and _HEX.fullmatch(raw)) else raw
+    click.echo(disassemble(code, cast("ByteOrder", byte_order), labels=labels, slots=slots), nl=False)
+
+
+def _read(file: Path) -> tuple[bytes, str]:
+    """Return what a file holds and how to call it in errors; `-` is standard input."""
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            return stream.read(), "<stdin>" if str(file) == "-" else str(file)
+    except OSError as error:
+        raise Unusable(f"{file}: cannot be read: {error.strerror}") from None
+
+
+_HEX = re.compile(rb"(?:[0-9a-fA-F\s]|#.*)*")
+
+
+def parse_hex(raw: bytes, name: str) -> bytes:
+    """Return the bytes that a text gives in hex: pairs of digits, space between them, comments after `#`.
+
+    Raises:
+        Unusable: naming file, line and column of what is no pair of digits.
+    """
+    code = bytearray()
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        for word in re.finditer(rb"[^\s#]+", line.partition(b"#")[0]):
+            wrong = re.search(rb"[^0-9a-fA-F]", word[0])
+            if wrong or len(word[0]) % 2:
+                column = word.start() + 1 + (wrong.start() if wrong else 0)
+                found = word[0].decode("ascii", "backslashreplace")
+                raise Unusable(f"{name}:{number}:{column}: expected pairs of hex digits, found `{found}`")
+            code += bytes.fromhex(word[0].decode("ascii"))
+    return bytes(code)
