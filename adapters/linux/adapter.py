@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from ...spec.assemble import assemble
-from ..protocol import Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 from .calls import NotRun, ProgramTypeName, Refused
 from .executor import Executor
-from .outcome import UNCLASSIFIED, outcome
+from .outcome import outcome
 from .policy import last_line, policy
 from .prepare import CannotPrepare, prepare
 from .syscall import BpfError, NoSuchSystemCall

@@ -3,11 +3,14 @@
 
 The kernel's verifier refuses instructions that nothing leads to, and computes with constants: it decides conditional
 jumps whose operands it knows, and removes the jump together with the arm that is not taken. A program with constants
-would have its jumps run by the verifier, not by the interpreter or JIT. Against both helps a *door*: a jump before the
-program that is never taken, which the verifier cannot know.
+would have its jumps run by the verifier, not by the interpreter or JIT. It also removes functions that are not called,
+even if their address is taken. Against all this helps a *door*: a jump or call before the program that is never taken,
+which the verifier cannot know.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from .reading import Reading
 
@@ -15,14 +18,30 @@ from .reading import Reading
 MOST_DOORS = 64
 
 
-def doors(reading: Reading, end: int) -> tuple[bool, tuple[int, ...]]:
-    """Return whether the main program (before slot ``end``) has unreachable code, and the slots that need a door.
+class Doors(NamedTuple):
+    """The doors that a program needs.
 
-    These are beginnings of unreachable code, and both ways on from conditional jumps. No door leads into a loop, whose
-    end the verifier would look for in vain.
+    ``slots`` are those of the main program to jump to, ``functions`` the first slots of those to call. They are
+    ``required`` if the kernel refuses or spoils the program without them.
     """
+
+    slots: tuple[int, ...]
+    functions: tuple[int, ...]
+    required: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.slots or self.functions)
+
+
+def doors(reading: Reading, end: int) -> Doors:
+    """Return the doors for a main program that ends before slot ``end``.
+
+    They lead to the beginnings of unreachable code, to both ways on from conditional jumps, and to functions whose
+    address is taken. None leads into a loop, whose end the verifier would look for in vain.
+    """
+    functions = tuple(sorted(reading.addresses))
     if not reading.jumps and reading.ends == [end - 1]:
-        return False, ()
+        return Doors((), functions, bool(functions))
     ways = _ways(reading, end)
     reached = _reach(ways, 0)
     found = []
@@ -30,12 +49,12 @@ def doors(reading: Reading, end: int) -> tuple[bool, tuple[int, ...]]:
         if slot not in reached and reading.program[slot] is not None:
             reached |= _reach(ways, slot)
             found.append(slot)
-    unreachable = bool(found)
+    required = bool(found or functions)
     arms = {arm for slot, _, conditional in reading.jumps if conditional and slot < end for arm in ways[slot]}
     found += sorted(arms.difference(found))
     if any(target <= slot < end for slot, target, _ in reading.jumps):
         found = [slot for slot in found if not _leads_to_loop(ways, slot)]
-    return unreachable, tuple(found[:MOST_DOORS])
+    return Doors(tuple(found[:MOST_DOORS]), functions, required)
 
 
 def _ways(reading: Reading, end: int) -> list[tuple[int, ...]]:

@@ -7,13 +7,10 @@ import os
 import sys
 
 from ...spec.encoding import ByteOrder
-from ..protocol import Job, Outcome, OutcomeKind
+from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind
 from . import wrapping
 from .calls import Load, NotRun, PreparedCalls, Ran, Refused, Report
 from .policy import Policy, last_line
-
-#: First word of the reason when the kernel said something that the table of messages does not know.
-UNCLASSIFIED = "unclassified"
 
 
 def outcome(

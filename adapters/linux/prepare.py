@@ -11,7 +11,7 @@ operation. All loads are privileged ones. There are three forms of the vector's 
 
 *whole, with doors*
     The whole form with :mod:`doors <.flow>` to what the verifier would otherwise refuse or remove. Run in addition to
-    the whole form, as far as the verifier accepts either; where it will not accept the whole form, first of all.
+    the whole form, or instead of it where that would be refused or spoiled, as far as the verifier accepts it.
 
 *function*
     The program stands unchanged after a generated main program, which calls it as a function and shows R0. For
@@ -23,13 +23,14 @@ operation. All loads are privileged ones. There are three forms of the vector's 
 from __future__ import annotations
 
 import sys
+from itertools import count
 from typing import NamedTuple
 
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
 from ..protocol import Job
 from . import wrapping
 from .calls import NO_MAP, Load, Origin, PreparedCalls, ProgramTypeName
-from .flow import doors
+from .flow import Doors, doors
 from .reading import Reading, read, traits
 
 #: The kernel's test run wants a packet to have at least the header of its link layer.
@@ -37,7 +38,6 @@ SHORTEST_PACKET = 14
 #: Static ids of the helper functions that vectors mean by these names (``enum bpf_func_id``).
 HELPERS = {"map_lookup_elem": 1, "map_update_elem": 2, "map_delete_elem": 3}
 _CONTEXT = 6
-_DOOR_SLOTS = 2
 
 
 class CannotPrepare(Exception):
@@ -127,10 +127,10 @@ class _Preparation:
             observed = frozenset({"r0"})
             loads = [self._function(observed)]
         else:
-            unreachable, slots = doors(self.reading, end)
-            loads = [self._whole(end, observed, fallback=unreachable)]
-            if slots:
-                loads.insert(0 if unreachable else 1, self._whole(end, observed, slots))
+            needed = doors(self.reading, end)
+            loads = [self._whole(end, observed)._replace(fallback=needed.required)]
+            if needed:
+                loads.insert(0 if needed.required else 1, self._whole(end, observed, needed)._replace(optional=True))
         values = [bytes(wrapping.SCRATCH_SIZE)]
         values += [] if self.memory is None else [self.memory]
         values += [spec.value for spec in self.job.maps]
@@ -172,10 +172,8 @@ class _Preparation:
         pieces = [_Piece(self.entry), _Piece(call), _Piece(epilogue), _Piece(bytes(self.code), 0)]
         return self._load(pieces, functions=(0, *self.reading.functions))
 
-    def _whole(
-        self, end: int, observed: frozenset[str], slots: tuple[int, ...] = (), *, fallback: bool = False
-    ) -> Load:
-        """Return the program with an epilogue in the place of its EXITs, and doors to ``slots``.
+    def _whole(self, end: int, observed: frozenset[str], needed: Doors | None = None) -> Load:
+        """Return the program with an epilogue in the place of its EXITs, and with doors if they are ``needed``.
 
         Local functions begin at slot ``end``.
         """
@@ -189,26 +187,23 @@ class _Preparation:
             item = self.reading.program[slot]
             if slot < end and item is not None:
                 _put_imm(main, slot, item.imm + inserted, self.order)
-        before = self.entry + self._doors(slots) if slots else self.entry
+        before = self.entry + self._doors(needed, inserted) if needed else self.entry
         functions = _Piece(bytes(self.code[end * SLOT_BYTES :]), end)
         pieces = [_Piece(before), _Piece(bytes(main), 0), _Piece(epilogue), functions]
-        load = self._load(pieces, functions=tuple(self.reading.functions))
-        return load._replace(optional=bool(slots), fallback=fallback)
+        return self._load(pieces, functions=tuple(self.reading.functions))
 
-    def _doors(self, slots: tuple[int, ...]) -> bytes:
-        """Return the code that lets the verifier into the program, which follows it, at ``slots``."""
-        count = len(slots)
-        context = self.reading.packet
-        return b"".join(
-            (
-                wrapping.choose_door(self.order),
-                wrapping.pass_doors(_DOOR_SLOTS * count, self.order, context=context),
-                *(
-                    wrapping.door(number, _DOOR_SLOTS * (count - number) + slot, self.order)
-                    for number, slot in enumerate(slots, start=1)
-                ),
-            )
-        )
+    def _doors(self, needed: Doors, inserted: int) -> bytes:
+        """Return the doors into the program that follows them; before its functions, ``inserted`` slots are new."""
+        after = wrapping.DOOR_SLOTS * len(needed.slots) + wrapping.FUNCTION_DOOR_SLOTS * len(needed.functions)
+        parts = [wrapping.choose_door(self.order), wrapping.pass_doors(after, self.order, context=self.reading.packet)]
+        numbers = count(1)
+        for slot in needed.slots:
+            after -= wrapping.DOOR_SLOTS
+            parts.append(wrapping.door(next(numbers), after + slot, self.order))
+        for slot in needed.functions:
+            after -= wrapping.FUNCTION_DOOR_SLOTS
+            parts.append(wrapping.function_door(next(numbers), after + inserted + slot, self.order))
+        return b"".join(parts)
 
     def _load(self, pieces: list[_Piece], functions: tuple[int, ...]) -> Load:
         """Join ``pieces``; ``functions`` are the slots of the vector's program at which functions begin."""
@@ -226,14 +221,14 @@ class _Preparation:
                 origins.append(Origin(at, piece.origin, length))
                 if self.references:
                     relocations += [(moved + slot, index) for slot, index in self.references if slot in slots]
-                if self.reading.code_addresses:
+                if self.reading.addresses:
                     starts |= {moved + slot for slot in functions if slot in slots}
             at += length
         return Load(
             code=b"".join(piece.code for piece in pieces),
             relocations=tuple(relocations),
             origins=tuple(origins),
-            functions=tuple(sorted(starts)) if self.reading.code_addresses else (),
+            functions=tuple(sorted(starts)) if self.reading.addresses else (),
         )
 
 

@@ -74,8 +74,9 @@ class Reading:
 
     ``program`` is indexed by slot; None stands at second slots, and where there is no instruction (``malformed``).
     ``ends`` are the slots of EXIT, ``jumps`` triples of slot, target and whether there is a condition, ``calls`` pairs
-    of a slot and the first slot of the function that it calls or takes the address of, ``maps`` pairs of slot and kind
-    of reference, ``platform`` pairs of slot and what must be supplied.
+    of a slot and the first slot of the function that it calls or takes the address of, ``addresses`` the first slots of
+    functions whose address is taken, ``maps`` pairs of slot and kind of reference, ``platform`` pairs of slot and what
+    must be supplied.
     """
 
     program: Program
@@ -83,7 +84,7 @@ class Reading:
     ends: list[int] = field(default_factory=list)
     jumps: list[tuple[int, int, bool]] = field(default_factory=list)
     calls: list[tuple[int, int]] = field(default_factory=list)
-    code_addresses: bool = False
+    addresses: set[int] = field(default_factory=set)
     maps: list[tuple[int, MapReference]] = field(default_factory=list)
     platform: list[tuple[int, Platform]] = field(default_factory=list)
     packet: bool = False
@@ -121,7 +122,8 @@ def read(code: bytes, byte_order: ByteOrder) -> Reading:
             reading.jumps.append((slot, after + int(getattr(item, row.jump)), row.conditional))
         elif row.function:
             reading.calls.append((slot, after + int(getattr(item, row.function))))
-            reading.code_addresses |= row.code_address
+            if row.code_address:
+                reading.addresses.add(after + int(getattr(item, row.function)))
         elif row.map:
             reading.maps.append((slot, row.map))
         if row.platform:

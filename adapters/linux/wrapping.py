@@ -21,6 +21,8 @@ COMPLETED_AT = 8 * len(REGISTERS)
 DOOR_AT = COMPLETED_AT + 8
 SCRATCH_SIZE = DOOR_AT + 8
 
+DOOR_SLOTS, FUNCTION_DOOR_SLOTS = 2, 3
+
 _QUADWORD = {"little": Struct("<Q"), "big": Struct(">Q")}
 #: Generated code names maps by these descriptors, and whoever loads it puts the real ones in their place.
 SCRATCH, MEMORY = 0, 1
@@ -110,10 +112,19 @@ def pass_doors(distance: int, byte_order: ByteOrder, *, context: bool) -> bytes:
 
 @lru_cache(maxsize=1 << 14)
 def door(number: int, distance: int, byte_order: ByteOrder) -> bytes:
-    """Return two slots of code that jump ``distance`` slots from their end if the number of the door is ``number``."""
+    """Return ``DOOR_SLOTS`` of code that go ``distance`` slots on from their end if the door has ``number``."""
     if isa().by_name["JA"].fields["offset"].admits(distance):
         return assemble(f"if r0 == {number} goto +{distance + 1}\ngoto +0", byte_order)
     return assemble(f"if r0 != {number} goto +1\ngotol +{distance}", byte_order)
+
+
+@lru_cache(maxsize=1 << 10)
+def function_door(number: int, distance: int, byte_order: ByteOrder) -> bytes:
+    """Return ``FUNCTION_DOOR_SLOTS`` of code that end the program with a call, if the door has ``number``.
+
+    The function begins ``distance`` slots after that code.
+    """
+    return assemble(f"if r0 != {number} goto +2\ncall local +{distance + 1}\nexit", byte_order)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -73,6 +73,14 @@ def test_without_memory_r1_and_r2_are_zero(run: Run) -> None:
         assert outcome.memory == memory
 
 
+def test_functions_whose_address_is_taken_keep_it(run: Run) -> None:
+    program = (
+        "r6 = code_addr(f)\nr7 = code_addr(f)\nr8 = code_addr(g)\nr0 = 1\nif r6 == r8 goto +1\n"
+        "if r6 == r7 goto +1\nr0 = 2\nexit\nf: r0 = 3\nexit\ng: r0 = 4\nexit"
+    )
+    assert run(program).r0 == 1
+
+
 def test_shows_all_registers(run: Run) -> None:
     values = {f"r{number}": 0x1111_1111_1111_1111 * number for number in range(10)}
     program = "\n".join(f"{name} = {value} ll" for name, value in values.items())

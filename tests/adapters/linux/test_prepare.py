@@ -19,10 +19,10 @@ from bpf_isa.adapters.linux.calls import (
     report_from_json,
     to_json,
 )
-from bpf_isa.adapters.linux.outcome import UNCLASSIFIED, outcome
+from bpf_isa.adapters.linux.outcome import outcome
 from bpf_isa.adapters.linux.policy import policy
 from bpf_isa.adapters.linux.prepare import CannotPrepare, prepare
-from bpf_isa.adapters.protocol import Job, MapSpec, OutcomeKind
+from bpf_isa.adapters.protocol import UNCLASSIFIED, Job, MapSpec, OutcomeKind
 from bpf_isa.spec.disassemble import disassemble
 from bpf_isa.spec.encoding import SLOT_BYTES, ByteOrder
 
