@@ -27,8 +27,6 @@ COMMANDS: dict[str, LazyCommand] = {
     "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
     "asm": LazyCommand(".asm:asm", "Assemble a program."),
     "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),
-    "asm": LazyCommand(".asm:asm", "Assemble a program."),
-    "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),
 }
 """Every subcommand, in the order in which `--help` lists them."""
 
