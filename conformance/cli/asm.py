@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -63,21 +64,52 @@ def asm(file: Path, byte_order: str, output: Path | None) -> None:
 @_FILE
 @_BYTE_ORDER
 @click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it looks like hex]")
+@click.option("--section", metavar="NAME", help="Section of an ELF object.  [default: the only one with code]")
 @click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
 @click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
-def disasm(file: Path, byte_order: str, in_hex: bool | None, labels: bool, slots: bool) -> None:
+def disasm(file: Path, byte_order: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool) -> None:
     """Disassemble a program.
 
-    FILE, or standard input, has the bytes of the program, or the same in hex. Whatever is no instruction is shown as
+    FILE, or standard input, has the bytes of the program, or the same in hex, or is an object from a compiler, which
+    is shown as it is before linking. Whatever is no instruction is shown as
     `.byte`, with a comment that says why. The output can be assembled again.
     """
     from ...spec.disassemble import disassemble
 
     raw, name = _read(file)
+    order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
-        raise Unusable(f"{name}: an ELF file; take the program out first: llvm-objcopy -O binary -j SECTION FILE OUT")
-    code = parse_hex(raw, name) if in_hex or (in_hex is None and _HEX.fullmatch(raw)) else raw
-    click.echo(disassemble(code, cast("ByteOrder", byte_order), labels=labels, slots=slots), nl=False)
+        code, order = _code_section(raw, name, section)
+    elif in_hex or (in_hex is None and _HEX.fullmatch(raw)):
+        code = parse_hex(raw, name)
+    else:
+        code = raw
+    click.echo(disassemble(code, order, labels=labels, slots=slots), nl=False)
+
+
+def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, ByteOrder]:
+    """Return the code of an ELF object as it stands in the file, and its byte order."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.constants import SH_FLAGS
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(raw))
+        code = {
+            section.name: section.data()
+            for section in elf.iter_sections()
+            if section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR and section["sh_size"]
+        }
+    except (ELFError, OverflowError) as error:  # a position beyond 63 bits overflows
+        raise Unusable(f"{name}: not a sound ELF file: {error}") from None
+    if elf["e_machine"] != "EM_BPF":
+        raise Unusable(f"{name}: an ELF file for {elf['e_machine']}, not for BPF")
+    if wanted is None and len(code) == 1:
+        (wanted,) = code
+    if wanted not in code:
+        choice = f"choose one with --section: {', '.join(code)}" if code else "there is none"
+        raise Unusable(f"{name}: no {'single' if wanted is None else wanted} section with code; {choice}")
+    return code[wanted], "little" if elf.little_endian else "big"
 
 
 def _read(file: Path) -> tuple[bytes, str]:

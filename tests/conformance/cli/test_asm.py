@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,59 @@ def test_bytes_that_look_like_hex() -> None:
     )
 
 
+@pytest.mark.parametrize("byte_order", ["little", "big"])
+def test_objects(tmp_path: Path, byte_order: str) -> None:
+    source = (
+        ".text\n f: r0 = 0\n exit\n"
+        '.section socket,"ax",@progbits\n r1 = 0x100000002 ll\n r1 = *(u64 *)(r1 + 8)\n exit\n'
+        ".data\n .byte 1\n"
+    )
+    both = compiled(source, byte_order, tmp_path)
+    assert bpf_isa("disasm", both, "--section", ".text").output == "r0 = 0\nexit\n"
+    assert bpf_isa("disasm", both, "--section", "socket").output == (
+        "r1 = 0x100000002 ll\nr1 = *(u64 *)(r1 + 8)\nexit\n"
+    )
+    for arguments, message in (
+        ([], "no single section with code; choose one with --section: .text, socket"),
+        (["--section", ".data"], "no .data section with code; choose one with --section: .text, socket"),
+    ):
+        result = bpf_isa("disasm", both, *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"Error: {both}: {message}\n"
+    one = compiled("r0 = 7\n", byte_order, tmp_path)
+    assert bpf_isa("disasm", one).output == "r0 = 7\n"
+
+
+def compiled(source: str, byte_order: str, folder: Path) -> Path:
+    """Return the object that LLVM makes of ``source``."""
+    text, thing = folder / "x.s", folder / "x.o"
+    text.write_text(source, encoding="utf-8")
+    target = {"little": "bpfel-freestanding", "big": "bpfeb-freestanding"}[byte_order]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-c", text.name, "-o", thing.name]
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
+    subprocess.run(command, cwd=folder, env=os.environ | caches, check=True, capture_output=True)
+    return thing
+
+
+@pytest.mark.parametrize("places", [range(0x28, 0x30), range(0x3C, 0x40), range(0x3A, 0x3C)])
+def test_damaged_objects(tmp_path: Path, places: range) -> None:
+    """The header says where the table of sections is, how long it is, and how large its entries are."""
+    thing = compiled("exit\n", "little", tmp_path)
+    raw = bytearray(thing.read_bytes())
+    for place in places:
+        raw[place] = 0xFF
+    thing.write_bytes(raw)
+    result = bpf_isa("disasm", thing)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {thing}: not a sound ELF file: ")
+
+
+def test_objects_of_other_machines() -> None:
+    result = bpf_isa("disasm", Path(sys.executable).resolve())
+    assert result.exit_code == 2
+    assert "not for BPF" in result.output
+
+
 def test_no_program_is_a_program_too() -> None:
     assert (bpf_isa("asm", stdin="# nothing\n").output, bpf_isa("disasm", stdin="").output) == ("", "")
 
@@ -67,7 +123,7 @@ def test_no_program_is_a_program_too() -> None:
         (["disasm", "--hex"], "9500\n 95 0g", "Error: <stdin>:2:6: expected pairs of hex digits, found `0g`"),
         (["disasm"], "950", "Error: <stdin>:1:1: expected pairs of hex digits, found `950`"),
         (["disasm", "--hex"], b"\xff00", "Error: <stdin>:1:1: expected pairs of hex digits, found `\\xff00`"),
-        (["disasm"], b"\x7fELF\x02", "Error: <stdin>: an ELF file; take the program out first"),
+        (["disasm"], b"\x7fELF", "Error: <stdin>: not a sound ELF file: "),
         (["asm", "/nonexistent.s"], "", "File '/nonexistent.s' does not exist."),
         (["asm", "--byte-order", "middle"], "", "'middle' is not one of 'little', 'big'"),
         (["asm", "-o", "/nonexistent/x"], "exit", "Error: /nonexistent/x: cannot be written: No such file"),
