@@ -21,7 +21,8 @@ _STACK_POINTER = 10
 _IMMEDIATES = (
     Condition("imm", "==", 0), Condition("imm", "==", 1), Condition("imm", "==", -1), Condition("imm", "==", 2),
     Condition("imm", "==", -(1 << 31)), Condition("imm", "==", (1 << 31) - 1),
-    Condition("imm", "==", 127), Condition("imm", "==", 128), Condition("imm", "==", -128), Condition("imm", "==", -129),
+    Condition("imm", "==", 127), Condition("imm", "==", 128),
+    Condition("imm", "==", -128), Condition("imm", "==", -129),
     Condition("imm", "==", 255), Condition("imm", "==", 256),
     Condition("imm", "==", 2047), Condition("imm", "==", 2048),
     Condition("imm", "==", -2048), Condition("imm", "==", -2049),
@@ -203,10 +204,13 @@ def _amounts(value: t.Expr, bits: int, mask: int) -> Iterator[_Value]:
 
 def _values(bits: int) -> list[int]:
     """Boundary values of a width, as section 4.1's operations have them."""
-    numbers = {0, 1, 2, -1, -2, 0x5555555555555555, 0xAAAAAAAAAAAAAAAA}
+    numbers = {0, 1, 2, -1, 0x5555555555555555, 0xAAAAAAAAAAAAAAAA}
     for edge in (7, 8, 15, 16, 31, 32, 63):
         if edge < bits:
-            numbers |= {(1 << edge) - 1, 1 << edge, (1 << edge) + 1, -(1 << edge) - 1, -(1 << edge)}
+            numbers |= {(1 << edge) - 1, 1 << edge, (1 << edge) + 1}
+    for sign in (7, 15, 31, 63):
+        if sign < bits:
+            numbers |= {-(1 << sign), -(1 << sign) - 1}
     mask = (1 << bits) - 1
     return sorted({number & mask for number in numbers})
 

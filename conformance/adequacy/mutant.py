@@ -8,7 +8,7 @@ the instruction (``when``): a runtime that is wrong only if dst and src are the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -29,7 +29,7 @@ _TESTS: dict[str, Callable[[int, int], bool]] = {
 
 
 class Condition(NamedTuple):
-    """A test of a field of the instruction, signed as in section 3.1: ``imm < 0``, ``dst == src``, ``imm & 31 == 0``."""
+    """A test of a field of the instruction (signed, section 3.1): ``imm < 0``, ``dst == src``, ``imm & 31 == 0``."""
 
     field: FieldName
     op: Literal["==", "!=", "<", ">"]
@@ -75,6 +75,7 @@ class Mutant:
     means: tuple[t.Stmt, ...]
     when: tuple[Condition, ...] = ()
     shift: Shift | None = None
+    _rows: dict[tuple[int, int] | None, Instruction] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -99,9 +100,11 @@ class Mutant:
 
     def instruction_for(self, decoded: Decoded) -> Instruction:
         """Return the row that the faulty runtime executes for ``decoded``."""
-        if self.shift is None:
-            return faulty_row(self.row, self.means)
-        return faulty_row(self.row, self.means_for(decoded.dst, decoded.src))
+        registers = None if self.shift is None else (decoded.dst, decoded.src)
+        row = self._rows.get(registers)
+        if row is None:
+            row = self._rows[registers] = faulty_row(self.row, self.means_for(decoded.dst, decoded.src))
+        return row
 
     def __str__(self) -> str:
         text = render(self.means)

@@ -23,8 +23,13 @@ from .mutant import Condition, Mutant
 Term: TypeAlias = Any
 
 REGISTERS = 11
+#: An offset from r10 where there is stack on both sides.
+_NEAR = -16
 _STACK_POINTER = 10
-_TIMEOUT_MS = 4000
+#: Most questions are answered at once. Of the others, those about multiplication and division by operands that are
+#: tried one by one, and what then remains gets time.
+_SHORT_MS, _LONG_MS = 400, 20_000
+_SAMPLES = ((1, 1), (3, 5), (-1, 1), (-7, 2), (7, -2), (-7, -2), (0x1234_5678_9ABC_DEF1, 0xFFFF_FFFF_8000_0001))
 
 
 class SolverMissing(Exception):
@@ -73,7 +78,8 @@ def compare(mutant: Mutant) -> Answer:
     if not is_available():
         raise SolverMissing("z3-solver is not installed: pip install z3-solver")
     undecided = False
-    for byte_order in _byte_orders(mutant):
+    byte_orders: tuple[ByteOrder, ...] = ("little", "big") if depends_on_byte_order(mutant) else ("little",)
+    for byte_order in byte_orders:
         for dst, src in _register_choices(mutant):
             answer = _compare_at(mutant, dst, src, byte_order)
             if answer.verdict == "differs":
@@ -82,12 +88,12 @@ def compare(mutant: Mutant) -> Answer:
     return Answer("unknown" if undecided else "equivalent")
 
 
-def _byte_orders(mutant: Mutant) -> tuple[ByteOrder, ...]:
-    depends = any(
+def depends_on_byte_order(mutant: Mutant) -> bool:
+    """Whether the byte order of the machine plays a part in what the mutant or its row does."""
+    return any(
         isinstance(node, t.Load | t.Store) or (isinstance(node, t.Call) and node.name in t.BYTE_ORDER_FUNCTIONS)
         for node in t.walk(*mutant.row.means, *mutant.means)
     )
-    return ("little", "big") if depends else ("little",)
 
 
 def _register_choices(mutant: Mutant) -> Iterator[tuple[int, int]]:
@@ -135,7 +141,6 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     means = tuple(total(statement) for statement in mutant.means_for(dst, src))
     wrong = _Machine(fields, dst, src, byte_order, start).run(means)
     solver = z3.Solver()
-    solver.set("timeout", _TIMEOUT_MS)
     solver.add(*_admitted(mutant, fields))
     place = z3.BitVec("place", 64)
     differs = [a != b for a, b in zip(right.registers, wrong.registers, strict=True) if not z3.eq(a, b)]
@@ -143,12 +148,30 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     if not z3.eq(right.memory, wrong.memory):
         differs.append(z3.Select(right.memory, place) != z3.Select(wrong.memory, place))
     solver.add(z3.Or(*differs))
-    result = solver.check()
+    result = _check(solver, [start.registers[dst], start.registers[src]])
     if result == z3.unsat:
         return Answer("equivalent")
     if result != z3.sat:
         return Answer("unknown")
-    return Answer("differs", _difference(solver.model(), fields, start, right, dst, src, byte_order))
+    model = solver.model()
+    if solver.check(*_preferences(mutant, fields)) == z3.sat:
+        model = solver.model()
+    return Answer("differs", _difference(model, fields, start, right, dst, src, byte_order))
+
+
+def _check(solver: Term, operands: list[Term]) -> Term:
+    import z3
+
+    solver.set("timeout", _SHORT_MS)
+    result = solver.check()
+    if result != z3.unknown:
+        return result
+    for values in _SAMPLES:
+        # With concrete operands there is hardly anything left to solve.
+        if solver.check(*(term == value for term, value in zip(operands, values, strict=True))) == z3.sat:
+            return z3.sat
+    solver.set("timeout", _LONG_MS)
+    return solver.check()
 
 
 def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
@@ -165,6 +188,18 @@ def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
             yield {"==": left == test.value, "!=": left != test.value, "<": left < test.value, ">": left > test.value}[
                 test.op
             ]
+
+
+def _preferences(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
+    """Yield what makes a difference easy to show: a place on the stack, a short jump."""
+    for node in t.walk(*mutant.row.means):
+        if isinstance(node, t.Load | t.Store):
+            yield fields["offset"] == _NEAR
+        elif isinstance(node, t.Jump | t.CallLocal):
+            for field in t.walk(node.distance):
+                if isinstance(field, t.Field):
+                    yield fields[field.name] > 2
+                    yield fields[field.name] < 64
 
 
 def _difference(
@@ -331,14 +366,60 @@ class _Machine:
             self.state.memory = self.z3.Store(self.state.memory, address + n, byte)
 
 
+def _narrow_operands(z3: Term, kind: int, a: Term, b: Term) -> tuple[Term, Term] | None:
+    """Return the 32-bit terms of which both 64-bit terms are extensions, if they are."""
+    if all(x.size() == t.U64.bits and x.decl().kind() == kind and x.arg(0).size() == t.U32.bits for x in (a, b)):
+        return a.arg(0), b.arg(0)
+    return None
+
+
+# Division is hard for the solver, and harder the wider it is. That of extended operands is done at their own width.
+
+
+def _unsigned(z3: Term, op: str, a: Term, b: Term) -> Term:
+    narrow = _narrow_operands(z3, z3.Z3_OP_ZERO_EXT, a, b)
+    if narrow is None:
+        return z3.UDiv(a, b) if op == "/" else z3.URem(a, b)
+    if op == "%":
+        return z3.ZeroExt(32, z3.URem(*narrow))
+    return z3.If(b == 0, z3.BitVecVal(-1, 64), z3.ZeroExt(32, z3.UDiv(*narrow)))
+
+
+def _signed(z3: Term, op: str, a: Term, b: Term) -> Term:
+    if op == "s%":
+        b = _without_sign(z3, b)
+    narrow = _narrow_operands(z3, z3.Z3_OP_SIGN_EXT, a, b)
+    if narrow is None:
+        return a / b if op == "s/" else z3.SRem(a, b)
+    if op == "s%":
+        return z3.SignExt(32, z3.SRem(*narrow))
+    overflow = z3.And(a == -(1 << 31), b == -1)
+    return z3.If(z3.Or(overflow, b == 0), z3.If(b == 0, _by_zero(z3, a), -a), z3.SignExt(32, narrow[0] / narrow[1]))
+
+
+def _without_sign(z3: Term, divisor: Term) -> Term:
+    """Return a divisor with the same remainders: they do not depend on its sign."""
+    if divisor.decl().kind() == z3.Z3_OP_BNEG:
+        return divisor.arg(0)
+    if divisor.decl().kind() == z3.Z3_OP_SIGN_EXT and divisor.arg(0).decl().kind() == z3.Z3_OP_BNEG:
+        inner = divisor.arg(0).arg(0)
+        return z3.SignExt(divisor.size() - inner.size(), inner)
+    return divisor
+
+
+def _by_zero(z3: Term, dividend: Term) -> Term:
+    """Return what z3 has for a signed division by zero."""
+    return z3.If(dividend < 0, z3.BitVecVal(1, 64), z3.BitVecVal(-1, 64))
+
+
 _OPERATIONS: dict[str, Any] = {
     "+": lambda z3, a, b: a + b,
     "-": lambda z3, a, b: a - b,
     "*": lambda z3, a, b: a * b,
-    "/": lambda z3, a, b: z3.UDiv(a, b),
-    "s/": lambda z3, a, b: a / b,
-    "%": lambda z3, a, b: z3.URem(a, b),
-    "s%": lambda z3, a, b: z3.SRem(a, b),
+    "/": lambda z3, a, b: _unsigned(z3, "/", a, b),
+    "s/": lambda z3, a, b: _signed(z3, "s/", a, b),
+    "%": lambda z3, a, b: _unsigned(z3, "%", a, b),
+    "s%": lambda z3, a, b: _signed(z3, "s%", a, b),
     "&": lambda z3, a, b: a & b,
     "|": lambda z3, a, b: a | b,
     "^": lambda z3, a, b: a ^ b,

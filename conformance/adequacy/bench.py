@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vectors on the bench: programs made ready once, to be run again and again with one instruction changed.
+
+Vectors that should return or fault are :class:`Case` s; of a vector that should be rejected, :class:`Refusal` keeps
+what is wrong with its encoding, for mutants that would let it pass.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ...adapters.protocol import Job, Outcome
+from ...adapters.reference import BUDGET, machine_for, outcome_of
+from ...reference_vm.executable import Executable, prepare
+from ...reference_vm.frames import Frames
+from ...reference_vm.interpreter import run
+from ...reference_vm.machine import Machine
+from ...reference_vm.rows import Move, Step
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, identify, unpack
+from ..model import Expectation, Vector
+from ..verdict import Verdict, judge
+
+#: A mutant may need more steps than the row does; one that needs so many more does not end.
+_STEPS_FACTOR, _STEPS_MORE = 4, 1000
+
+
+class BaselineError(Exception):
+    """A vector does not pass on the unmodified specification, so that nothing can be learned from it."""
+
+
+class Case:
+    """A vector in one byte order (its id, job and expectation), its program ready to run.
+
+    ``slots`` says where the program has each row (by name), ``executed`` which rows the program comes by.
+    """
+
+    __slots__ = ("budget", "executable", "executed", "expect", "job", "slots")
+
+    def __init__(self, job: Job, expect: Expectation) -> None:
+        self.job, self.expect = job, expect
+        self.executable = prepare(job.code, job.byte_order)
+        self.budget = BUDGET
+        slots: dict[str, list[int]] = {}
+        for slot, item in enumerate(self.executable.program):
+            if item is not None:
+                slots.setdefault(item.instruction.name, []).append(slot)
+        self.slots: Mapping[str, tuple[int, ...]] = {name: tuple(where) for name, where in slots.items()}
+        self.executed = self._follow()
+
+    @property
+    def id(self) -> str:
+        """The id of the vector."""
+        return self.job.id
+
+    def _follow(self) -> frozenset[str]:
+        """Run the program as it is; note what it executes and how long it takes."""
+        seen: set[int] = set()
+        watched = Executable(self.executable.program, self.job.byte_order)
+        watched.operations = [
+            (_noting(step, pc, seen), following) for pc, (step, following) in enumerate(watched.operations)
+        ]
+        result = run(watched, machine_for(self.job, self.job.byte_order), budget=BUDGET, hot_after=BUDGET)
+        self.budget = min(BUDGET, _STEPS_FACTOR * result.steps + _STEPS_MORE)
+        if judge(self.expect, outcome_of(result)).verdict is not Verdict.PASS:
+            raise BaselineError(f"{self.id} ({self.job.byte_order}-endian) does not pass on the specification")
+        names = (self.executable.name_at(slot) for slot in seen)
+        return frozenset(name for name in names if name is not None)
+
+    def outcome(self, executable: Executable, frames: type[Frames] = Frames) -> Outcome:
+        """Return what becomes of ``executable`` in place of the vector's program."""
+        machine = machine_for(self.job, self.job.byte_order, frames)
+        return outcome_of(run(executable, machine, budget=self.budget))
+
+    def passes(self, executable: Executable, frames: type[Frames] = Frames) -> bool:
+        """Whether the suite's verdict on ``executable`` in place of the vector's program is ``pass``."""
+        return judge(self.expect, self.outcome(executable, frames)).verdict is Verdict.PASS
+
+    def at(self, row: str) -> Iterator[tuple[int, Decoded]]:
+        """Yield the instructions of ``row`` in the program, with their slots."""
+        program = self.executable.program
+        for slot in self.slots.get(row, ()):
+            item = program[slot]
+            if item is not None:
+                yield slot, item
+
+
+def _noting(step: Step, pc: int, seen: set[int]) -> Step:
+    def noted(registers: list[int], machine: Machine) -> Move:
+        seen.add(pc)
+        return step(registers, machine)
+
+    return noted
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A slot that begins no instruction; ``second`` is the slot after it, if any."""
+
+    index: int
+    slot: Slot
+    second: Slot | None
+    error: DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A vector that must be rejected, and the slots that begin no instruction (none: something else is wrong)."""
+
+    vector: Vector
+    job: Job
+    slots: list[Slot]
+    broken: tuple[Broken, ...]
+
+    def passes(self, outcome: Outcome) -> bool:
+        """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""
+        return judge(self.vector.little.expect, outcome).verdict is Verdict.PASS
+
+
+def refusal(vector: Vector) -> Refusal:
+    """Look into the encoding of a vector that must be rejected."""
+    job = vector.job("little")
+    try:
+        slots = unpack(job.code)
+    except DecodeError:
+        return Refusal(vector, job, [], ())
+    broken = []
+    index = 0
+    while index < len(slots):
+        found = identify(slots, index)
+        if isinstance(found, DecodeError):
+            second = slots[index + 1] if index + 1 < len(slots) else None
+            broken.append(Broken(index, slots[index], second, found))
+            index += 2 if found.slot == index + 1 else 1
+        else:
+            index += found.instruction.slots
+    return Refusal(vector, job, slots, tuple(broken))
+
+
+class Bench:
+    """All vectors of a suite.
+
+    Raises:
+        BaselineError: a vector does not pass on the unmodified specification (when ``cases`` or ``using`` is asked).
+    """
+
+    def __init__(self, vectors: Iterable[Vector]) -> None:
+        self.vectors = {vector.id: vector for vector in vectors}
+        self._big: dict[str, Case] = {}
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """The vectors whose programs run, for little-endian machines."""
+        return tuple(
+            make_case(vector, "little") for vector in self.vectors.values() if not vector.little.expect.rejected
+        )
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The vectors whose programs must be rejected."""
+        return tuple(refusal(vector) for vector in self.vectors.values() if vector.little.expect.rejected)
+
+    @cached_property
+    def _by_row(self) -> dict[str, list[Case]]:
+        """Cases by the rows they execute, the most telling first."""
+        uses = Counter(name for case in self.cases for name in case.executed)
+        rarest = {case.id: min(uses[name] for name in case.executed) for case in self.cases}
+        found: dict[str, list[Case]] = {}
+        for case in self.cases:
+            for name in case.executed:
+                found.setdefault(name, []).append(case)
+        for name, cases in found.items():
+            # First those that are about the row, being about no rarer one; then short programs.
+            few = uses[name]
+            cases.sort(key=lambda case, few=few: (rarest[case.id] < few, len(case.executable.program)))  # type: ignore[misc]
+        return found
+
+    def using(self, row: str) -> list[Case]:
+        """Return the cases that execute ``row``, the most telling first."""
+        return self._by_row.get(row, [])
+
+    def big(self, case: Case) -> Case:
+        """Return the same vector for big-endian machines."""
+        if case.id not in self._big:
+            self._big[case.id] = make_case(self.vectors[case.id], "big")
+        return self._big[case.id]
+
+
+def make_case(vector: Vector, byte_order: ByteOrder) -> Case:
+    """Make the program of ``vector`` ready to run on machines of ``byte_order``.
+
+    Raises:
+        BaselineError: the vector does not pass on the unmodified specification.
+    """
+    return Case(vector.job(byte_order), vector.variant(byte_order).expect)

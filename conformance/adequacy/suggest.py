@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From operands that tell a mutant from its row to a vector that does.
+
+The program sets all registers, executes the one instruction and ends; what must come of it is what comes of it on the
+unmodified specification, and is written down as literals for a person to read. A suggestion counts only if the mutant
+is seen to fail it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...adapters.protocol import Job
+from ...adapters.reference import BUDGET, machine_for
+from ...reference_vm.executable import prepare
+from ...reference_vm.faults import Returned
+from ...reference_vm.interpreter import run
+from ...spec import tree as t
+from ...spec.assemble import assemble
+from ...spec.disassemble import format_instruction
+from ...spec.encoding import ByteOrder, Decoded
+from ...spec.table import Operand
+from ..model import Expectation
+from .bench import BaselineError, Case
+from .control_mutants import distance_field
+from .kill import notices
+from .mutant import Mutant
+from .smt import Difference
+
+_REGISTERS = 10
+_STACK_POINTER = 10
+#: Known values for registers that the instruction has nothing to do with: all distinct, no half empty.
+_KNOWN = tuple(0x0101_0101_0101_0101 * (number + 1) ^ 0xF0E1_D2C3_B4A5_9687 for number in range(_REGISTERS))
+#: Where in the memory of 64 bytes, or below the end of the stack, the datum lies (at the next multiple of 8 below).
+_DATUM = 24
+_MEMORY_BYTES = 64
+_SPARE = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A vector: its program, memory and expectation by byte order."""
+
+    row: str
+    what: str
+    asm: str
+    memory: bytes | None
+    expect: Mapping[ByteOrder, Expectation]
+
+    def case(self, byte_order: ByteOrder) -> Case:
+        """Return the vector ready to run."""
+        return Case(_job(self.asm, self.memory, byte_order), self.expect[byte_order])
+
+
+def suggest(mutant: Mutant, difference: Difference) -> Suggestion | None:
+    """Return a vector that notices ``mutant``; None if none can be made of ``difference``."""
+    program = _program(mutant, difference)
+    if program is None:
+        return None
+    asm, memory, hidden = program
+    orders: tuple[ByteOrder, ...] = ("little", "big")
+    expect = {}
+    for order in orders:
+        outcome = _run(asm, memory, order)
+        if outcome is None:
+            return None
+        shown = {f"r{n}": outcome.registers[n] for n in range(_REGISTERS) if n not in hidden}
+        expect[order] = Expectation(shown, outcome.memory)
+    suggestion = Suggestion(mutant.row.name, f"{mutant.row.name} {mutant.what}", asm, memory, expect)
+    return suggestion if is_noticed(suggestion, mutant) else None
+
+
+def is_noticed(suggestion: Suggestion, mutant: Mutant) -> bool:
+    """Whether ``suggestion`` fails on a runtime with the fault of ``mutant``, in either byte order."""
+    try:
+        return any(notices(suggestion.case(order), mutant) for order in suggestion.expect)
+    except BaselineError:
+        return False
+
+
+def _job(asm: str, memory: bytes | None, byte_order: ByteOrder) -> Job:
+    observe = frozenset([f"r{number}" for number in range(_REGISTERS)] + ["memory"])
+    return Job("suggestion", assemble(asm, byte_order), byte_order, frozenset(), observe, memory=memory)
+
+
+def _run(asm: str, memory: bytes | None, byte_order: ByteOrder) -> Returned | None:
+    job = _job(asm, memory, byte_order)
+    outcome = run(prepare(job.code, byte_order), machine_for(job, byte_order), budget=BUDGET)
+    return outcome if isinstance(outcome, Returned) else None
+
+
+_Program = tuple[str, bytes | None, frozenset[int]]
+
+
+def _program(mutant: Mutant, difference: Difference) -> _Program | None:
+    """Return assembly, memory, and the registers whose values are not the same everywhere."""
+    row = mutant.row
+    nodes = list(t.walk(*row.means))
+    if any(isinstance(n, t.CallHelper | t.CallLocal | t.Return) for n in nodes) or row.wide:
+        return None
+    if any(isinstance(n, t.Call) and n.name in t.PLATFORM_FUNCTIONS for n in nodes):
+        return None
+    values = {name: getattr(difference, name) for name in ("dst", "src", "offset", "imm")}
+    fields = {name: value for name, value in values.items() if isinstance(row.fields[name], Operand)}
+    fixed = {name: row.fields[name].value for name in values if name not in fields}  # type: ignore[union-attr]
+    item = Decoded(row, **{**fields, **fixed})
+    if not mutant.applies(item):
+        return None
+    if any(isinstance(n, t.Load | t.Store) for n in nodes):
+        return _with_memory(item, difference)
+    registers = {number: _register(number, item, difference) for number in range(_REGISTERS)}
+    setting = [f"r{number} = {value:#x} ll" for number, value in registers.items()]
+    if distance_field(row) is not None:
+        return _with_jump(item, setting)
+    return "\n".join([*setting, format_instruction(item), "exit"]) + "\n", None, frozenset()
+
+
+def _register(number: int, item: Decoded, difference: Difference) -> int:
+    used = {item.dst, item.src} if "dst" in item.instruction.operands else {item.src}
+    if number in used or (number == 0 and "r0" in item.instruction.reads | item.instruction.writes):
+        return difference.registers[number]
+    return _KNOWN[number]
+
+
+def _with_memory(item: Decoded, difference: Difference) -> _Program | None:
+    address = next(n.address for n in t.walk(*item.instruction.means) if isinstance(n, t.Load | t.Store))
+    names = [n.name for n in t.walk(address) if isinstance(n, t.Register)]
+    if len(names) != 1 or difference.base is None:
+        return None
+    base: int = getattr(item, names[0])
+    wide = difference.base & 7
+    content = bytes(
+        difference.memory.get((difference.base - wide - _DATUM + n) & t.U64.mask, n) for n in range(_MEMORY_BYTES)
+    )
+    others = [n for n in range(_REGISTERS) if n != base]
+    setting = []
+    memory: bytes | None = content
+    if base == _STACK_POINTER:
+        if not -_MEMORY_BYTES <= item.offset <= -8:
+            return None
+        memory = None
+        setting += _stored(content[_DATUM : _DATUM + 8], item.offset)
+    else:
+        setting += [f"r{base} = r1", f"r{base} += {_DATUM + wide - item.offset}"] if base != 1 else []
+        setting += [f"r1 += {_DATUM + wide - item.offset}"] if base == 1 else []
+    setting += [f"r{n} = {_register(n, item, difference):#x} ll" for n in others]
+    after = []
+    if base == _STACK_POINTER and item.src != _SPARE and "dst" not in item.instruction.writes:
+        # What was stored is seen through a register that is not needed any more.
+        after = [f"r{_SPARE} = *(u64 *)(r10 - {-item.offset})"]
+    # A register that holds an address has no value to expect, unless the instruction writes another there.
+    loads = item.instruction.writes == {"dst"}
+    hidden = frozenset() if base == _STACK_POINTER or (loads and item.dst == base) else frozenset([base])
+    return "\n".join([*setting, format_instruction(item), *after, "exit"]) + "\n", memory, hidden
+
+
+def _stored(content: bytes, offset: int) -> Iterable[str]:
+    for byte, value in enumerate(content):
+        place = offset + byte
+        if place < 0:
+            yield f"*(u8 *)(r10 - {-place}) = {value}"
+
+
+def _with_jump(item: Decoded, setting: list[str]) -> _Program | None:
+    """Lay out a jump of any distance: at its target r0 becomes 2; an exit is everywhere else, with r0 = 1."""
+    field = distance_field(item.instruction)
+    assert field is not None
+    distance: int = getattr(item, field)
+    used = {item.dst, item.src} if "dst" in item.instruction.operands else set()
+    free = next(number for number in range(_REGISTERS) if number not in used)
+    setting = [*setting, f"r{free} = 1"]
+    jump = format_instruction(item)
+    target = [f"r{free} = 2", "exit"]
+    if distance > 0:
+        lines = [*setting, jump, *_padding(distance), *target]
+    elif distance < 0:
+        # The target comes first, at slot 1, then room, then two slots for each register and one for the free one.
+        room = -distance - (2 * _REGISTERS + 1 + 3)
+        if room < 0:
+            return None
+        lines = [f"goto +{room + len(target)}", *target, *_padding(room), *setting, jump, "exit"]
+    else:
+        lines = [*setting, jump, *target]
+    return "\n".join(lines) + "\n", None, frozenset()
+
+
+def _padding(count: int) -> list[str]:
+    return [f".rept {count}", "exit", ".endr"] if count > 3 else ["exit"] * count
+
+
+def vector_text(suggestion: Suggestion, name: str, covers: Iterable[str]) -> str:
+    """Return ``suggestion`` as an entry of a vector file."""
+    lines = [
+        f"  - id: {name}",
+        f"    what: {json.dumps(suggestion.what)}",
+        f"    covers: [{', '.join(covers)}]",
+        "    asm: |",
+    ]
+    lines += [f"      {line}" for line in suggestion.asm.rstrip().split("\n")]
+    little, big = suggestion.expect["little"], suggestion.expect["big"]
+    if suggestion.memory is not None:
+        lines.append(f'    memory: "{suggestion.memory.hex()}"')
+    lines.append("    expect:")
+    lines.append("      registers:")
+    for register, value in little.registers.items():
+        lines.append(f"        {register}: {_by_order(f'{value:#x}', f'{big.registers[register]:#x}')}")
+    if little.memory is not None and big.memory is not None:
+        lines.append(f"      memory: {_by_order(little.memory.hex(), big.memory.hex())}")
+    return "\n".join(lines) + "\n"
+
+
+def _by_order(little: str, big: str) -> str:
+    return f'"{little}"' if little == big else f'{{little: "{little}", big: "{big}"}}'
