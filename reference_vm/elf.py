@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from elftools.elf.sections import Section, Symbol
 
 MAGIC: Final = b"\x7fELF"
+#: Bytes that a section of data can have.
+MOST_DATA: Final = 1 << 28
 MAP_SECTIONS: Final = ("maps", ".maps")
 _EXECUTABLE: Final = 0x4  # SHF_EXECINSTR
 _WRITABLE: Final = 0x1  # SHF_WRITE
@@ -51,7 +53,7 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
         section: where the program is; if None, the first section with code other than ``.text`` (which by custom has
             the functions that programs call), or else ``.text``.
         function: where to begin; the start of the section if None.
-        maps: the initial values of the maps that the object defines, in the order of its symbols.
+        maps: the initial values of the maps that the object defines, in their order in the object.
 
     Raises:
         ObjectError: the file is no such object.
@@ -61,7 +63,7 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
 
     try:
         return _Linker(ELFFile(io.BytesIO(data)), maps).link(section, function)
-    except ELFError as error:
+    except (ELFError, OverflowError) as error:
         raise ObjectError(f"not a sound ELF file: {error}") from None
 
 
@@ -107,11 +109,10 @@ class _Linker:
         return Loaded(self.program, self.byte_order, entry, tuple(self.maps))
 
     def _define_maps(self) -> None:
-        for symbol in self.symbols:
+        defined = [s for s in self.symbols if isinstance(s["st_shndx"], int) and s["st_info"]["type"] == "STT_OBJECT"]
+        for symbol in sorted(defined, key=lambda s: (s["st_shndx"], s["st_value"])):
             index = symbol["st_shndx"]
-            if not isinstance(index, int) or self.sections[index].name not in MAP_SECTIONS:
-                continue
-            if symbol["st_info"]["type"] == "STT_SECTION":
+            if self._section(index).name not in MAP_SECTIONS:
                 continue
             number = len(self.maps)
             if number >= len(self.given):
@@ -120,6 +121,11 @@ class _Linker:
             self.maps.append(ArrayMap(self.given[number], name=symbol.name))
         if len(self.given) > len(self.maps):
             raise ObjectError(f"{len(self.given)} maps are given, but the object has {len(self.maps)}")
+
+    def _section(self, index: int) -> Section:
+        if index >= len(self.sections):
+            raise ObjectError(f"not a sound ELF file: there is no section {index}")
+        return self.sections[index]
 
     def _code_section(self, name: str | None) -> int:
         code = {s.name: i for i, s in enumerate(self.sections) if s["sh_flags"] & _EXECUTABLE and s["sh_size"]}
@@ -141,7 +147,7 @@ class _Linker:
     def _place(self, index: int) -> int:
         """Return the first slot of a section with code, which is added to the program if it is not there yet."""
         if index not in self.placed:
-            section = self.sections[index]
+            section = self._section(index)
             self.placed[index] = len(self.program)
             try:
                 self.program += decode(section.data(), self.byte_order)
@@ -152,9 +158,11 @@ class _Linker:
     def _data_map(self, index: int) -> int:
         """Return the number of the map for a section of data."""
         if index not in self.data_maps:
-            section = self.sections[index]
+            section = self._section(index)
             if index in self.relocations:
                 raise ObjectError(f"section {section.name} holds addresses, which are not supported in data")
+            if section["sh_size"] > MOST_DATA:
+                raise ObjectError(f"section {section.name} has {section['sh_size']} bytes; at most {MOST_DATA} can be")
             content = bytes(section["sh_size"]) if section["sh_type"] == "SHT_NOBITS" else section.data()
             self.data_maps[index] = len(self.maps)
             writable = bool(section["sh_flags"] & _WRITABLE)
@@ -166,16 +174,22 @@ class _Linker:
         for relocation in self.relocations.get(index, []):
             slot = self.placed[index] + relocation["r_offset"] // SLOT_BYTES
             item = self.program[slot] if slot < len(self.program) else None
-            symbol = self.symbols[relocation["r_info_sym"]]
+            number = relocation["r_info_sym"]
             kind = relocation["r_info_type"]
             where = f"section {name}, offset {relocation['r_offset']:#x}"
             if item is None or kind not in (_R_BPF_64_64, _R_BPF_64_32):
                 raise ObjectError(f"{where}: a relocation of type {kind} is not supported in code")
+            if number >= len(self.symbols):
+                raise ObjectError(f"{where}: there is no symbol {number}")
+            symbol = self.symbols[number]
             if not isinstance(symbol["st_shndx"], int):
                 raise ObjectError(f"{where}: {symbol.name!r} is not defined in this object")
             target = symbol["st_shndx"], symbol["st_value"]
             apply = self._call if kind == _R_BPF_64_32 else self._load
-            self.program[slot] = apply(slot, item, *target)
+            try:
+                self.program[slot] = apply(slot, item, *target)
+            except ValueError as error:
+                raise ObjectError(f"{where}: {error}") from None
 
     def _call(self, slot: int, item: Decoded, section: int, value: int) -> Decoded:
         """Return a call of what lies ``value`` bytes and the call's own distance from the start of ``section``."""
@@ -188,7 +202,7 @@ class _Linker:
         offset = value + item.imm
         if (section, offset) in self.map_numbers:
             return make(rows["LD_MAP_FD"], dst=item.dst, imm=self.map_numbers[section, offset])
-        if self.sections[section]["sh_flags"] & _EXECUTABLE:
+        if self._section(section)["sh_flags"] & _EXECUTABLE:
             target = self._place(section) + offset // SLOT_BYTES
             return make(rows["LD_CODE_ADDR"], dst=item.dst, imm=target - slot - 1)
         return make(rows["LD_MAP_FD_VALUE"], dst=item.dst, imm=self._data_map(section), next_imm=offset)

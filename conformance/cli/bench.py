@@ -10,7 +10,7 @@ import click
 from .. import benchmark
 
 
-@click.command()
+@click.command(short_help="Time the engines of the project on this machine")
 @click.option(
     "--repeat", type=click.IntRange(1), default=3, show_default=True, help="Time each this often; best counts."
 )

@@ -16,7 +16,7 @@ from .failing import FAILED
 from .programs import FORMATS, Format, Input, parse_hex, read_program
 
 
-@click.command("exec")
+@click.command("exec", short_help="Run one program on the reference VM and show what it did")
 @click.argument("file", type=click.File("rb"))
 @click.option("--memory", metavar="HEX", help="Bytes of the input memory: r1 is its address, r2 its length.")
 @click.option("--map", "maps", metavar="HEX", multiple=True, help="Value of the next map, number 0 first; repeatable.")
