@@ -2,15 +2,18 @@
 """The runtimes that can be tested, by name; their modules are imported when one is opened.
 
 A runtime is named on the command line as ``KIND``, ``KIND:ARGUMENT`` or, with a name for the results, as
-``NAME=KIND:ARGUMENT``: ``linux``, ``reference:big``, ``vm=reference:little``.
+``NAME=KIND:ARGUMENT``: ``linux``, ``reference:big``, ``ubpf-jit=plugin:./ubpf_plugin:--jit``. Names that a project
+has given to its runtimes (:mod:`.configured`) can be used in place of a kind.
 """
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .protocol import Adapter, Unavailable
 
@@ -30,13 +33,24 @@ class Kind(NamedTuple):
     summary: str
     arguments: tuple[str, ...] | None = None
     """The arguments it takes; None if any."""
+    options: frozenset[str] = frozenset()
+    """The options that a configuration can give it: keyword arguments of the callable."""
 
+
+_PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder"})
+_IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "groups", "empty_memory"})
 
 KINDS = {
     "reference": Kind(".reference:ReferenceAdapter", "the reference VM of this package", ("little", "big")),
     "python": Kind(".registry:open_python", "an adapter of your own: MODULE:CALLABLE on the Python path"),
     "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
+    "plugin": Kind(
+        ".plugin.adapter:PluginAdapter", "an executable of the bpf_conformance plugin protocol", None, _PROCESS | _IDENTITY
+    ),
+    "batch": Kind(".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS),
+    "dpdk-interpreter": Kind(".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})),
+    "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
 }
 #: What is tested where nothing else is asked for.
 DEFAULT = ("reference", "linux")
@@ -49,6 +63,7 @@ class RuntimeSpec:
     name: str
     kind: str
     argument: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def open(self) -> Adapter:
         """Return an adapter.
@@ -58,8 +73,15 @@ class RuntimeSpec:
         """
         module, _, attribute = KINDS[self.kind].target.partition(":")
         make = getattr(importlib.import_module(module, __package__), attribute)
-        adapter: Adapter = make() if self.argument is None else make(self.argument)
+        arguments = () if self.argument is None else (self.argument,)
+        adapter: Adapter = make(*arguments, **self.options)
         return adapter
+
+    def allowing(self, seconds: float) -> RuntimeSpec:
+        """Return the runtime with ``seconds`` for each vector, if it keeps time itself and was not told otherwise."""
+        if "timeout" not in KINDS[self.kind].options:
+            return self
+        return replace(self, options={"timeout": seconds, **self.options})
 
 
 def open_python(target: str) -> Adapter:
@@ -79,6 +101,24 @@ def open_python(target: str) -> Adapter:
     return adapter
 
 
+def choose(texts: Sequence[str], plugin_args: str | None = None) -> list[RuntimeSpec]:
+    """Return the runtimes that ``texts`` name; if there are none, the default ones and all configured ones.
+
+    ``plugin_args`` are arguments, as a shell would read them, for each plugin that is given none in its own text.
+
+    Raises:
+        SpecError: see :func:`parse_spec`; or there is no plugin that could be given arguments.
+    """
+    specs = [parse_spec(text) for text in texts or (*DEFAULT, *_configured())]
+    if plugin_args is None:
+        return specs
+    takers = [spec for spec in specs if spec.kind == "plugin" and ":" not in (spec.argument or "") and not spec.options]
+    if not takers:
+        raise SpecError("--plugin-args: no plugin without arguments of its own is named, as in -r plugin:./ubpf_plugin")
+    args = _split(plugin_args, "--plugin-args")
+    return [replace(spec, options={"args": args}) if spec in takers else spec for spec in specs]
+
+
 def parse_spec(text: str) -> RuntimeSpec:
     """Return the runtime that ``text`` names.
 
@@ -86,19 +126,67 @@ def parse_spec(text: str) -> RuntimeSpec:
         SpecError: there is no such kind of runtime, or it does not take this argument.
     """
     name, equals, rest = text.partition("=")
-    if not equals:
+    if not equals or ":" in name:
+        # A '=' after the ':' belongs to the argument.
         name, rest = text, text
-    kind, colon, argument = rest.partition(":")
     if not name:
         raise SpecError(f"{text!r}: the name before '=' is missing")
-    if kind not in KINDS:
-        close = get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KINDS)}"
-        raise SpecError(f"{kind!r} is no kind of runtime: {hint}")
+    kind, colon, argument = rest.partition(":")
+    if kind in KINDS:
+        return _spec(text, name, kind, argument if colon else None, {})
+    configured = _configured()
+    if rest in configured:
+        use, options = configured[rest]
+        kind, colon, argument = use.partition(":")
+        if kind in KINDS:
+            return _spec(use, name, kind, argument if colon else None, options)
+    known = [*KINDS, *configured]
+    close = get_close_matches(kind, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    raise SpecError(f"{kind!r} is no kind of runtime: {hint}")
+
+
+def _spec(text: str, name: str, kind: str, argument: str | None, options: Mapping[str, Any]) -> RuntimeSpec:
+    """Return a runtime, if ``kind`` takes the argument and the options."""
     allowed = KINDS[kind].arguments
-    if colon and allowed is not None and argument not in allowed:
+    if argument is not None and allowed is not None and argument not in allowed:
         takes = f"one of {', '.join(allowed)}" if allowed else "no argument"
         raise SpecError(f"{text!r}: {kind} takes {takes}")
-    if kind == "python" and not (argument.partition(":")[0] and argument.partition(":")[2]):
+    if kind == "python" and not all((argument or "").partition(":")):
         raise SpecError(f"{text!r}: python takes MODULE:CALLABLE")
-    return RuntimeSpec(name, kind, argument if colon else None)
+    if kind in {"plugin", "batch"} and not argument:
+        raise SpecError(f"{text!r}: {kind} takes {'PATH or PATH:ARGUMENTS' if kind == 'plugin' else 'COMMAND'}")
+    if argument is not None and kind in {"plugin", "batch"} and "args" not in options:
+        _split(argument.partition(":")[2] if kind == "plugin" else argument, text)
+    # A folder only tells where the name was found; the others were asked for.
+    unknown = options.keys() - KINDS[kind].options - {"folder"}
+    if unknown:
+        words = ", ".join(sorted(option.replace("_", "-") for option in unknown))
+        raise SpecError(f"{name}: {kind} takes no {words}")
+    kept = {key: value for key, value in options.items() if key in KINDS[kind].options}
+    return RuntimeSpec(name, kind, argument, kept)
+
+
+def _configured() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    """Return the configured runtimes.
+
+    Raises:
+        SpecError: the file cannot be used, or gives to a runtime the name of a kind.
+    """
+    from .configured import ConfigurationError, find
+
+    try:
+        configuration = find()
+    except ConfigurationError as error:
+        raise SpecError(str(error)) from None
+    for name in configuration.runtimes:
+        if name in KINDS:
+            raise SpecError(f"{configuration.file}: {name!r} is the name of a kind of runtime: give it another one")
+    return configuration.runtimes
+
+
+def _split(arguments: str, where: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(arguments))
+    except ValueError as error:
+        raise SpecError(f"{where}: {error}") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ..adapters.protocol import MapSpec, VariableSpec
 from ..spec import groups
@@ -45,7 +45,7 @@ def expand(entry: Entry) -> Iterator[Vector]:
             raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
         plan.check(case, values)
         little = plan.variant(case, values, "little")
-        needs = _needs(little.code)
+        needs = plan.needs(little.code)
         if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
             raise entry.error(f"should return, but {needs.broken}", case)
         yield Vector(
@@ -76,7 +76,16 @@ class _Plan:
         if reserved := self.holes & EXPECTATIONS:
             raise entry.error(f"{{{min(reserved)}}}: this name is for what a case expects, name the hole otherwise")
         self.known = self.holes | EXPECTATIONS
+        self._common: _Needs | None = None
         self.code = self._written if self.template is None else self.template.assemble
+
+    def needs(self, code: bytes) -> _Needs:
+        """Return what a program of this entry needs; computed once if all have the same instructions."""
+        if self.template is None or not self.template.same_instructions:
+            return _needs(code, rejected=self.entry.rejected)
+        if self._common is None:
+            self._common = _needs(code, rejected=self.entry.rejected)
+        return self._common
 
     def check(self, case: str | None, values: Values) -> None:
         """Check that the case has a value for each hole, and each value a hole."""
@@ -90,7 +99,7 @@ class _Plan:
         """Return the vector in one byte order."""
         entry = self.entry
         side = 0 if order == "little" else 1
-        filled = {name: value if isinstance(value, str) else value[side] for name, value in values.items()}
+        filled = _one_side(values, side)
         try:
             code = self.code(filled, order)
             memory = None if entry.memory is None else _bytes(entry.memory, filled, side)
@@ -110,10 +119,9 @@ class _Plan:
 
     def big(self, values: Values, vector: Vector) -> Variant:
         """Return the vector for big-endian runtimes: only the program differs, if nothing is given by byte order."""
-        if self.by_order or any(isinstance(value, tuple) for value in values.values()):
+        if self.by_order or tuple in map(type, values.values()):
             return self.variant(vector.case, values, "big")
-        filled = {name: value for name, value in values.items() if isinstance(value, str)}
-        return vector.little._replace(code=self.code(filled, "big"))
+        return vector.little._replace(code=self.code(_one_side(values, 1), "big"))
 
     def _expect(self, filled: Mapping[str, str], side: int) -> Expectation:
         entry = self.entry
@@ -171,6 +179,13 @@ def _halves(text: ByOrder) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else text
 
 
+def _one_side(values: Values, side: int) -> Mapping[str, str]:
+    """Return the values for one byte order."""
+    if tuple not in map(type, values.values()):
+        return cast("Mapping[str, str]", values)
+    return {name: value if isinstance(value, str) else value[side] for name, value in values.items()}
+
+
 def _fill(text: ByOrder, values: Mapping[str, str], side: int) -> str:
     half = text if isinstance(text, str) else text[side]
     return half.format_map(values) if "{" in half else half
@@ -226,8 +241,8 @@ class _Needs(NamedTuple):
     broken: str | None
 
 
-def _needs(code: bytes) -> _Needs:
-    """Return the groups of a program, and what is wrong with its encoding.
+def _needs(code: bytes, *, rejected: bool) -> _Needs:
+    """Return the groups of a program, and what is wrong with its encoding (not asked if it should be ``rejected``).
 
     A slot that holds no instruction counts for the smallest group among the instructions with its opcode: a runtime
     without that group has nothing to say about it. A slot whose opcode is not defined counts for none.
@@ -240,6 +255,8 @@ def _needs(code: bytes) -> _Needs:
         known = _HEADS.get(code[at : at + 4])
         if known is not None and (known[1] == 1 or code[at + 8 : at + 12] == _EMPTY_HEAD):
             row_groups, slots = known
+        elif rejected and (alike := _by_opcode().get(code[at], _NOTHING)) is not None:
+            row_groups, slots = alike
         else:
             wide = code[at] in _wide_opcodes()
             row_groups, slots, error = _slot_needs(code[at : at + (2 if wide else 1) * SLOT_BYTES])
@@ -253,6 +270,19 @@ def _needs(code: bytes) -> _Needs:
 #: Groups and slots of instructions by opcode, registers and offset, where imm and next_imm are operands.
 _HEADS: dict[bytes, tuple[frozenset[str], int]] = {}
 _EMPTY_HEAD = bytes(4)
+
+
+_NOTHING: tuple[frozenset[str], int] = frozenset(), 1
+
+
+@cache
+def _by_opcode() -> dict[int, tuple[frozenset[str], int] | None]:
+    """Return groups and slots by opcode, None where its instructions are in different groups."""
+    table = isa().by_opcode
+    return {
+        opcode: (rows[0].groups, rows[0].slots) if len({row.groups for row in rows}) == 1 else None
+        for opcode, rows in table.items()
+    }
 
 
 @cache

@@ -29,6 +29,13 @@ MEANING = {
     Failure.LENIENT: "the runtime ran a program that it should refuse",
 }
 
+_LEVELS = {
+    Level.INTERPRETATION: "RFC 9669 implies this, see the interpretation",
+    Level.ABI: "this is the calling convention, which RFC 9669 leaves to the platform",
+    Level.EXTENSION: "this is no part of RFC 9669",
+    Level.ROBUSTNESS: "RFC 9669 leaves this undefined; running it as another program, or dying, is wrong all the same",
+}
+
 
 def hint(difference: Difference) -> str:
     """Return in what the two numbers of a difference differ, if that is telling; else an empty text."""
@@ -56,9 +63,7 @@ def _relation(want: int, got: int) -> str:
     }
     if got in swapped:
         return f"the bytes are in the other order ({swapped[got]} bits)"
-    if got == 0 and want != 0:
-        return "zero"
-    return known.get(got, "")
+    return known.get(got) or ("zero" if got == 0 else "")
 
 
 def _bits(difference: int) -> str:
@@ -108,8 +113,9 @@ def demands(vector: Vector) -> Iterator[str]:
         yield f"RFC 9669 section {item.section}: {' '.join(item.text.split())} [{name}]"
     for name in vector.entry.errata:
         yield f"interpretation: {' '.join(errata[name].decision.split())} [{name}]"
-    if vector.entry.level is Level.EXTENSION:
-        yield f"extension: {vector.entry.extension}"
+    if vector.entry.level is not Level.MUST:
+        name = f" {vector.entry.extension}" if vector.entry.extension else ""
+        yield f"level {vector.entry.level}{name}: {_LEVELS[vector.entry.level]}"
 
 
 def values(vector: Vector) -> str:

@@ -58,11 +58,16 @@ class Folding:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A program that shows one value: ``what`` is a register (``r6``) or a place of the memory (``memory[8:16]``)."""
+    """A program that shows one value.
+
+    ``what`` is a register (``r6``) or a place of the memory (``memory[8:16]``), ``digits`` its width in hex digits if
+    it is the latter.
+    """
 
     job: Job
     what: str
     expected: int
+    digits: int = 0
 
 
 def fold(job: Job, expect: Expectation, width: int) -> Folding:
@@ -108,7 +113,7 @@ def probes(job: Job, expect: Expectation, width: int) -> Iterator[Probe]:
     if expect.memory is not None:
         for at, size, word in islice(_words(expect.memory, width, job.byte_order), MOST_WORDS):
             ending = f"r0 = *(u{size * 8} *)({shape.address} + {at})\nexit"
-            yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word)
+            yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word, digits=2 * size)
 
 
 def _step(value: int, word: int, mask: int) -> int:

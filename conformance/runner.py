@@ -221,7 +221,7 @@ def _inquire_folded(vector: Vector, job: Job, expect: Expectation, folding: Fold
     outcomes = yield [probe.job for probe in asked]
     # The fold may itself be computed wrongly; what the probes show is what the vector's program left behind.
     differences = tuple(
-        Difference(probe.what, hex64(probe.expected), hex64(seen.r0))
+        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
         for probe, seen in zip(asked, outcomes, strict=True)
         if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
     )

@@ -10,7 +10,6 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -79,8 +78,8 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
     for one in () if brief else tested:
         _failures(one, console)
     for one in () if brief else tested:
-        _reasons(one, Verdict.ERROR, "the harness learned nothing about", console)
-        _reasons(one, Verdict.UNSUPPORTED, "not supported by", console)
+        _reasons(one, Verdict.ERROR, "vectors ended in an error of the harness", console)
+        _reasons(one, Verdict.UNSUPPORTED, "vectors are not supported", console)
     if tested and not brief:
         console.print()
     for one in tested:
@@ -89,9 +88,9 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
         _say(console, Text("The run was interrupted: these results are partial.", "bold yellow"))
 
 
-def _say(console: Console, text: Text | str, indent: int = 0) -> None:
+def _say(console: Console, text: Text | str) -> None:
     """Print without breaking lines: they are longer than a pipe is wide."""
-    console.print(Padding.indent(text, indent) if indent else text, soft_wrap=not indent, highlight=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 def _table(tested: Sequence[RuntimeRun]) -> Table:
@@ -137,10 +136,10 @@ def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None
     console.print()
     _one_failure(first, console)
     for line in explain.inputs(first.vector, one.info.byte_order):
-        _line(console, "", line)
-    _line(console, "program", "")
+        _line(console, "input", line)
+    _line(console, "program")
     for line in explain.program(first.vector, one.info.byte_order).splitlines():
-        console.print(Text(f"        {line}", "cyan"), soft_wrap=True, highlight=False)
+        _say(console, Text(f"        {line}", "cyan"))
     for line in explain.demands(first.vector):
         _line(console, "breaks", line)
     if others:
@@ -158,8 +157,8 @@ def _one_failure(result: Result, console: Console) -> None:
         _line(console, label, text, "green" if label == "expected" else "red")
 
 
-def _line(console: Console, label: str, text: str, style: str = "") -> None:
-    _say(console, Text.assemble(f"      {label:9}", (text, style)))
+def _line(console: Console, label: str, text: str = "", style: str = "") -> None:
+    _say(console, Text.assemble("      ", f"{label:9}" if text else label, (text, style)))
 
 
 def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) -> None:
@@ -168,7 +167,7 @@ def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) ->
     if not found:
         return
     console.print()
-    _say(console, Text.assemble((f"{len(found)} vectors {title} {one.name}", _STYLES[verdict]), ", by reason:"))
+    _say(console, Text.assemble((f"{one.name}: {len(found)} {title}", _STYLES[verdict]), ", by reason:"))
     number: Counter[str] = Counter()
     examples: dict[str, Result] = {}
     for result in found:

@@ -142,9 +142,9 @@ def _memory_differences(want: bytes, got: bytes) -> Iterable[Difference]:
     yield Difference(name, want[first:end].hex(" "), got[first:end].hex(" ") + (f" (+{more} bytes)" if more else ""))
 
 
-def hex64(value: int | None) -> str:
-    """Return an unsigned 64-bit number as people read it: in hex, short ones without leading zeros."""
-    return "?" if value is None else f"{value:#x}"
+def hex64(value: int | None, digits: int = 0) -> str:
+    """Return an unsigned 64-bit number as people read it: in hex, with at least ``digits`` digits."""
+    return "?" if value is None else f"0x{value:0{digits}x}"
 
 
 def describe(expect: Expectation) -> str:
