@@ -27,6 +27,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
     "asm": LazyCommand(".asm:asm", "Assemble a program."),
     "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),
+    "verify": LazyCommand(
+        ".verify:verify_", "Find everything that is wrong with the encoding and shape of a program."
+    ),
 }
 """Every subcommand, in the order in which `--help` lists them."""
 

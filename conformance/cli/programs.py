@@ -51,11 +51,13 @@ def read_program(
     section: str | None = None,
     function: str | None = None,
     maps: Sequence[bytes] = (),
+    any_length: bool = False,
 ) -> Input:
     """Read a program from the contents of the file ``name``.
 
     ``kind`` is found out if None. An object says its byte order itself; else it is little if None. ``section``,
-    ``function`` and the values of ``maps`` are for objects: see :func:`.elf.load`.
+    ``function`` and the values of ``maps`` are for objects: see :func:`.elf.load`. With ``any_length`` bytes that are
+    no sequence of slots are returned all the same, for those who want to say more about them.
 
     Raises:
         Unusable: it holds no program.
@@ -76,7 +78,7 @@ def read_program(
             raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
         except ValueError:
             raise Unusable(f"{name}: expected pairs of hexadecimal digits and nothing else") from None
-    if not code or len(code) % SLOT_BYTES:
+    if not any_length and (not code or len(code) % SLOT_BYTES):
         raise Unusable(f"{name}: {len(code)} bytes are no program: instructions take {SLOT_BYTES} bytes each")
     return Input(code, order, 0, tuple(ArrayMap(value) for value in maps))
 
