@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -97,11 +98,12 @@ class LinuxAdapter:
             try:
                 (result,) = self._executor.execute(prepare(probe, plain=kind)).results
             except BpfError as error:
-                raise Unavailable(_explain(error.errno or 0, error.strerror or "")) from None
+                raise Unavailable(_explain(error.errno or 0, kind)) from None
             if isinstance(result, Refused):
-                why = _explain(result.errno, last_line(result.log) or f"it refuses a program of type {kind}")
+                said = last_line(result.log)
+                why = f"the verifier refuses a trivial program: {said}" if said else _explain(result.errno, kind)
             elif isinstance(result, NotRun):
-                why = _explain(result.errno, f"it does not run a program of type {kind}")
+                why = _explain(result.errno, kind)
             else:
                 return kind
         raise Unavailable(why)
@@ -114,15 +116,17 @@ def _engine() -> Engine:
         return "unknown"
 
 
-def _explain(error: int, said: str) -> str:
-    """Return in one line why the kernel cannot be used, and what helps."""
+def _explain(error: int, kind: ProgramTypeName) -> str:
+    """Return in one line why the kernel cannot be used for programs of type ``kind``, and what helps."""
     if error == errno.ENOSYS:
         return "this kernel has no bpf(2): it was built without CONFIG_BPF_SYSCALL"
     if error in {errno.EPERM, errno.EACCES}:
         if not privileged():
             return "bpf(2) is not permitted: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
         return "bpf(2) is not permitted even with CAP_BPF: a container's seccomp filter or kernel lockdown forbids it"
-    return f"the kernel does not load programs: {said} (errno {error})"
+    return (
+        f"the kernel does not load or run programs of type {kind}: {os.strerror(error)}; Linux 5.11 or newer is needed"
+    )
 
 
 def privileged() -> bool:

@@ -45,9 +45,7 @@ SYSCALL_NUMBERS_32 = {
 
 #: A verifier log never needs more at the level used here (messages only, no trace of states).
 LOG_SIZE = 64 << 10
-#: The kernel's own limit on the slots of one program, for privileged users.
-MAX_SLOTS = 1_000_000
-#: A conversation about a program that takes longer than its scheduler slice is repeated by the kernel's wish.
+#: How often a call is made again that the kernel gave up because of a signal.
 _RETRIES = 10
 
 
