@@ -44,6 +44,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--junit", "junit_file", type=_FILE, help="Write the results as JUnit XML.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
+@click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
 @click.option("-q", "--quiet", is_flag=True, help="Print one line per runtime and nothing else.")
 def run(
     runtimes: tuple[str, ...],
@@ -56,6 +57,7 @@ def run(
     jobs: int | None,
     timeout: float,
     quiet: bool,
+    plugin_args: str | None,
 ) -> None:
     """Run the conformance suite on one or more runtimes.
 
@@ -64,7 +66,7 @@ def run(
     """
     from rich.console import Console
 
-    from ...adapters.registry import DEFAULT, parse_spec
+    from ...adapters.registry import DEFAULT, choose
     from .. import runner
     from ..results import Run, Selection
     from ..suite import VECTORS, load_suite
@@ -73,7 +75,7 @@ def run(
     for file in (json_file, junit_file):
         _check_writable(file)
     with bad_input():
-        specs = [parse_spec(text) for text in runtimes or DEFAULT]
+        specs = [spec.allowing(timeout) for spec in choose(runtimes, plugin_args)]
         _check_names([spec.name for spec in specs])
         suite = load_suite(paths or [VECTORS])
         selection = Selection(expression, groups, sections)
@@ -87,7 +89,7 @@ def run(
     whole.seconds = perf_counter() - started
     show(whole, console, brief=quiet)
     _write(whole, json_file, junit_file)
-    raise SystemExit(_status(whole, asked_for=bool(runtimes)))
+    raise SystemExit(_status(whole, may_be_missing=() if runtimes else DEFAULT))
 
 
 def _check_writable(file: Path | None) -> None:
@@ -131,15 +133,15 @@ def _write(whole: Run, json_file: Path | None, junit_file: Path | None) -> None:
         raise Unusable(f"{error.filename}: the results cannot be written: {error.strerror}") from None
 
 
-def _status(whole: Run, *, asked_for: bool) -> int:
-    """Return the exit status; that a runtime cannot be used is an error only if it was ``asked_for`` by name."""
+def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:
+    """Return the exit status; that a runtime cannot be used is an error unless it is named in ``may_be_missing``."""
     from ..verdict import Verdict
 
     tested = [one for one in whole.runtimes if one.info is not None]
     verdicts = {result.judgement.verdict for one in tested for result in one.results}
     if Verdict.FAIL in verdicts:
         return FAILED
-    missing = len(tested) < len(whole.runtimes) and (asked_for or any(one.broken for one in whole.runtimes))
+    missing = any(one.info is None and (one.broken or one.name not in may_be_missing) for one in whole.runtimes)
     if Verdict.ERROR in verdicts or missing or not tested or not whole.complete:
         return UNUSABLE
     return OK

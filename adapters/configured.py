@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runtimes that a project names once, in ``bpf-isa.toml`` or in the ``[tool.bpf-isa.runtimes]`` of ``pyproject.toml``.
+
+    [tool.bpf-isa.runtimes]
+    mine = "batch:./build/mine --batch"
+
+    [tool.bpf-isa.runtimes.ubpf-jit]
+    use = "plugin:./build/ubpf_plugin"
+    args = ["--jit"]
+    groups = ["base64", "divmul64", "atomic64"]
+
+(``[runtimes]`` in ``bpf-isa.toml``.) The file is looked for in the current folder and those above it; the first one
+counts. Relative paths in it are relative to its folder, where the runtimes also run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..spec.table import isa
+from ..spec.validate import SchemaError, check
+
+_SCHEMA = Path(__file__).with_name("configured.schema.json")
+OWN_FILE, SHARED_FILE = "bpf-isa.toml", "pyproject.toml"
+#: The process that starts programs lives within the limit, too.
+LEAST_MEMORY = 64 << 20
+
+
+class ConfigurationError(ValueError):
+    """A file of runtimes that cannot be used; the message says where, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The runtimes of ``file``: for each name what to use, as ``-r`` would name it, and options for that."""
+
+    file: Path | None = None
+    runtimes: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+
+def find(start: Path | None = None) -> Configuration:
+    """Return the configuration for the folder ``start`` (the current one if None); an empty one if there is none.
+
+    Raises:
+        ConfigurationError: the file is no TOML, or does not follow the schema.
+    """
+    folder = (start or Path.cwd()).absolute()
+    for place in (folder, *folder.parents):
+        for name in (OWN_FILE, SHARED_FILE):
+            file = place / name
+            if file.is_file():
+                table = _table(file)
+                if table is not None:
+                    return _configuration(file, table)
+    return Configuration()
+
+
+def _table(file: Path) -> Any:
+    """Return what ``file`` has for this program; None if that is nothing."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if file.name == SHARED_FILE:
+            # Somebody else's file, and not the place to complain about it.
+            return None
+        raise ConfigurationError(f"{file}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+    if file.name == OWN_FILE:
+        return data
+    tool = data.get("tool")
+    return tool.get("bpf-isa") if isinstance(tool, dict) else None
+
+
+def _configuration(file: Path, table: Any) -> Configuration:
+    try:
+        check(table, _SCHEMA)
+        runtimes = {name: _runtime(file, name, entry) for name, entry in table.get("runtimes", {}).items()}
+    except SchemaError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    return Configuration(file, runtimes)
+
+
+def _runtime(file: Path, name: str, entry: str | dict[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {"folder": file.parent}
+    options = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    use = options.pop("use")
+    for group in options.get("groups", ()):
+        if group not in isa().groups:
+            known = ", ".join(isa().groups)
+            raise SchemaError(("runtimes", name, "groups"), f"{group!r} is no conformance group; known are {known}")
+    return use, {**options, "folder": file.parent}

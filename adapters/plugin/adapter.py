@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs each job in a new process of a plugin."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ...spec.assemble import assemble
+from ..processes.client import Ending, Shooter
+from ..processes.evidence import last_line
+from ..processes.settings import Settings, find_program, why_not_started
+from ..protocol import Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from .outcome import outcome_of
+
+#: The kernel lets no single argument of a new program be longer, with the NUL at its end.
+LONGEST_ARGUMENT = 32 * os.sysconf("SC_PAGESIZE") - 1
+#: A shell's exit statuses for a command that cannot be executed, or is not found; the dynamic loader's as well.
+_NOT_EXECUTED = {126, 127}
+#: The smallest program, of base32: it shows whether the plugin can be started at all.
+_SMALLEST = assemble("w0 = 0\nexit", sys.byteorder)
+
+
+class PluginAdapter:
+    """A plugin.
+
+    Args:
+        command: ``PATH``, or ``PATH:ARGUMENTS`` if ``args`` are not given otherwise; arguments as in a shell.
+        options: fields of :class:`..processes.settings.Settings`.
+
+    Raises:
+        Unavailable: it cannot be executed.
+    """
+
+    def __init__(self, command: str = "", **options: Any) -> None:
+        path, arguments = (command, None) if "args" in options else split_command(command)
+        if arguments is not None:
+            options["args"] = arguments
+        self._settings = Settings(**options)
+        if not path:
+            raise Unavailable("no plugin is named: give its path, as in plugin:./ubpf_plugin")
+        self._program = find_program(path, self._settings.folder)
+        self._shooter = Shooter(self._settings.limits, self._settings.folder, self._settings.environment)
+        try:
+            self._try()
+        except Unavailable:
+            self._shooter.close()
+            raise
+
+    def _try(self) -> None:
+        """Start the plugin once. What it does with the program is for the suite to judge."""
+        ended = self._shooter.run(self._command(None), _text(_SMALLEST))
+        if ended.ending is Ending.NOT_STARTED:
+            raise Unavailable(why_not_started(self._program, ended.status))
+        if ended.ending is Ending.ENDED and ended.signal is None and ended.exit_status in _NOT_EXECUTED:
+            said = last_line(ended.errors) or f"exit status {ended.exit_status}"
+            raise Unavailable(f"{self._program}: it does not start: {said}")
+
+    def info(self) -> RuntimeInfo:
+        """Return the identity of the plugin, as far as it is known: the protocol has no question for it."""
+        settings = self._settings
+        return RuntimeInfo(
+            name=" ".join([Path(self._program).name, *map(shlex.quote, settings.args)]),
+            version=settings.version or self._digest,
+            engine=settings.engine or _engine(settings.args),
+            architecture=settings.machine,
+            byte_order=settings.byte_order,
+            groups=settings.claimed,
+            observes=frozenset({"r0"}),
+        )
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Run ``jobs``; see :class:`..protocol.Adapter`."""
+        for job in jobs:
+            yield self._run(job)
+
+    def _run(self, job: Job) -> Outcome:
+        reason = _cannot_carry(job)
+        if reason:
+            return Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
+        ended = self._shooter.run(self._command(job.memory), _text(job.code))
+        if ended.ending is Ending.NOT_STARTED:
+            raise OSError(ended.status, why_not_started(self._program, ended.status))
+        return outcome_of(ended, self._settings.timeout)
+
+    def _command(self, memory: bytes | None) -> list[str]:
+        if memory or self._settings.empty_memory:
+            return [self._program, (memory or b"").hex(" "), *self._settings.args]
+        return [self._program, *self._settings.args]
+
+    @cached_property
+    def _digest(self) -> str:
+        """What identifies the executable where nobody says its version."""
+        return "sha256:" + hashlib.sha256(Path(self._program).read_bytes()).hexdigest()[:16]
+
+    def close(self) -> None:
+        """End the process that starts plugins."""
+        self._shooter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def split_command(command: str) -> tuple[str, tuple[str, ...] | None]:
+    """Return path and arguments of ``PATH:ARGUMENTS``; the arguments are None where there is no colon.
+
+    Raises:
+        ValueError: a quotation in the arguments does not end.
+    """
+    path, colon, arguments = command.partition(":")
+    return path, tuple(shlex.split(arguments)) if colon else None
+
+
+def _text(code: bytes) -> bytes:
+    """Return a program as plugins read it: some read no further than the first line, some want blanks between bytes."""
+    return code.hex(" ").encode() + b"\n"
+
+
+def _cannot_carry(job: Job) -> str:
+    """Return why a job cannot be put into words of the protocol, or nothing."""
+    if job.maps or job.variables or job.helpers:
+        what = "maps" if job.maps else "platform variables" if job.variables else "helper functions"
+        return f"protocol: the plugin protocol has no {what}"
+    if job.memory and 3 * len(job.memory) - 1 > LONGEST_ARGUMENT:
+        return f"protocol: {len(job.memory)} bytes of memory do not fit into an argument of {LONGEST_ARGUMENT} characters"
+    return ""
+
+
+def _engine(arguments: Sequence[str]) -> Engine:
+    """Return what the options that plugins have in common say."""
+    if "--jit" in arguments:
+        return "jit"
+    return "interpreter" if "--interpret" in arguments else "unknown"

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What programs say when they fail, in a form that fits into one line of a report."""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST = 300
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+#: Last lines that say nothing about what happened.
+_EMPTY_WORDS = re.compile(r"note: run with `RUST_BACKTRACE|==\d+==\s*ABORTING|stack backtrace:")
+_SUMMARY = re.compile(r"SUMMARY: .*Sanitizer")
+
+
+def last_line(said: bytes) -> str:
+    """Return the line of ``said`` that tells what happened: the last one, with few exceptions; empty if there is none.
+
+    A sanitizer ends with a summary and a report in between; Rust's panics end with a hint.
+    """
+    lines = [line for line in map(_clean, said.decode("utf-8", "replace").splitlines()) if line]
+    for line in reversed(lines):
+        if _SUMMARY.match(line):
+            return line
+    return next((line for line in reversed(lines) if not _EMPTY_WORDS.match(line)), "")
+
+
+def shown(data: bytes) -> str:
+    """Return the beginning of ``data`` as people can read it, in quotes."""
+    text = data[:64].decode("ascii", "backslashreplace")
+    return repr(text) + (f" and {len(data) - 64} bytes more" if len(data) > 64 else "")
+
+
+def _clean(line: str) -> str:
+    text = _CONTROL.sub("", _ESCAPE.sub("", line)).strip()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
