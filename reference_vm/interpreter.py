@@ -174,7 +174,7 @@ def _traced(
         if item:
             step, following = copy.operations[slot]
             copy.operations[slot] = tracer.wrap(slot, item, step), following
-    outcome = run(copy, machine, pc=pc, budget=budget)
+    outcome = run(copy, machine, pc=pc, budget=budget, hot_after=budget)
     tracer.flush()
     return outcome
 

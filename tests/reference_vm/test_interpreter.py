@@ -273,3 +273,10 @@ def test_the_trace_has_the_step_that_failed() -> None:
     assert isinstance(result, Fault)
     assert [step.pc for step in steps] == [0, 1]
     assert result == execute(assemble("r0 = 1\nr0 = *(u8 *)(r0 + 0)\nexit"))
+
+
+def test_the_trace_of_a_long_program_is_complete() -> None:
+    steps: list[TraceStep] = []
+    result = returned("r1 = 3000\nloop:\nr1 += -1\nif r1 != 0 goto loop\nexit", trace=steps.append)
+    assert [step.number for step in steps] == list(range(result.steps))
+    assert result.steps == 6002
