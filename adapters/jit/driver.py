@@ -58,7 +58,6 @@ class Driver(AbstractContextManager[None, bool]):
         words[Word.CONSTANTS] = constants
         words[Word.LOCK] = ctypes.addressof(_LOCK)
         words[Word.STACKS : Word.STACKS + FRAMES] = [self._host(region.data) for region in self.stacks]
-        words[Word.CLEARED] = 1
         self.words = (ctypes.c_uint64 * WORDS)(*words)
         self._map_regions()
         self._resolve_platform()
@@ -165,12 +164,9 @@ class Driver(AbstractContextManager[None, bool]):
         while len(stacks) > depth + 1:
             self.machine.frames.pop_stack()
         for frame in range(depth + 1):
-            region = self.stacks[frame]
-            if not words[Word.CLEARED + frame]:
-                region.data[:] = bytes(len(region.data))
-                words[Word.CLEARED + frame] = 1
+            words[Word.DIRTY + frame] = 1
             if frame == len(stacks):
-                stacks.append(self.machine.memory.add(region))
+                stacks.append(self.machine.memory.add(self.stacks[frame]))
 
     # The outcome
 

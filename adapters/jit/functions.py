@@ -19,11 +19,16 @@ from ...spec import tree as t
 from ...spec.encoding import ByteOrder
 from .emit import RARELY, USUALLY, Operand, literal
 from .layout import WRITES, Trap, Word
+from .loops import Loop, Sweep, loops_of, place_in
 from .places import Place, places_of
-from .plan import Plan, is_instruction, target_of
+from .plan import Plan, is_instruction, stack_use, target_of
 from .rows import NotLowerable, RowLowering
 
 #: What a local function returns: the budget left (negative if the program stopped), and R0 to R5.
+#: More iterations than any loop can have.
+_MANY = 1 << 40
+#: Longer steps than this are not worth counting.
+_LONGEST_STEP = 1 << 30
 _INPUT = window_address(INPUT_WINDOW)
 RESULT = "{i64, i64, i64, i64, i64, i64, i64}"
 _FOUND_WORDS = (
@@ -75,7 +80,14 @@ class FunctionLowering(RowLowering):
         self.ended = False
         self.registers = self._registers_used()
         self.returns = self.needs_copy = False
-        self.places = places_of(plan) if style.inline_checks else {}
+        quick = style.inline_checks and style.checked
+        self.places = places_of(plan) if quick else {}
+        self.stack_use = stack_use(plan, entry)
+        self.loops = loops_of(plan, entry, self.places) if quick else {}
+        #: The loop whose version without checks is being written, with where its sweeps lead.
+        self.quick: Loop | None = None
+        self.copy = 0
+        self.swept: dict[tuple[int, t.Expr], tuple[str, Operand]] = {}
         self.frame_pointer: Operand = window_address(STACK_WINDOW) + FRAME_BYTES
 
     def _registers_used(self) -> list[int]:
@@ -103,6 +115,9 @@ class FunctionLowering(RowLowering):
         self._prologue()
         for first in self.plan.reachable(self.entry):
             if first < len(self.plan.program):
+                loop = self.loops.get(first)
+                if loop:
+                    self._quick_loop(loop)
                 self._block(first)
             else:
                 self._end_of_program(first)
@@ -135,22 +150,23 @@ class FunctionLowering(RowLowering):
         self.line(f"br label %b{self.entry}")
 
     def _open_frame(self) -> None:
-        """Find the stack. Who cannot have a pointer to it leaves it for later to clear it (:mod:`.support`)."""
-        uses_stack = any(
-            FRAME_POINTER in (item.dst, item.src)
-            for first in self.plan.reachable(self.entry)
-            for item in map(self.plan.at, self.plan.blocks.get(first, ()))
-        )
+        """Find the stack. It is all zeros now and, but for what it is used for through R10 only, at the end again."""
         self.line(f"%stacks = getelementptr i64, ptr %ctx, i64 {int(Word.STACKS)}")
         self.line(f"%stackp = getelementptr i64, ptr %stacks, i64 {self.depth}")
         self.line("%stack = load ptr, ptr %stackp")
         if not self.is_program:
             self._put_word(Word.DEPTH, self.depth)
-            self.line(f"%flags = getelementptr i64, ptr %ctx, i64 {int(Word.CLEARED)}")
+            self.line(f"%flags = getelementptr i64, ptr %ctx, i64 {int(Word.DIRTY)}")
             self.line(f"%flag = getelementptr i64, ptr %flags, i64 {self.depth}")
-            self.line(f"store i64 {int(uses_stack)}, ptr %flag")
-            if uses_stack:
-                self.line(f"call void @llvm.memset.p0.i64(ptr %stack, i8 0, i64 {FRAME_BYTES}, i1 false)")
+            clear, ready = self.label(), self.label()
+            self.branch(self.compare("ne", 64, self.value("load i64, ptr %flag"), 0), clear, ready)
+            self.begin(clear)
+            self.line(f"call void @llvm.memset.p0.i64(ptr %stack, i8 0, i64 {FRAME_BYTES}, i1 false)")
+            self.line("store i64 0, ptr %flag")
+            self.line(f"br label %{ready}")
+            self.begin(ready)
+            if self.stack_use is None:
+                self.line("store i64 1, ptr %flag")
         if not self.style.checked:
             self.frame_pointer = self.value(f"add i64 {self.value('ptrtoint ptr %stack to i64')}, {FRAME_BYTES}")
         elif not self.is_program:
@@ -187,6 +203,9 @@ class FunctionLowering(RowLowering):
                 self._put_registers()
                 self.line("ret i64 0")
             else:
+                for offset, size in sorted(self.stack_use or ()):
+                    place = self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
+                    self.line(f"store i{8 * size} 0, ptr {place}, align 1")
                 self._return_registers()
 
     def _put_registers(self) -> None:
@@ -208,7 +227,10 @@ class FunctionLowering(RowLowering):
 
     def _block(self, first: int) -> None:
         slots = self.plan.blocks[first]
-        self.begin(f"b{first}")
+        if self.quick:
+            self.begin(f"q{first}.{self.copy}")
+        else:
+            self.begin(f"c{first}" if first in self.loops else f"b{first}")
         self._enter(first, len(slots))
         for slot in slots:
             self.slot, self.item = slot, self.plan.at(slot)
@@ -226,7 +248,91 @@ class FunctionLowering(RowLowering):
         if self.style.checked:
             left = self.value(f"sub i64 {self.value('load i64, ptr %left')}, {cost}")
             self.line(f"store i64 {left}, ptr %left")
-            self.trap_if(self.compare("slt", 64, left, 0), Trap.BUDGET)
+            if not self.quick:
+                self.trap_if(self.compare("slt", 64, left, 0), Trap.BUDGET)
+
+    def _label(self, slot: int) -> str:
+        """Return the label of the block at ``slot``, to jump to from the block being written."""
+        if self.quick and slot in self.quick.blocks:
+            if slot != self.quick.header:
+                return f"q{slot}.{self.copy}"
+            return f"q{slot}.{self.copy + 1}" if self.copy + 1 < self.quick.copies else f"k{slot}"
+        return f"b{slot}"
+
+    # Loops in two versions
+
+    def _quick_loop(self, loop: Loop) -> None:
+        """Write the decision which version of ``loop`` to take, and the one without checks.
+
+        The latter does ``loop.copies`` iterations at a time, and is left when there may be fewer that the budget and
+        the regions allow for; then it is decided again. Instructions are counted instead of iterations, each of which
+        takes at least ``loop.least``.
+        """
+        header, dearest = loop.header, loop.most * loop.copies
+        self.begin(f"b{header}")
+        self._enter_unpaid(header)
+        left = self.value("load i64, ptr %left")
+        go = self.compare("sge", 64, left, dearest)
+        least: Operand = 0
+        for sweep in loop.sweeps:
+            iterations, pointer = self._sweep(sweep)
+            least = iterations if least == 0 else self.value(f"call i64 @llvm.umin.i64(i64 {least}, i64 {iterations})")
+            for access in sweep.accesses:
+                self.swept[access] = pointer
+        stop: Operand = dearest
+        if loop.sweeps:
+            go = self.binary("and", 1, go, self.compare("uge", 64, least, loop.copies))
+            span = self.binary("mul", 64, self.binary("sub", 64, least, loop.copies), loop.least)
+            bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
+            stop = self.value(f"call i64 @llvm.umax.i64(i64 {bound}, i64 {dearest})")
+        self.branch(go, f"q{header}.0", f"c{header}", USUALLY)
+        self.quick = loop
+        for self.copy in range(loop.copies):
+            for first in loop.blocks:
+                self._block(first)
+        self.begin(f"k{header}")
+        left = self.value("load i64, ptr %left")
+        self.branch(self.compare("sge", 64, left, stop), f"q{header}.0", f"b{header}", USUALLY)
+        self.quick = None
+        self.swept.clear()
+
+    def _enter_unpaid(self, slot: int) -> None:
+        self.values.clear()
+        self.slot = slot
+
+    def _sweep(self, sweep: Sweep) -> tuple[str, tuple[str, Operand]]:
+        """Return for how many iterations the accesses of ``sweep`` are inside of their region, and that region."""
+        size = sweep.high - sweep.low
+        host, base, room = self._likely_region(size, writes=sweep.writes, place=sweep.place)
+        address: Operand = sweep.low
+        for register in sweep.registers:
+            address = self.binary("add", 64, self.read(register), address)
+        offset = self.binary("sub", 64, address, base)
+        registers, number = sweep.step
+        if registers or number > 0:
+            rest = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(room, 64)}, i64 {offset})")
+            count = self._steps_in(rest, registers, number)
+        else:
+            inside = self.compare("ult", 64, offset, room)
+            times: Operand = _MANY
+            if number:
+                times = self.binary("add", 64, self.binary("udiv", 64, offset, -number), 1)
+            count = self.select(inside, 64, times, 0)
+        return count, (host, base)
+
+    def _steps_in(self, rest: str, registers: tuple[int, ...], number: int) -> str:
+        """Return how many steps begin in ``rest`` bytes, fewer than 2**32; none if a step is not between 1 and that."""
+        if not registers:
+            return self.binary("udiv", 64, self.binary("add", 64, rest, number - 1), number)
+        step: Operand = number
+        for register in registers:
+            step = self.binary("add", 64, self.read(register), step)
+        less = self.binary("sub", 64, step, 1)
+        sensible = self.compare("ult", 64, less, _LONGEST_STEP)
+        # Both are cut to 32 bits, which divide faster.
+        parts = [self.value(f"trunc i64 {value} to i32") for value in (self.binary("add", 64, rest, less), step)]
+        quotient = self.binary("udiv", 32, parts[0], self.select(sensible, 32, parts[1], 1))
+        return self.select(sensible, 64, self.value(f"zext i32 {quotient} to i64"), 0)
 
     def _end_of_program(self, slot: int) -> None:
         self.begin(f"b{slot}")
@@ -243,7 +349,7 @@ class FunctionLowering(RowLowering):
 
     def _go(self, slot: int) -> None:
         self._flush()
-        self.line(f"br label %b{slot}")
+        self.line(f"br label %{self._label(slot)}")
         self.ended = True
 
     def _stop(self, trap: Trap) -> None:
@@ -324,7 +430,11 @@ class FunctionLowering(RowLowering):
             return self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
         if not self.style.inline_checks:
             return self._find(address, size, writes=writes)
-        return self._check_inline(address, size, writes=writes, place=self._place_of(expression))
+        if self.quick and (self.slot, expression) in self.swept:
+            host, base = self.swept[self.slot, expression]
+            return self.value(f"getelementptr i8, ptr {host}, i64 {self.binary('sub', 64, address, base)}")
+        place = place_in(self.plan, self.slot, expression, self.places)
+        return self._check_inline(address, size, writes=writes, place=place)
 
     def _frame_offset(self, address: Operand) -> int | None:
         """Return the distance of ``address`` from the frame pointer, if it is known now."""
@@ -364,7 +474,7 @@ class FunctionLowering(RowLowering):
         """Return where the host has the region, its address, and how many offsets in it have ``size`` bytes."""
         if place is Place.STACK:
             base = self.binary("sub", 64, self.frame_pointer, FRAME_BYTES)
-            return "%stack", base, FRAME_BYTES - size + 1
+            return "%stack", base, max(0, FRAME_BYTES - size + 1)
         suffix = "wsize" if writes else "size"
         if place is Place.INPUT:
             host, start, room = "%input", str(_INPUT), f"%input_{suffix}"
@@ -375,16 +485,6 @@ class FunctionLowering(RowLowering):
         if size > 1:
             room = self.value(f"call i64 @llvm.usub.sat.i64(i64 {room}, i64 {size - 1})")
         return host, start, room
-
-    def _place_of(self, address: t.Expr) -> Place:
-        """Return where the pointers in ``address`` lead, as far as the flow of values tells."""
-        places = self.places[self.slot]
-        for part in t.walk(address):
-            if isinstance(part, t.Register) and (place := places[self.index(part.name)]) is not Place.NUMBER:
-                return place
-            if isinstance(part, t.Call) and part.name == "packet":
-                return Place.INPUT
-        return Place.FOUND
 
     def atomic_pointer(self, pointer: str, address: Operand, size: int) -> tuple[str, Callable[[], None] | None]:
         """Return ``pointer``, or for a misaligned place that of a copy, kept under a lock until it is written back.
@@ -463,7 +563,7 @@ class FunctionLowering(RowLowering):
                 self._stop(Trap.BAD_JUMP)
         elif good:
             self._flush()
-            self.branch(condition, f"b{target}", f"b{self.slot + self.item.instruction.slots}")
+            self.branch(condition, self._label(target), self._label(self.slot + self.item.instruction.slots))
             self.ended = True
         else:
             self.trap_if(condition, Trap.BAD_JUMP)

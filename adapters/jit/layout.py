@@ -35,10 +35,10 @@ class Word(IntEnum):
     FOUND_SIZE = 34
     FOUND_WRITABLE = 35
     STACKS = 36  # where the host has the stack of each frame
-    CLEARED = 36 + FRAMES  # for each frame: whether its stack is all zeros or was written since
+    DIRTY = 36 + FRAMES  # for each frame: whether its stack must be cleared before the next function gets it
 
 
-WORDS = int(Word.CLEARED) + FRAMES
+WORDS = int(Word.DIRTY) + FRAMES
 WRITES = 1 << 8
 REGION_WORDS = 4
 

@@ -14,7 +14,7 @@ from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
 from ...spec.encoding import Decoded
 from .layout import REGISTERS
-from .plan import Plan, control_of, is_instruction, target_of
+from .plan import Plan, control_of, is_instruction, register_of, target_of
 
 
 class Place(Enum):
@@ -72,7 +72,7 @@ def _after(item: Decoded, state: State) -> State:
     for node in t.walk(*item.instruction.means):
         match node:
             case t.Assign(t.Register(name), value):
-                new[_index(item, name)] = _place(item, state, value)
+                new[register_of(item, name)] = _place(item, state, value)
             case t.CallHelper():
                 new[0] = Place.NUMBER
             case _:
@@ -84,7 +84,7 @@ def _after(item: Decoded, state: State) -> State:
 def _place(item: Decoded, state: State, node: t.Expr) -> Place:
     match node:
         case t.Register(name):
-            return state[_index(item, name)]
+            return state[register_of(item, name)]
         case t.Cast(kind, value) if kind.bits == 64:
             return _place(item, state, value)
         case t.Binary(op, left, right) if op in {"+", "-", "&", "|"}:
@@ -95,10 +95,6 @@ def _place(item: Decoded, state: State, node: t.Expr) -> Place:
             return Place.INPUT
         case _:
             return Place.NUMBER
-
-
-def _index(item: Decoded, name: t.RegisterName) -> int:
-    return item.dst if name == "dst" else item.src if name == "src" else int(name[1:])
 
 
 def _join(a: Place, b: Place) -> Place:

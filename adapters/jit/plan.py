@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
+from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER
 from ...spec import tree as t
 from ...spec.encoding import Decoded, Program
 from ...spec.table import Instruction
@@ -142,6 +143,45 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
         called.update(plan.calls_from(function))
         functions += sorted(called.difference(functions))
     return replace(plan, functions=tuple(functions), calls_locally=bool(called))
+
+
+def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
+    """Return the offsets from R10, with sizes, where the function at ``entry`` stores; None if R10 is used otherwise.
+
+    Then pointers to the stack may be anywhere.
+    """
+    stores = set()
+    for first in plan.reachable(entry):
+        for slot in plan.blocks.get(first, ()):
+            item = plan.at(slot)
+            uses = 0
+            for node in t.walk(*item.instruction.means):
+                if isinstance(node, t.Register):
+                    uses += register_of(item, node.name) == FRAME_POINTER
+                if isinstance(node, t.Load | t.Store):
+                    size = node.type.bits // 8
+                    offset = _from_frame_pointer(node.address, item)
+                    if offset is not None and -FRAME_BYTES <= offset <= -size:
+                        uses -= 1
+                        if isinstance(node, t.Store):
+                            stores.add((offset, size))
+            if uses:
+                return None
+    return frozenset(stores)
+
+
+def _from_frame_pointer(address: t.Expr, item: Decoded) -> int | None:
+    match address:
+        case t.Binary("+", t.Register(name), distance) if register_of(item, name) == FRAME_POINTER:
+            offset = fold(distance, item)
+            return None if offset is None else t.S64.wrap(offset)
+        case _:
+            return None
+
+
+def register_of(item: Decoded, name: t.RegisterName) -> int:
+    """Return the number of the register that ``name`` stands for in ``item``."""
+    return item.dst if name == "dst" else item.src if name == "src" else int(name[1:])
 
 
 def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:

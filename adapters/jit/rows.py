@@ -119,11 +119,7 @@ class RowLowering(Emitter):
 
     def index(self, name: t.RegisterName) -> int:
         """Return the number of the register that ``name`` stands for in the instruction."""
-        if name == "dst":
-            return self.item.dst
-        if name == "src":
-            return self.item.src
-        return int(name[1:])
+        return self.item.dst if name == "dst" else self.item.src if name == "src" else int(name[1:])
 
     def _get(self, kind: t.Type, pointer: str) -> Operand:
         value: Operand = self.value(f"load i{kind.bits}, ptr {pointer}, align 1")

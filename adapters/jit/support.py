@@ -12,6 +12,8 @@ DECLARATIONS = """
 declare i16 @llvm.bswap.i16(i16)
 declare i32 @llvm.bswap.i32(i32)
 declare i64 @llvm.bswap.i64(i64)
+declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.umax.i64(i64, i64)
 declare i64 @llvm.usub.sat.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
@@ -21,7 +23,7 @@ def find_source() -> str:
     """Return a module with ``ptr find(ptr ctx, i64 address, i64 access)``.
 
     ``access`` is the size, plus WRITES for a store. The result is null, and the access is noted, if there is no such
-    place; else the region is noted as the one found last. Stacks come into being, as zeros, when they are looked for.
+    place; else the region is noted as the one found last, and a stack as one to clear when it is given away.
     """
     return f"""{DECLARATIONS}
 define ptr @find(ptr %ctx, i64 %address, i64 %access) nounwind {{
@@ -44,16 +46,11 @@ stack:
   %in_range = icmp ult i64 %frame, {FRAMES}
   br i1 %in_range, label %frame_ok, label %fail
 frame_ok:
-  %flags = getelementptr i64, ptr %ctx, i64 {int(Word.CLEARED)}
+  %flags = getelementptr i64, ptr %ctx, i64 {int(Word.DIRTY)}
   %flagp = getelementptr i64, ptr %flags, i64 %frame
-  %flag = load i64, ptr %flagp
   %stacks = getelementptr i64, ptr %ctx, i64 {int(Word.STACKS)}
   %stackp = getelementptr i64, ptr %stacks, i64 %frame
   %stackhost = load ptr, ptr %stackp
-  %cleared = icmp ne i64 %flag, 0
-  br i1 %cleared, label %found, label %clear
-clear:
-  call void @llvm.memset.p0.i64(ptr %stackhost, i8 0, i64 {FRAME_BYTES}, i1 false)
   store i64 1, ptr %flagp
   br label %found
 search:
@@ -90,9 +87,9 @@ hit:
   %wsize0 = load i64, ptr %wsizep
   br label %found
 found:
-  %host = phi ptr [%stackhost, %frame_ok], [%stackhost, %clear], [%host0, %hit]
-  %room0 = phi i64 [{FRAME_BYTES}, %frame_ok], [{FRAME_BYTES}, %clear], [%size0, %hit]
-  %wroom = phi i64 [{FRAME_BYTES}, %frame_ok], [{FRAME_BYTES}, %clear], [%wsize0, %hit]
+  %host = phi ptr [%stackhost, %frame_ok], [%host0, %hit]
+  %room0 = phi i64 [{FRAME_BYTES}, %frame_ok], [%size0, %hit]
+  %wroom = phi i64 [{FRAME_BYTES}, %frame_ok], [%wsize0, %hit]
   %room = select i1 %writes, i64 %wroom, i64 %room0
   %end = add i64 %offset, %size
   %fits = icmp ule i64 %end, %room

@@ -23,7 +23,11 @@ def _has(row: Instruction, *kinds: type) -> bool:
 ROWS = isa().instructions
 JUMPS = [row for row in ROWS if _has(row, t.Jump) and row.operands and "dst" in row.operands]
 ATOMICS = [row for row in ROWS if _has(row, t.Lock)]
-LOADS = [row for row in ROWS if _has(row, t.Load) and "src" in row.operands and "dst" in row.operands and not _has(row, t.Lock)]
+LOADS = [
+    row
+    for row in ROWS
+    if _has(row, t.Load) and "src" in row.operands and "dst" in row.operands and not _has(row, t.Lock)
+]
 STORES = [row for row in ROWS if _has(row, t.Store) and not _has(row, t.Lock)]
 PACKET = [row for row in ROWS if row.groups == {"packet"}]
 PURE = [
@@ -109,7 +113,9 @@ class Generator:
                 self.conditional(depth)
             elif choice < 0.85:
                 self.loop(depth)
-            elif choice < 0.92:
+            elif choice < 0.90:
+                self.sweep()
+            elif choice < 0.95:
                 self.calls.append(self.add("CALL_LOCAL", imm=0))
             else:
                 self.other()
@@ -132,7 +138,11 @@ class Generator:
         node = next(node for node in t.walk(*row.means) if isinstance(node, t.Load | t.Store))
         size = node.type.bits // 8
         base = random.choice([7, 7, 8, 9, 10])
-        offset = random.randrange(0, _POINTERS[base] - size + 1) if base in _POINTERS else -random.randrange(size, STACK_USED)
+        offset = (
+            random.randrange(0, _POINTERS[base] - size + 1)
+            if base in _POINTERS
+            else -random.randrange(size, STACK_USED)
+        )
         if random.random() < self.mistakes:
             offset = random.choice([-size, 1 - size, _POINTERS.get(base, 0) - size + 1, 4096, -513, -0x8000, 0x7FFF])
         pointer = "src" if row in LOADS else "dst"
@@ -176,6 +186,38 @@ class Generator:
         self.add("ADD64_K", dst=register, imm=-1)
         self.add("STX_MEM_DW", dst=10, src=register, offset=counter)
         self.add("JNE64_K", dst=register, imm=0, offset=start - len(self.program) - 1)
+
+    def sweep(self) -> None:
+        """Add a loop that walks over memory in equal steps, to its end or a little farther; R3 is the pointer."""
+        random = self.random
+        base, step = random.choice([7, 8]), random.choice([1, 2, 4, 8, 8, 12, -8, -1])
+        room = _POINTERS[base]
+        rounds = random.randrange(1, room // abs(step) + 1)
+        self.add("MOV64_X", dst=3, src=base)
+        self.add("ADD64_K", dst=3, imm=random.choice([0, 0, 4]) if step > 0 else room - 8)
+        self.add("MOV64_K", dst=4, imm=rounds + (random.random() < self.mistakes))
+        self.add("MOV64_K", dst=5, imm=step)
+        start = len(self.program)
+        for _ in range(random.randrange(1, 4)):
+            row = random.choice([*LOADS, *STORES, *ATOMICS])
+            pointer, other = ("src", "dst") if row in LOADS else ("dst", "src")
+            fields = {
+                pointer: 3,
+                other: random.choice([0, 6]),
+                "offset": random.choice([0, 0, 1, 4]),
+                "imm": self.number(),
+            }
+            self.add(row, **{name: fields[name] for name in row.operands})
+        if random.random() < 0.3:
+            slot = self.jump(random.choice([0, 6]), 4)
+            self.add("XOR64_X", dst=0, src=6)
+            self.finish(slot)
+        if random.random() < 0.3:
+            self.add("ADD64_X", dst=3, src=5)
+        else:
+            self.add("ADD64_K", dst=3, imm=step)
+        self.add("ADD64_K", dst=4, imm=-1)
+        self.add("JNE64_K", dst=4, imm=0, offset=start - len(self.program) - 1)
 
     def other(self) -> None:
         random = self.random
