@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, decode, make
 from ..spec.table import isa
+from . import btf
 from .machine import ArrayMap
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAGIC: Final = b"\x7fELF"
 #: Bytes that a section of data can have.
 MOST_DATA: Final = 1 << 28
+BPF_MAP_TYPE_ARRAY: Final = 2
 MAP_SECTIONS: Final = ("maps", ".maps")
 _EXECUTABLE: Final = 0x4  # SHF_EXECINSTR
 _WRITABLE: Final = 0x1  # SHF_WRITE
@@ -53,7 +55,8 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
         section: where the program is; if None, the first section with code other than ``.text`` (which by custom has
             the functions that programs call), or else ``.text``.
         function: where to begin; the start of the section if None.
-        maps: the initial values of the maps that the object defines, in their order in the object.
+        maps: the initial values of the maps that the object defines, in their order in the object; those that are
+            not given and whose sizes the object tells, in BTF, begin with zeros.
 
     Raises:
         ObjectError: the file is no such object.
@@ -109,18 +112,37 @@ class _Linker:
         return Loaded(self.program, self.byte_order, entry, tuple(self.maps))
 
     def _define_maps(self) -> None:
+        section = self.elf.get_section_by_name(".BTF")
+        try:
+            sizes = btf.map_sizes(section.data(), self.byte_order) if section else {}
+        except btf.BtfError as error:
+            raise ObjectError(str(error)) from None
         defined = [s for s in self.symbols if isinstance(s["st_shndx"], int) and s["st_info"]["type"] == "STT_OBJECT"]
         for symbol in sorted(defined, key=lambda s: (s["st_shndx"], s["st_value"])):
             index = symbol["st_shndx"]
             if self._section(index).name not in MAP_SECTIONS:
                 continue
             number = len(self.maps)
-            if number >= len(self.given):
-                raise ObjectError(f"the object has a map {symbol.name!r} (number {number}): give its initial value")
             self.map_numbers[index, symbol["st_value"]] = number
-            self.maps.append(ArrayMap(self.given[number], name=symbol.name))
+            self.maps.append(self._map(number, symbol.name, sizes.get(symbol.name)))
         if len(self.given) > len(self.maps):
             raise ObjectError(f"{len(self.given)} maps are given, but the object has {len(self.maps)}")
+
+    def _map(self, number: int, name: str, sizes: btf.MapSizes | None) -> ArrayMap:
+        """Return map ``number``: with the initial values that are given, or else as its definition has it, of zeros."""
+        given = self.given[number] if number < len(self.given) else None
+        if sizes is None or not sizes.value_bytes or not sizes.entries:
+            if given is None:
+                raise ObjectError(f"no size is told for map {number}, {name!r}: give its initial value")
+            return ArrayMap(given, name=name)
+        if sizes.type != BPF_MAP_TYPE_ARRAY:
+            raise ObjectError(f"map {number}, {name!r}, has type {sizes.type}; only array maps are supported")
+        total = sizes.value_bytes * sizes.entries
+        if total > MOST_DATA:
+            raise ObjectError(f"map {number}, {name!r}, has {total} bytes; at most {MOST_DATA} can be")
+        if given is not None and len(given) != total:
+            raise ObjectError(f"map {number}, {name!r}, has {total} bytes, not {len(given)}")
+        return ArrayMap(bytes(total) if given is None else given, sizes.entries, name)
 
     def _section(self, index: int) -> Section:
         if index >= len(self.sections):

@@ -19,7 +19,7 @@ from .programs import FORMATS, Format, Input, parse_hex, read_program
 @click.command("exec", short_help="Run one program on the reference VM and show what it did")
 @click.argument("file", type=click.File("rb"))
 @click.option("--memory", metavar="HEX", help="Bytes of the input memory: r1 is its address, r2 its length.")
-@click.option("--map", "maps", metavar="HEX", multiple=True, help="Value of the next map, number 0 first; repeatable.")
+@click.option("--map", "maps", metavar="HEX", multiple=True, help="Values of the next map, number 0 first; repeatable.")
 @click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
 @click.option("--budget", type=click.IntRange(1), default=DEFAULT_BUDGET, show_default=True, help="Most instructions.")
 @click.option("--trace", is_flag=True, help="Print each step and the registers that it changed.")

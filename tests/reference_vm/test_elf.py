@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpf_isa.reference_vm import elf
+from bpf_isa.reference_vm import btf, elf
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Outcome, Returned
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.spec.encoding import ByteOrder
@@ -79,7 +81,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Mapping[ByteOrder, byte
 
 def compiled(folder: Path, architecture: str, source: str = "program.c") -> bytes:
     """Return the object that LLVM makes of ``source``."""
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-freestanding", "-O2"]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-freestanding", "-O2", "-g"]
     done = subprocess.run(
         [*command, "-c", source, "-o", f"{architecture}.o"],
         cwd=folder,
@@ -142,7 +144,7 @@ def test_constants_cannot_be_written(objects: Mapping[ByteOrder, bytes]) -> None
     [
         ({"section": "nowhere"}, "no section 'nowhere' with code; there are: .text, socket, xdp"),
         ({"function": "nothing"}, "no function 'nothing'; there are: twice"),
-        ({"maps": MAPS[:1]}, "_map' (number 1): give its initial value"),
+        ({"maps": MAPS[:1]}, "no size is told for map 1"),
         ({"maps": (*MAPS, b"")}, "3 maps are given, but the object has 2"),
         ({"section": "outside"}, "'elsewhere' is not defined in this object"),
         ({"section": "pointing"}, "section .data.pointer holds addresses"),
@@ -164,6 +166,82 @@ def test_objects_for_other_machines(tmp_path: Path) -> None:
 def test_objects_that_were_cut_short(objects: Mapping[ByteOrder, bytes], length: int) -> None:
     with pytest.raises(elf.ObjectError):
         elf.load(objects["little"][:length], maps=MAPS)
+
+
+MAPS_IN_BTF = """
+typedef unsigned long u64;
+typedef unsigned int u32;
+typedef const struct { u32 low; u64 counts[2]; } entry;
+struct {
+    int (*type)[TYPE];
+    u32 *key;
+    entry *value;
+    int (*max_entries)[3];
+} entries __attribute__((section(".maps")));
+struct {
+    int (*type)[2];
+    int (*key_size)[4];
+    int (*value_size)[5];
+    int (*max_entries)[1];
+} bytes __attribute__((section(".maps")));
+static void *(*lookup)(void *, const void *) = (void *)1;
+
+__attribute__((section("socket"))) u64 counts(void) {
+    u32 key = 2, zero = 0;
+    u64 *value = lookup(&entries, &key);
+    char *byte = lookup(&bytes, &zero);
+    if (!value || !byte)
+        return 0;
+    byte[4] = 7;
+    return value[2] += 9;
+}
+"""
+
+
+def maps_in_btf(folder: Path, architecture: str, kind: int = 2) -> bytes:
+    """Return an object that defines its maps in the section .maps; ``kind`` is the type of the first one."""
+    (folder / "maps.c").write_text(MAPS_IN_BTF.replace("TYPE", str(kind)), encoding="utf-8")
+    return compiled(folder, architecture, "maps.c")
+
+
+@pytest.mark.parametrize(("architecture", "byte_order"), [("bpfel", "little"), ("bpfeb", "big")])
+def test_maps_that_the_object_describes(tmp_path: Path, architecture: str, byte_order: ByteOrder) -> None:
+    loaded = elf.load(maps_in_btf(tmp_path, architecture))
+    sizes = {definition.name: (definition.value_bytes, definition.entries) for definition in loaded.maps}
+    assert sizes == {"entries": (24, 3), "bytes": (5, 1)}
+    result = run(loaded)
+    assert isinstance(result, Returned), str(result)
+    assert result.r0 == 9
+    found = {definition.name: value for definition, value in zip(loaded.maps, result.maps, strict=True)}
+    assert found == {"entries": bytes(64) + (9).to_bytes(8, byte_order), "bytes": bytes(4) + b"\7"}
+
+
+def test_initial_values_for_maps_that_the_object_describes(tmp_path: Path) -> None:
+    data = maps_in_btf(tmp_path, "bpfel")
+    order = [definition.name for definition in elf.load(data).maps]
+    values = {"entries": bytes(64) + (100).to_bytes(8, "little"), "bytes": b"abcde"}
+    result = run(elf.load(data, maps=[values[name] for name in order]))
+    assert isinstance(result, Returned)
+    assert result.r0 == 109
+    with pytest.raises(elf.ObjectError, match=r"has \d+ bytes, not 4"):
+        elf.load(data, maps=[bytes(4)])
+
+
+def test_maps_of_other_types_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(elf.ObjectError, match="'entries', has type 1; only array maps"):
+        elf.load(maps_in_btf(tmp_path, "bpfel", 1))
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_damaged_types_are_refused_or_read(objects: Mapping[ByteOrder, bytes], random: Random) -> None:
+    section = ELFFile(io.BytesIO(objects["little"])).get_section_by_name(".BTF")
+    assert section is not None
+    data = bytearray(section.data())
+    for _ in range(random.randint(1, 10)):
+        data[random.choice((random.randrange(24), random.randrange(len(data))))] = random.randrange(256)
+    with contextlib.suppress(btf.BtfError):
+        btf.map_sizes(bytes(data), "little")
 
 
 @given(st.randoms(use_true_random=False))
