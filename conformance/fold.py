@@ -12,18 +12,21 @@ the end, which uses instructions of the vector's own conformance groups only:
     another number than expected, and say which value is wrong.
 
 A program is left as it is where that would change what it does: an EXIT that both the main program and one of its
-functions reach, no register to keep the address of the memory in. In base32 only lower halves can be folded.
+functions reach, nothing to keep the address of the memory in (a register that it does not use, or a part of the stack
+that it does not reach). In base32 only lower halves can be folded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
 from ..adapters.protocol import Job
-from ..reference_vm.verifier.structural import continues, targets
+from ..reference_vm.frames import FRAME_BYTES
+from ..reference_vm.verifier.structural import FRAME_POINTER, continues, targets
 from ..spec import tree
 from ..spec.assemble import assemble
 from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, Program, decode
@@ -112,7 +115,7 @@ def probes(job: Job, expect: Expectation, width: int) -> Iterator[Probe]:
             yield Probe(shape.with_ending(ending), name, value & mask)
     if expect.memory is not None:
         for at, size, word in islice(_words(expect.memory, width, job.byte_order), MOST_WORDS):
-            ending = f"r0 = *(u{size * 8} *)({shape.address} + {at})\nexit"
+            ending = f"{shape.fetch}r0 = *(u{size * 8} *)({shape.address} + {at})\nexit"
             yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word, digits=2 * size)
 
 
@@ -160,7 +163,8 @@ class _Shape:
         self._ends = _main_ends(self._program)
         self._observed = expect.registers.keys()
         self._start = ""
-        self.address = ""
+        # The register that the memory is read through, and the code at the end that puts the address there.
+        self.address = self.fetch = ""
         if expect.memory is not None:
             self.address = self._keep_address()
 
@@ -179,7 +183,7 @@ class _Shape:
         return self._job._replace(code=start + bytes(code) + ending, observe=frozenset({"r0"}))
 
     def _keep_address(self) -> str:
-        """Return the register that holds the address of the memory at the end, after making sure that one does."""
+        """Return the register that the memory is read through at the end, after making sure that it can be."""
         if "r1" not in self._observed and not self._touches(1, writes_only=True):
             return "r1"
         if self._width == 64:
@@ -187,7 +191,12 @@ class _Shape:
                 if f"r{number}" not in self._observed and not self._touches(number):
                     self._start = f"r{number} = r1"
                     return f"r{number}"
-        raise NotFoldable("no register is free to keep the address of the memory in")
+            place = _free_stack(self._program)
+            if place is not None:
+                self._start = f"*(u64 *)(r10 - {-place}) = r1"
+                self.fetch = f"r1 = *(u64 *)(r10 - {-place})\n"
+                return "r1"
+        raise NotFoldable("no register and no part of the stack is free to keep the address of the memory in")
 
     def _touches(self, number: int, *, writes_only: bool = False) -> bool:
         """Whether the program names a register, or at least writes to it or calls what may do so."""
@@ -207,6 +216,8 @@ class _Shape:
         """Yield the code that folds the memory into R0, after all registers were folded."""
         word = next(f"r{number}" for number in range(1, 10) if f"r{number}" != self.address)
         at = 0
+        if self.fetch:
+            yield self.fetch.rstrip()
         if self._width == 64 and len(memory) > _UNROLLED:
             end = next(f"r{number}" for number in range(1, 10) if f"r{number}" not in {self.address, word})
             at = len(memory) // 8 * 8
@@ -218,6 +229,32 @@ class _Shape:
             raise NotFoldable("the memory is too large to be folded without computing addresses")
         for place, size, _ in _words(memory, self._width, self._job.byte_order):
             yield f"{word} = *(u{size * 8} *)({self.address} + {place})\n{_mixing(word, self._width)}"
+
+
+def _free_stack(program: Program) -> int | None:
+    """Return the place, relative to R10, of 8 aligned bytes of stack that the program does not reach, if there are any.
+
+    That is known where it uses R10 for nothing but to address memory with a displacement.
+    """
+    used: set[int] = set()
+    for item in program:
+        if item is None:
+            continue
+        names = {name for name in item.instruction.reads if getattr(item, name, None) == FRAME_POINTER}
+        if not names:
+            continue
+        accesses = [node for node in tree.walk(*item.instruction.means) if isinstance(node, tree.Load | tree.Store)]
+        based = [node for node in accesses if _count(names, node.address)]
+        if sum(_count(names, node.address) for node in based) != _count(names, *item.instruction.means):
+            return None
+        for node in based:
+            used.update(range(item.offset, item.offset + node.type.bits // 8))
+    places = range(-FRAME_BYTES, 0, 8)
+    return next((place for place in places if used.isdisjoint(range(place, place + 8))), None)
+
+
+def _count(names: AbstractSet[str], *nodes: tree.Node) -> int:
+    return sum(isinstance(node, tree.Register) and node.name in names for node in tree.walk(*nodes))
 
 
 @lru_cache(maxsize=1 << 12)
