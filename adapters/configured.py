@@ -88,10 +88,12 @@ def _configuration(file: Path, table: Any) -> Configuration:
 def _runtime(file: Path, name: str, entry: str | dict[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if isinstance(entry, str):
         return entry, {"folder": file.parent}
-    options = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    use = options.pop("use")
+    options: dict[str, Any] = {"folder": file.parent}
+    for key, value in entry.items():
+        options[key.replace("-", "_")] = tuple(value) if isinstance(value, list) else value
+    use: str = options.pop("use")
     for group in options.get("groups", ()):
         if group not in isa().groups:
             known = ", ".join(isa().groups)
             raise SchemaError(("runtimes", name, "groups"), f"{group!r} is no conformance group; known are {known}")
-    return use, {**options, "folder": file.parent}
+    return use, options

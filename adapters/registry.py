@@ -46,10 +46,15 @@ KINDS = {
     "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
     "plugin": Kind(
-        ".plugin.adapter:PluginAdapter", "an executable of the bpf_conformance plugin protocol", None, _PROCESS | _IDENTITY
+        ".plugin.adapter:PluginAdapter",
+        "an executable of the bpf_conformance plugin protocol",
+        None,
+        _PROCESS | _IDENTITY,
     ),
     "batch": Kind(".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS),
-    "dpdk-interpreter": Kind(".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})),
+    "dpdk-interpreter": Kind(
+        ".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})
+    ),
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
 }
 #: What is tested where nothing else is asked for.

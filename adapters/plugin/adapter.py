@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...spec.assemble import assemble
+from ..needs import missing_platform
 from ..processes.client import Ending, Shooter
 from ..processes.evidence import last_line
 from ..processes.settings import Settings, find_program, why_not_started
@@ -130,11 +131,11 @@ def _text(code: bytes) -> bytes:
 
 def _cannot_carry(job: Job) -> str:
     """Return why a job cannot be put into words of the protocol, or nothing."""
-    if job.maps or job.variables or job.helpers:
-        what = "maps" if job.maps else "platform variables" if job.variables else "helper functions"
-        return f"protocol: the plugin protocol has no {what}"
+    missing = missing_platform(job)
+    if missing:
+        return f"protocol: the plugin protocol has no {' and no '.join(sorted(missing))}"
     if job.memory and 3 * len(job.memory) - 1 > LONGEST_ARGUMENT:
-        return f"protocol: {len(job.memory)} bytes of memory do not fit into an argument of {LONGEST_ARGUMENT} characters"
+        return f"protocol: {len(job.memory)} bytes of memory in hex do not fit into an argument of a program"
     return ""
 
 

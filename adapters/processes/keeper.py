@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small process that is the parent of programs under test, so that nothing which they start outlives them.
 
-It is run as a script, by :mod:`.client`, with the standard library only. Being their reaper (``PR_SET_CHILD_SUBREAPER``)
-it inherits whatever they leave behind, daemons included, and kills that. When whoever started it goes away, for whatever
+It is run as a script, by :mod:`.client`, with the standard library only. As their reaper (PR_SET_CHILD_SUBREAPER) it
+inherits whatever they leave behind, daemons included, and kills that. When whoever started it goes away, for whatever
 reason, it kills what it has started, and ends.
 
     keeper.py shots MEMORY              requests on standard input, see :func:`serve_shots`
@@ -34,7 +34,7 @@ KEPT_STDERR = 1 << 16
 _BURIAL = 5.0
 _READ = 1 << 16
 _PR_SET_CHILD_SUBREAPER = 36
-#: Python ignores these, and what is ignored stays ignored in new programs; a terminal's signals are not for this process.
+#: Python or this process ignores these, and what is ignored would stay ignored in new programs.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM]
 
 # How a program ended, as numbers that survive marshal.
@@ -66,7 +66,7 @@ def spawn(command: Sequence[str], streams: Sequence[int]) -> int:
     """
     return os.posix_spawn(
         command[0],
-        command,
+        list(command),
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)],
         setsid=True,
@@ -93,7 +93,7 @@ def bury(leader: int) -> int:
 
 
 def _children() -> Iterator[int]:
-    """Yield the process ids of all children; none of them can go away unnoticed, because only this process reaps them."""
+    """Yield the process ids of all children; none goes away unnoticed, because only this process reaps them."""
     mine = str(os.getpid())
     for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted, thousands of times
         if name.isdigit():

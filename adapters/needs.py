@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of its platform a program names: for runtimes that have no maps, variables or helper functions to offer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..spec import tree
+from ..spec.encoding import DecodeError, identify, unpack
+from ..spec.table import Instruction
+from .protocol import Job
+
+_OF = {"map_by_fd": "maps", "map_by_idx": "maps", "map_val": "maps", "var_addr": "platform variables"}
+
+
+def missing_platform(job: Job) -> frozenset[str]:
+    """Return what ``job`` provides and its program names: ``maps``, ``platform variables``, ``helper functions``.
+
+    Only instructions that can be identified count. The others are to be rejected by every runtime, whatever it has;
+    what is provided beside them is for runtimes that take them for something else.
+    """
+    provided = {"maps": job.maps, "platform variables": job.variables, "helper functions": job.helpers}
+    if not any(provided.values()):
+        return frozenset()
+    named: set[str] = set()
+    try:
+        slots = unpack(job.code, job.byte_order)
+    except DecodeError:
+        return frozenset()
+    index = 0
+    while index < len(slots):
+        item = identify(slots, index)
+        if isinstance(item, DecodeError):
+            index += 1
+        else:
+            named |= _names(item.instruction)
+            index += item.instruction.slots
+    return frozenset(what for what in named if provided[what])
+
+
+@lru_cache(maxsize=1 << 9)
+def _names(row: Instruction) -> frozenset[str]:
+    found = set()
+    for node in tree.walk(*row.means):
+        if isinstance(node, tree.Call) and node.name in _OF:
+            found.add(_OF[node.name])
+        elif isinstance(node, tree.CallHelper):
+            found.add("helper functions")
+    return frozenset(found)
