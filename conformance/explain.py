@@ -51,16 +51,16 @@ def _relation(want: int, got: int) -> str:
         for size in (64, 32, 16)
         if want >> size == 0
     }
+    # Where two of these are the same number, the later is the likelier reason.
     known = {
-        (want - (1 << 32 if want & 1 << 31 else 0)) & _ALL: "sign-extended from 32 bits, not zero-extended"
-        if want <= _LOW
-        else "",
-        want & _LOW: "the upper 32 bits are lost",
-        -want & _ALL: "the negative of it",
-        ~want & _ALL: "all bits are inverted",
         (want + 1) & _ALL: "one too many",
         (want - 1) & _ALL: "one too few",
+        ~want & _ALL: "all bits are inverted",
+        -want & _ALL: "the negative of it",
+        want & _LOW: "the upper 32 bits are lost",
     }
+    if want <= _LOW and want >> 31:
+        known[want | _ALL ^ _LOW] = "sign-extended from 32 bits, not zero-extended"
     if got in swapped:
         return f"the bytes are in the other order ({swapped[got]} bits)"
     return known.get(got) or ("zero" if got == 0 else "")

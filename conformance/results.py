@@ -177,7 +177,7 @@ def _vector(vector: Vector) -> Json:
 
 def _expect(expect: Expectation) -> Json:
     if expect.rejected:
-        return {"rejected": True} | ({} if expect.witness is None else {"witness": hex64(expect.witness)})
+        return {"rejected": True, **({} if expect.witness is None else {"witness": hex64(expect.witness)})}
     if expect.faulted is not None:
         return {"faulted": expect.faulted}
     data: Json = {"registers": _registers(expect.registers)}
@@ -229,7 +229,7 @@ def read(path: Path) -> Json:
         ResultsError: the file cannot be read, or is none.
     """
     try:
-        data: Json = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -242,4 +242,5 @@ def read(path: Path) -> Json:
         validate.check(data, SCHEMA_FILE)
     except validate.SchemaError as error:
         raise ResultsError(f"{path}: {error}") from None
-    return data
+    checked: Json = data
+    return checked

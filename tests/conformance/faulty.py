@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runtimes that are wrong on purpose, for `bpf-isa run -r python:faulty:NAME`."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bpf_isa.adapters.protocol import Job, Observable, Outcome, Unavailable
+from bpf_isa.adapters.reference import ReferenceAdapter
+from bpf_isa.spec import pseudocode, tree
+from bpf_isa.spec.table import Instruction, Isa, Operand, isa
+
+R0_ONLY: frozenset[Observable] = frozenset({"r0"})
+
+
+def mutated(name: str, means: tuple[tree.Stmt, ...] | None = None, **fields: Operand) -> Isa:
+    """The instruction set with one row changed."""
+    table = isa()
+    row = table.by_name[name]
+    new = replace(row, fields={**row.fields, **fields}, means=means or row.means)
+
+    def swap(rows: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+        return tuple(new if item is row else item for item in rows)
+
+    return replace(
+        table,
+        instructions=swap(table.instructions),
+        by_name={**table.by_name, name: new},
+        by_opcode={opcode: swap(rows) for opcode, rows in table.by_opcode.items()},
+    )
+
+
+def add_forgets_the_carry() -> ReferenceAdapter:
+    """64-bit addition loses what it carries into bit 32 and above."""
+    return ReferenceAdapter(table=mutated("ADD64_X", pseudocode.parse("dst = (u32)dst + (u32)src")), name="no-carry")
+
+
+def ignores_the_source_of_bswap() -> ReferenceAdapter:
+    """BSWAP16 takes any source register for the one it must have: none."""
+    return ReferenceAdapter(table=mutated("BSWAP16", src=Operand(0, 15)), name="lenient")
+
+
+def claims_base32() -> ReferenceAdapter:
+    """A runtime that claims nothing but base32."""
+    return ReferenceAdapter(groups=frozenset({"base32"}), name="base32-only")
+
+
+class Unruly(ReferenceAdapter):
+    """Does something before each job."""
+
+    def before(self, job: Job) -> None:
+        raise NotImplementedError
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            self.before(job)
+            yield from super().run([job])
+
+
+class Dies(Unruly):
+    """The process is killed by the programs that multiply or divide."""
+
+    def before(self, job: Job) -> None:
+        if "divmul64" in job.groups:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Raises(Unruly):
+    """The adapter has a bug that one vector finds."""
+
+    def before(self, job: Job) -> None:
+        if job.id.endswith("wraps"):
+            raise KeyError(job.id)
+
+
+class Hangs(Unruly):
+    """The runtime never comes back from an atomic operation."""
+
+    def before(self, job: Job) -> None:
+        if "atomic64" in job.groups:
+            Path(os.environ.get("HANGING", os.devnull)).touch()
+            signal.pause()
+
+
+class LosesOutcomes(ReferenceAdapter):
+    """The adapter gives fewer outcomes than it was given jobs."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        return super().run(jobs[:-1])
+
+
+def unavailable() -> ReferenceAdapter:
+    """A runtime that cannot be used here."""
+    raise Unavailable("the moon is in the wrong phase: wait a week")
+
+
+def does_not_start() -> ReferenceAdapter:
+    """An adapter that fails as it is opened."""
+    raise ZeroDivisionError("by nothing")
+
+
+def shows_r0_only() -> ReferenceAdapter:
+    """A correct runtime that shows nothing but R0."""
+    return ReferenceAdapter(observes=R0_ONLY)
+
+
+def clobbers_r6_and_shows_r0_only() -> ReferenceAdapter:
+    """A local call changes R6; only the fold of registers can tell."""
+    clobber = tree.Assign(tree.Register("r6"), tree.Const(7, tree.U64))
+    means = (clobber, *isa().by_name["CALL_LOCAL"].means)
+    return ReferenceAdapter(table=mutated("CALL_LOCAL", means), observes=R0_ONLY, name="clobbers")
+
+
+def stores_too_much_and_shows_r0_only() -> ReferenceAdapter:
+    """STX of two bytes stores four."""
+    table = mutated("STX_MEM_H", pseudocode.parse("*(u32 *)(dst + offset) = (u32)src"))
+    return ReferenceAdapter(table=table, observes=R0_ONLY, name="stores-too-much")

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers and memory seen through R0: what a correct machine shows, and that a wrong value never hides."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpf_isa.adapters.protocol import Job, OutcomeKind
+from bpf_isa.adapters.reference import ReferenceAdapter
+from bpf_isa.conformance.fold import NotFoldable, fold, probes
+from bpf_isa.conformance.model import Expectation
+from bpf_isa.conformance.suite import load_suite
+from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.encoding import ByteOrder, decode
+from bpf_isa.spec.groups import closure, required
+
+ORDERS: Sequence[ByteOrder] = ("little", "big")
+WORDS = st.integers(0, 2**64 - 1)
+
+
+def job(text: str, order: ByteOrder, expect: Expectation, memory: bytes | None = None) -> Job:
+    code = assemble(text, order)
+    return Job("it", code, order, required(decode(code, order)), expect.observed, memory)
+
+
+def returned(one: Job) -> int:
+    (outcome,) = ReferenceAdapter(one.byte_order).run([one])
+    assert outcome.kind is OutcomeKind.RETURNED, outcome
+    assert outcome.r0 is not None
+    return outcome.r0
+
+
+def constants(values: Sequence[int], width: int = 64) -> str:
+    names = "r" if width == 64 else "w"
+    return "\n".join(
+        f"{names}{at} = {value} ll" if width == 64 else f"{names}{at} = {value}" for at, value in enumerate(values)
+    )
+
+
+@given(st.lists(WORDS, min_size=10, max_size=10), st.sampled_from(ORDERS))
+def test_the_fold_of_all_registers_is_what_is_expected(values: list[int], order: ByteOrder) -> None:
+    expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
+    folding = fold(job(constants(values) + "\nexit", order, expect), expect, 64)
+    assert folding.complete
+    assert returned(folding.job) == folding.expected
+
+
+@given(st.lists(WORDS, min_size=10, max_size=10), st.integers(0, 9), st.integers(1, 2**64 - 1))
+def test_one_wrong_register_always_shows(values: list[int], wrong: int, by: int) -> None:
+    expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
+    values[wrong] ^= by
+    folding = fold(job(constants(values) + "\nexit", "little", expect), expect, 64)
+    assert returned(folding.job) != folding.expected
+    shown = {
+        probe.what: returned(probe.job)
+        for probe in probes(job(constants(values) + "\nexit", "little", expect), expect, 64)
+    }
+    assert shown == {f"r{at}": value for at, value in enumerate(values)}
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=10, max_size=10), st.integers(0, 9), st.integers(0, 2**31 - 1))
+def test_base32_programs_stay_base32(values: list[int], wrong: int, by: int) -> None:
+    expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
+    values[wrong] ^= by
+    folding = fold(job(constants(values, 32) + "\nexit", "little", expect), expect, 32)
+    assert required(decode(folding.job.code)) == {"base32"}
+    assert not folding.complete, "the upper half of R0 is not in the fold"
+    assert (returned(folding.job) == folding.expected) == (by == 0)
+
+
+@given(st.binary(max_size=600), st.sampled_from(ORDERS), st.sampled_from([32, 64]), st.data())
+def test_memory_takes_part(memory: bytes, order: ByteOrder, width: int, data: st.DataObject) -> None:
+    expect = Expectation({"r0": 0}, memory=memory)
+    one = job("w0 = 0\nexit", order, expect, memory)
+    folding = fold(one, expect, width)
+    assert returned(folding.job) == folding.expected
+    if memory:
+        at = data.draw(st.integers(0, len(memory) - 1))
+        changed = bytearray(memory)
+        changed[at] ^= data.draw(st.integers(1, 255))
+        assert returned(folding.job._replace(memory=bytes(changed))) != folding.expected
+    for probe in probes(one, expect, width):
+        assert returned(probe.job) == probe.expected
+
+
+LOCAL_CALL = """
+r6 = 1
+if r2 == 0 goto early
+call local function
+r6 += r0
+exit
+early: r6 = 99
+exit
+function: r6 = 21
+r0 = 42
+exit
+"""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("memory", "r6"), [(None, 99), (bytes(8), 43)])
+def test_only_the_ends_of_the_main_program_fold(order: ByteOrder, memory: bytes | None, r6: int) -> None:
+    expect = Expectation({"r6": r6})
+    folding = fold(job(LOCAL_CALL, order, expect, memory), expect, 64)
+    assert returned(folding.job) == folding.expected
+
+
+@pytest.mark.parametrize(
+    ("text", "register"),
+    [
+        ("r6 = r1\nr1 = 5\n*(u8 *)(r6 + 1) = 7\nr0 = 0\nexit", "r7"),
+        ("r1 = 5\nr0 = 0\ncall local f\nexit\nf: r9 = 3\nexit", "r6"),
+    ],
+)
+def test_the_address_of_the_memory_is_kept_where_nothing_changes_it(text: str, register: str) -> None:
+    memory = bytes.fromhex("000700") if "u8" in text else bytes(3)
+    expect = Expectation({"r0": 0}, memory=memory)
+    one = job(text, "little", expect, bytes(3))
+    folding = fold(one, expect, 64)
+    first = decode(folding.job.code)[0]
+    assert first is not None
+    assert (first.instruction.name, f"r{first.dst}", first.src) == ("MOV64_X", register, 1)
+    assert returned(folding.job) == folding.expected
+
+
+def test_the_address_of_the_memory_is_kept_on_the_stack_where_no_register_is_free() -> None:
+    text = "*(u64 *)(r10 - 512) = r1\nr6 = 1\nr7 = 1\nr8 = 1\nr9 = 1\nr1 = 1\nr0 = 0\nexit"
+    expect = Expectation({"r0": 0}, memory=bytes(range(9)))
+    one = job(text, "little", expect, bytes(range(9)))
+    folding = fold(one, expect, 64)
+    assert returned(folding.job) == folding.expected
+    assert returned(folding.job._replace(memory=bytes(9))) != folding.expected
+    assert [returned(probe.job) for probe in probes(one, expect, 64)] == [0, 0x0706050403020100, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "expect", "why"),
+    [
+        ("call local +0\nexit", Expectation({"r0": 0}), "both the main program and a function"),
+        ("goto +5\nexit", Expectation({"r0": 0}), "control leaves the program at slot 6"),
+        (
+            "r1 = 0\nr0 = r6\nr0 = r7\nr0 = r8\nr0 = r9\nr2 = r10\nexit",
+            Expectation({}, memory=b""),
+            "is free to keep the address of the memory in",
+        ),
+    ],
+)
+def test_what_cannot_be_folded_is_left_alone(text: str, expect: Expectation, why: str) -> None:
+    with pytest.raises(NotFoldable, match=why):
+        fold(job(text, "little", expect, b""), expect, 64)
+
+
+def test_folding_widens_no_groups() -> None:
+    """Every vector of the sample keeps to the groups that it needs by itself."""
+    for vector in load_suite([Path(__file__).parent / "data" / "sample.yaml"]).vectors:
+        expect = vector.little.expect
+        if expect.returns:
+            width = 64 if "base64" in closure(vector.groups) else 32
+            try:
+                folding = fold(vector.job("little"), expect, width)
+            except NotFoldable:
+                assert expect.memory is not None and width == 32
+                continue
+            assert closure(required(decode(folding.job.code))) <= closure(vector.groups)

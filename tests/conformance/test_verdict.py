@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts: each kind of expectation against each kind of outcome."""
+
+import pytest
+
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.conformance.explain import hint
+from bpf_isa.conformance.model import Expectation
+from bpf_isa.conformance.verdict import Difference, Failure, Verdict, judge
+
+RETURN = Expectation({"r0": 5, "r6": 6}, memory=b"\1\2")
+REJECT = Expectation({}, rejected=True, witness=7)
+FAULT = Expectation({}, faulted="out-of-bounds")
+BUDGET = Expectation({}, faulted="budget")
+GOOD = Outcome(OutcomeKind.RETURNED, 5, {"r0": 5, "r6": 6, "r7": 99}, b"\1\2")
+
+
+def other(kind: OutcomeKind) -> Outcome:
+    return Outcome(kind, reason="word: sentence")
+
+
+@pytest.mark.parametrize(
+    ("expect", "outcome", "verdict", "failure"),
+    [
+        (RETURN, GOOD, Verdict.PASS, None),
+        (RETURN, GOOD._replace(r0=6), Verdict.FAIL, Failure.WRONG_RESULT),
+        (RETURN, GOOD._replace(registers={"r6": 7}), Verdict.FAIL, Failure.WRONG_RESULT),
+        (RETURN, GOOD._replace(memory=b"\1\3"), Verdict.FAIL, Failure.WRONG_RESULT),
+        (RETURN, GOOD._replace(memory=b"\1"), Verdict.FAIL, Failure.WRONG_RESULT),
+        (RETURN, GOOD._replace(registers=None), Verdict.UNSUPPORTED, None),
+        (RETURN, GOOD._replace(memory=None), Verdict.UNSUPPORTED, None),
+        (RETURN, GOOD._replace(memory=None, r0=0), Verdict.FAIL, Failure.WRONG_RESULT),
+        (RETURN, other(OutcomeKind.REJECTED), Verdict.FAIL, Failure.REFUSED),
+        (RETURN, other(OutcomeKind.FAULTED), Verdict.FAIL, Failure.REFUSED),
+        (RETURN, other(OutcomeKind.TIMED_OUT), Verdict.FAIL, Failure.TIMED_OUT),
+        (RETURN, other(OutcomeKind.CRASHED), Verdict.FAIL, Failure.CRASHED),
+        (RETURN, other(OutcomeKind.UNSUPPORTED), Verdict.UNSUPPORTED, None),
+        (REJECT, other(OutcomeKind.REJECTED), Verdict.PASS, None),
+        (REJECT, other(OutcomeKind.FAULTED), Verdict.PASS, None),
+        (REJECT, GOOD, Verdict.FAIL, Failure.LENIENT),
+        (REJECT, GOOD._replace(r0=7), Verdict.FAIL, Failure.MISEXECUTED),
+        (REJECT._replace(witness=None), GOOD, Verdict.FAIL, Failure.LENIENT),
+        (REJECT, other(OutcomeKind.CRASHED), Verdict.FAIL, Failure.CRASHED),
+        (REJECT, other(OutcomeKind.TIMED_OUT), Verdict.FAIL, Failure.TIMED_OUT),
+        (REJECT, other(OutcomeKind.UNSUPPORTED), Verdict.UNSUPPORTED, None),
+        (FAULT, other(OutcomeKind.FAULTED), Verdict.PASS, None),
+        (FAULT, other(OutcomeKind.REJECTED), Verdict.PASS, None),
+        (FAULT, GOOD, Verdict.FAIL, Failure.LENIENT),
+        (FAULT, other(OutcomeKind.TIMED_OUT), Verdict.FAIL, Failure.TIMED_OUT),
+        (BUDGET, other(OutcomeKind.TIMED_OUT), Verdict.PASS, None),
+    ],
+)
+def test_verdicts(expect: Expectation, outcome: Outcome, verdict: Verdict, failure: Failure | None) -> None:
+    judgement = judge(expect, outcome)
+    assert (judgement.verdict, judgement.failure) == (verdict, failure)
+    assert bool(judgement.reason) == (verdict is not Verdict.PASS)
+    assert bool(judgement.differences) == (verdict is Verdict.FAIL)
+
+
+def test_what_no_table_knows_tells_nothing_about_the_runtime() -> None:
+    said = Outcome(OutcomeKind.UNSUPPORTED, reason="unclassified: the kernel is tired")
+    assert judge(RETURN, said).verdict is Verdict.ERROR
+
+
+def test_differences_name_each_value() -> None:
+    wrong = Outcome(OutcomeKind.RETURNED, 0, {"r6": 2**64 - 1}, b"\1\3")
+    assert judge(RETURN, wrong).differences == (
+        Difference("r0", "0x5", "0x0"),
+        Difference("r6", "0x6", "0xffffffffffffffff"),
+        Difference("memory[0:2]", "01 02", "01 03"),
+    )
+
+
+def test_differences_of_memory_show_the_place() -> None:
+    want = bytes(1000)
+    got = bytearray(want)
+    got[500] = 1
+    got[900] = 2
+    (difference,) = judge(Expectation({}, memory=want), Outcome(OutcomeKind.RETURNED, 0, {}, bytes(got))).differences
+    assert difference.what == "memory[496:528]"
+    assert difference.got.startswith("00 00 00 00 01 00")
+    assert difference.got.endswith("(+1 bytes)")
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "said"),
+    [
+        (0xFFFFFFFF80000000, 0x80000000, "the upper 32 bits are lost"),
+        (0x80000000, 0xFFFFFFFF80000000, "sign-extended from 32 bits, not zero-extended"),
+        (0x1234, 0x3412, "the bytes are in the other order (16 bits)"),
+        (0x12345678, 0x78563412, "the bytes are in the other order (32 bits)"),
+        (5, 2**64 - 5, "the negative of it"),
+        (5, 2**64 - 6, "all bits are inverted"),
+        (5, 6, "one too many"),
+        (5, 4, "one too few"),
+        (5, 0, "zero"),
+        (0x1_0000_0005, 0x2_0000_0005, "only the upper 32 bits differ"),
+        (0x500, 0x100, "bit 10 differs"),
+        (0x77, 0x11, "only the lower 8 bits differ"),
+        (0x123456789, 0x987654321, ""),
+    ],
+)
+def test_hints_say_how_numbers_differ(want: int, got: int, said: str) -> None:
+    assert hint(Difference("r0", hex(want), hex(got))) == said
+
+
+def test_no_hint_where_there_are_no_numbers() -> None:
+    assert hint(Difference("outcome", "rejected", "returned r0 = 0x5")) == ""
