@@ -14,9 +14,10 @@ from typing import NamedTuple, cast
 
 from ..adapters.protocol import MapSpec, VariableSpec
 from ..spec import groups
-from ..spec.assemble import AsmError, Template, compile_text
+from ..spec.assemble import AsmError
 from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, pack, unpack
 from ..spec.table import Operand, isa
+from ..spec.template import Template, compile_text
 from .load import find_line
 from .model import ByOrder, Entry, Expectation, Level, Variant, Vector, vector_id
 

@@ -132,7 +132,7 @@ def _what_instead_of(text: str) -> str:
     return "a number, a name or an operator"
 
 
-_NUMBER = re.compile(r"\s*([-+]?)\s*(0[xX][0-9a-fA-F]+|0[bB][01]+|0|[1-9][0-9]*)\s*", re.ASCII)
+_NUMBER = re.compile(r"[ \t\r\f]*([-+]?)[ \t\r\f]*(0[xX][0-9a-fA-F]+|0[bB][01]+|0|[1-9][0-9]*)[ \t\r\f]*", re.ASCII)
 
 
 @lru_cache(maxsize=1 << 14)

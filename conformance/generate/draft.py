@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import execute
-from ...spec.assemble import compile_text
 from ...spec.encoding import ByteOrder
 from ...spec.table import Instruction
+from ...spec.template import compile_text
 from ..expand import parse_bytes
 
 BYTE_ORDERS: tuple[ByteOrder, ...] = ("little", "big")

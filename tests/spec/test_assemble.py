@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import AsmError, assemble, assemble_program, compile_text
+from bpf_isa.spec.assemble import AsmError, assemble, assemble_program
 from bpf_isa.spec.encoding import ByteOrder, DecodeError, encode
 from bpf_isa.spec.syntax import Syntax
 from bpf_isa.spec.table import Instruction, Isa, TableError, isa
@@ -159,6 +159,18 @@ ERRORS = [
     (".byte 1, 2; exit", 1, 13, "6 more bytes to fill the slot", "exit"),
     (".byte 1\nx:", 2, 1, "7 more bytes to fill the slot", "x"),
     ("r0 = {x}", 1, 6, "a value for the hole 'x'", "{x}"),
+    (".rept", 1, 6, "how often, 1 to 1048576", ""),
+    (".rept 0", 1, 7, "how often, 1 to 1048576", "0"),
+    (".rept x", 1, 7, "how often, 1 to 1048576", "x"),
+    (".rept {x}", 1, 7, "how often, 1 to 1048576", "{x}"),
+    (".rept 3 exit", 1, 9, "the end of the statement", "exit"),
+    ("exit\n.rept 3\nexit", 2, 1, "a line with .endr after it", ".rept"),
+    (".rept 3\n.rept 3\n.endr\n.endr", 2, 1, ".endr before the next .rept", ".rept"),
+    ("exit; .endr", 1, 7, ".rept before .endr", ".endr"),
+    (".rept 3\nx: exit\n.endr", 2, 1, "no label between .rept and .endr", "x"),
+    ("x: exit\n.rept 3\ngoto x\n.endr", 3, 6, "no hole and no label between .rept and .endr", "x"),
+    (".rept 3\nr0 = {x}\n.endr", 2, 6, "no hole and no label between .rept and .endr", "{x}"),
+    (".rept 3\n.byte 1\n.endr", 3, 1, "7 more bytes to fill the slot", ".endr"),
     ("r{x} = 1", 1, 1, "an instruction, a label or .byte", "r"),
 ]
 
@@ -199,6 +211,27 @@ def test_reach_of_a_label_behind(slots: int, fits: bool) -> None:
         assert (caught.value.line, caught.value.column) == (slots + 2, 17)
 
 
+def test_repetition() -> None:
+    text = """
+        goto end
+        .rept 3          # times
+        r0 += 1; .byte 1, 2, 3, 4, 5, 6, 7, 8
+        r1 = 2 ll
+        .endr
+        .rept 1; exit; .endr
+        .rept 2
+        .endr
+    end: gotol end
+    """
+    lines = ["goto +13"] + ["r0 += 1", ".byte 1, 2, 3, 4, 5, 6, 7, 8", "r1 = 2 ll"] * 3 + ["exit", "gotol -1"]
+    for order in BYTE_ORDERS:
+        assert assemble(text, order) == assemble("\n".join(lines), order)
+
+
+def test_program_with_repetition() -> None:
+    assert assemble_program(".rept 2\n r1 = 2 ll\n .endr\n exit") == assemble_program("r1 = 2 ll; r1 = 2 ll; exit")
+
+
 def test_program_of_bytes() -> None:
     assert assemble_program(".byte 0x95, 0, 0, 0, 0, 0, 0, 0\n r0 = 1 ll") == assemble_program("exit\n r0 = 1 ll")
     with pytest.raises(DecodeError, match="opcode 0xff is not defined"):
@@ -215,98 +248,6 @@ def test_no_text_raises_anything_else(text: str) -> None:
     except AsmError as error:
         assert error.line >= 1
         assert error.column >= 1
-
-
-# Holes
-
-HOLED = """
-    r0 = {wide} ll              # {no_hole}
-    r1 = -{imm}; r1 += {imm}
-    r2 = *(u16 *)(r1 + {offset})
-    *(u8 *)(r2 - {offset}) = {imm}
-    if w1 s> {imm} goto {distance}
-    lock *(u64 *)(r10 - {offset}) += r1
-    call {imm}
-    r3 = map_val(map_by_fd({imm})) - {imm}
-out: exit
-"""
-numbers32 = st.integers(-(1 << 31), (1 << 31) - 1)
-offsets = st.integers(-0x7FFF, 0x7FFF)
-
-
-def written(number: st.SearchStrategy[int]) -> st.SearchStrategy[str | int]:
-    return (
-        number
-        | number.map(str)
-        | number.map(hex)
-        | number.map(lambda value: f" +{value} " if value >= 0 else str(value))
-    )
-
-
-@given(
-    st.fixed_dictionaries(
-        {
-            "wide": written(st.integers(-(1 << 63), (1 << 64) - 1)),
-            "imm": written(numbers32),
-            "offset": written(offsets),
-            "distance": written(offsets) | st.just("out"),
-        }
-    ),
-    st.sampled_from(BYTE_ORDERS),
-)
-def test_filling_holes_is_like_writing_the_values(values: dict[str, str | int], order: ByteOrder) -> None:
-    template = compile_text(HOLED)
-    plain = HOLED.replace("{no_hole}", "")
-    for name, value in values.items():
-        plain = plain.replace(f"{{{name}}}", str(value))
-    assert template.assemble(values, order) == assemble(plain, order)
-    assert template.program(values) == assemble_program(plain)
-    assert template.holes == {"wide", "imm", "offset", "distance"}
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "same_as"),
-    [
-        ("r{d} {op}= {s}", {"d": 3, "op": "s/", "s": "r4"}, "r3 s/= r4"),
-        ("r0 = {x}", {"x": "r7"}, "r0 = r7"),
-        ("r0 = {x}", {"x": "-r0"}, "r0 = -r0"),
-        ("r0 = be{width} r0", {"width": 32}, "r0 = be32 r0"),
-        ("{all}", {"all": "r0 = 1; exit\nexit"}, "r0 = 1; exit; exit"),
-        (".byte {a}, {b}", {"a": 1, "b": "0x2"}, ".byte 1, 2"),
-        ("x{n}: goto x{n}", {"n": 1}, "x1: goto x1"),
-        ("goto {to}; {to}: exit", {"to": "end"}, "goto +0; exit"),
-        ("r0 = {x}", {"x": 1, "y": "not used"}, "r0 = 1"),
-        ("r0 = 1{x}", {"x": 2}, "r0 = 12"),
-    ],
-)
-def test_holes_for_more_than_numbers(text: str, values: dict[str, str | int], same_as: str) -> None:
-    assert compile_text(text).assemble(values) == assemble(same_as)
-    assert compile_text(text).assemble(values, "big") == assemble(same_as, "big")
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "message"),
-    [
-        ("exit\nr0 = {x}", {}, "line 2, column 6: expected a value for the hole 'x', found `{x}`"),
-        ("r{x} = 1", {"y": 1}, "line 1, column 1: expected an instruction, a label or .byte, found `r`"),
-        ("r0 = {x}", {"x": 1 << 32}, "column 6: expected a number from -2147483648 to 4294967295, found `4294967296`"),
-        ("r0 = *(u8 *)(r1 - {x})", {"x": "-0x8000"}, "column 19: expected a number from -32768 to 32767"),
-        ("goto {x}", {"x": 32768}, "column 6: expected a number from -32768 to 32767"),
-        ("r0 = {x}", {"x": "eleven"}, "column 6: expected a register r0 to r10, a number"),
-        ("r0 = {x}", {"x": "010"}, "leading zeros"),
-        ("r0 = {x}", {"x": "1" * 5000}, "a number of at most 64 bits"),
-        ("r{x} = 0", {"x": 11}, "expected a register r0 to r10, found `r11`"),
-    ],
-)
-def test_errors_with_holes(text: str, values: dict[str, str | int], message: str) -> None:
-    template = compile_text(text)
-    with pytest.raises(AsmError, match=re.escape(message)):
-        template.assemble(values)
-
-
-def test_a_wrong_line_without_holes_is_found_at_once() -> None:
-    with pytest.raises(AsmError, match="line 2, column 4"):
-        compile_text("r0 = {x}\nr0 !! 3")
 
 
 # Templates in the table

@@ -142,6 +142,7 @@ def test_labels_far_away_are_resolved_as_by_llvm(tmp_path: Path) -> None:
         "lock*(u32*)(r1+4)+=w2",
         ".byte 0xb7, 1, 0, 0, -1, 255, 0xff, 0",
         "exit;;exit ; # nothing",
+        ".rept 3\nr0 += 1; r1 += 1\n.endr\nexit",
     ],
 )
 def test_numbers_and_space_are_read_as_by_llvm(text: str, tmp_path: Path) -> None:
