@@ -6,16 +6,20 @@ IR is written as text because building LLVM's objects one call at a time costs s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 #: A value in IR: a number, or the name of a result (``%v12``).
 Operand: TypeAlias = int | str
 
-#: Branch weights, for :meth:`Emitter.branch`; METADATA belongs into each module.
-RARELY, USUALLY = "!0", "!1"
+#: What is known of a branch, for :meth:`Emitter.branch`; METADATA belongs into each module.
+RARELY, USUALLY = ", !prof !0", ", !prof !1"
 METADATA = """!0 = !{!"branch_weights", i32 1, i32 1048575}
 !1 = !{!"branch_weights", i32 1048575, i32 1}
+!2 = !{!"llvm.loop.align", i32 64}
 """
+#: The first number that METADATA leaves free.
+FREE_METADATA = 3
 
 
 def literal(value: Operand, bits: int) -> str:
@@ -29,12 +33,17 @@ def literal(value: Operand, bits: int) -> str:
 
 
 class Emitter:
-    """Collects the lines of one function; ``block`` is the label of the block being written."""
+    """Collects the lines of one function; ``block`` is the label of the block being written.
 
-    def __init__(self) -> None:
+    ``numbers`` gives numbers for metadata that no other function of the module has.
+    """
+
+    def __init__(self, numbers: Iterator[int]) -> None:
         self.lines: list[str] = []
         self.block = ""
         self._names = 0
+        self.numbers = numbers
+        self.metadata: list[str] = []
 
     def label(self) -> str:
         """Return a label that was not used yet."""
@@ -58,9 +67,14 @@ class Emitter:
         self.block = block
 
     def branch(self, condition: Operand, then: str, otherwise: str, hint: str = "") -> None:
-        """End the block with a branch to one of two labels; ``hint`` is ``RARELY`` or ``USUALLY``."""
-        profile = f", !prof {hint}" if hint else ""
-        self.lines.append(f"br i1 {literal(condition, 1)}, label %{then}, label %{otherwise}{profile}")
+        """End the block with a branch to one of two labels; ``hint`` is ``RARELY``, ``USUALLY`` or that of a loop."""
+        self.lines.append(f"br i1 {literal(condition, 1)}, label %{then}, label %{otherwise}{hint}")
+
+    def loop_hint(self) -> str:
+        """Return the hint for a branch back to the beginning of a loop: that it should lie well in the cache."""
+        number = next(self.numbers)
+        self.metadata.append(f"!{number} = distinct !{{!{number}, !2}}")
+        return f", !llvm.loop !{number}"
 
     def binary(self, op: str, bits: int, left: Operand, right: Operand) -> str:
         """Write the instruction ``op`` on two integers of ``bits`` bits."""

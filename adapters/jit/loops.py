@@ -155,7 +155,7 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
         state, cost = forms[first], len(plan.blocks[first])
         for slot in plan.blocks[first]:
             before[slot] = state
-            state = _after(plan, slot, state)
+            state = forms_after(plan, slot, state)
         for slot in successors[first]:
             if slot == header:
                 ends.append(state)
@@ -163,8 +163,8 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
             elif slot in body:
                 least[slot] = min(least.get(slot, least[first] + cost), least[first] + cost)
                 most[slot] = max(most.get(slot, 0), most[first] + cost)
-                forms[slot] = _common([forms[slot], state]) if slot in forms else state
-    steps = _steps(_common(ends))
+                forms[slot] = common_forms([forms[slot], state]) if slot in forms else state
+    steps = _steps(common_forms(ends))
     longest = max(most[first] + len(plan.blocks[first]) for first in order)
     sweeps = _sweeps(plan, before, steps, places)
     copies = max(1, min(8, _UNROLLED // longest))
@@ -194,7 +194,7 @@ def _sweeps(
         for node in t.walk(*plan.at(slot).instruction.means):
             if not isinstance(node, t.Load | t.Store):
                 continue
-            form = _form(plan, slot, node.address, state)
+            form = form_of(plan, slot, node.address, state)
             step = _total([steps[register] for register in form.registers]) if form else None
             if form is None or step is None or form.registers == (FRAME_POINTER,):
                 continue
@@ -235,27 +235,29 @@ def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -
     return Place.FOUND
 
 
-def _after(plan: Plan, slot: int, state: Forms) -> Forms:
+def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
+    """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
     new = list(state)
     for node in t.walk(*plan.at(slot).instruction.means):
         if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
-            new[register_of(plan.at(slot), node.target.name)] = _form(plan, slot, node.value, state)
+            new[register_of(plan.at(slot), node.target.name)] = form_of(plan, slot, node.value, state)
     return tuple(new)
 
 
-def _form(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
+def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
+    """Return the value of ``node``, an expression of the instruction at ``slot``."""
     match node:
         case t.Register(name):
             return state[register_of(plan.at(slot), name)]
         case t.Cast(kind, value) if kind.bits == value.type.bits == 64:
-            return _form(plan, slot, value, state)
+            return form_of(plan, slot, value, state)
         case t.Binary("+", left, right):
-            a, b = _form(plan, slot, left, state), _form(plan, slot, right, state)
+            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
             if a is None or b is None or len(a.registers) + len(b.registers) > _MOST_TERMS:
                 return None
             return Sum(tuple(sorted(a.registers + b.registers)), a.number + b.number & t.U64.mask)
         case t.Binary("-", left, right):
-            a, b = _form(plan, slot, left, state), _form(plan, slot, right, state)
+            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
             if a is None or b is None or b.registers:
                 return None
             return Sum(a.registers, a.number - b.number & t.U64.mask)
@@ -266,7 +268,7 @@ def _form(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
             return None
 
 
-def _common(states: Iterable[Forms]) -> Forms:
+def common_forms(states: Iterable[Forms]) -> Forms:
     """Return what all of ``states`` agree on."""
     first, *others = states
     return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))

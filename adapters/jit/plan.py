@@ -96,12 +96,13 @@ class Plan:
                 return [after]
 
 
-def shape_of(program: Program) -> Hashable:
+def shape_of(program: Program, entry: int = 0) -> Hashable:
     """Return what two programs have in common if one compilation does for both: all but :attr:`Plan.constants`."""
-    return tuple(
+    items = (
         None if item is None else item._replace(imm=0, next_imm=0) if has_free_numbers(item.instruction) else item
         for item in program
     )
+    return entry, *items
 
 
 def plan_of(program: Program, entry: int = 0) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
@@ -54,8 +54,8 @@ class RowLowering(Emitter):
     ``byte_order`` is that of the machine, ``swapped`` says that the host has the other one.
     """
 
-    def __init__(self, byte_order: ByteOrder, *, swapped: bool) -> None:
-        super().__init__()
+    def __init__(self, byte_order: ByteOrder, numbers: Iterator[int], *, swapped: bool) -> None:
+        super().__init__(numbers)
         self.byte_order, self.swapped = byte_order, swapped
         self.item: Decoded
         self.slot = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random programs that do something: loops that end, pointers that lead somewhere, calls; and now and then a mistake."""
+"""Random programs that do something: loops that end, pointers that lead somewhere, calls; and some mistakes."""
 
 from __future__ import annotations
 
