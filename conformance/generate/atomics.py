@@ -71,7 +71,7 @@ def covers(row: Instruction) -> tuple[str, ...]:
 def _store(row: Instruction, base: str, value: str) -> str:
     """A plain store that prepares the memory, in the width of the operation."""
     name = "STX_MEM_W" if bits(row) == 32 else "STX_MEM_DW"
-    return line(isa().by_name[name], dst=base, src=value, offset="+8")
+    return line(isa().by_name[name], dst=base, src=value, offset="8")
 
 
 def _operands(row: Instruction) -> Draft:
@@ -79,7 +79,7 @@ def _operands(row: Instruction) -> Draft:
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
     asm = (
         f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
-        f"{line(row, dst='6', src='3', offset='+8')}\nr6 = 0\nexit\n"
+        f"{line(row, dst='6', src='3', offset='8')}\nr6 = 0\nexit\n"
     )
     what = "the operation on boundary values, and what the registers hold after it"
     return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
@@ -87,7 +87,7 @@ def _operands(row: Instruction) -> Draft:
 
 def _neighbours(row: Instruction) -> Draft:
     """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
-    cases = {f"at{at}": {"off": f"{at:+d}"} for at in range(0, 24 - bits(row) // 8 + 1, bits(row) // 8)}
+    cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - bits(row) // 8 + 1, bits(row) // 8)}
     asm = f"r3 = 0xffffffffffffffff ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
     what = "no byte beside the operand changes"
     found = (*covers(row), "rfc9669-5.3-address")
@@ -104,7 +104,7 @@ def _register_pairs(row: Instruction) -> Draft:
     }
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{line(row, dst='{b}', src='{v}', offset='+8')}\nr{{b}} = 0\nexit\n"
+        f"{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = 0\nexit\n"
     )
     if "r0" in row.writes:
         cases = {name: values for name, values in cases.items() if values["b"] != "0"}
@@ -121,11 +121,11 @@ def _one_register(row: Instruction) -> Draft:
     must still hold it.
     """
     suffix = "W" if bits(row) == 32 else "DW"
-    load = line(isa().by_name[f"LDX_MEM_{suffix}"], dst="7", src="6", offset="+8")
-    store = line(isa().by_name[f"STX_MEM_{suffix}"], dst="6", src="8", offset="+8")
+    load = line(isa().by_name[f"LDX_MEM_{suffix}"], dst="7", src="6", offset="8")
+    store = line(isa().by_name[f"STX_MEM_{suffix}"], dst="6", src="8", offset="8")
     asm = (
         f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n{store}\n{load}\nr0 = r7\nr{{b}} = r6\n"
-        f"{line(row, dst='{b}', src='{b}', offset='+8')}\n{load}\n{_ordinary(row)}\n"
+        f"{line(row, dst='{b}', src='{b}', offset='8')}\n{load}\n{_ordinary(row)}\n"
         f"r1 = r{{b}}\n{'' if 'src' in row.writes else 'r1 -= r6'}\nr7 -= r8\nr0 = r7\nexit\n"
     )
     cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or "r0" not in row.writes}
@@ -153,7 +153,7 @@ def _comparison(row: Instruction) -> Draft:
     }
     asm = (
         f"r6 = r1\nr8 = {value:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = {{r0in}} ll\nr3 = {{val}} ll\n"
-        f"{line(row, dst='6', src='3', offset='+8')}\nr6 = 0\nexit\n"
+        f"{line(row, dst='6', src='3', offset='8')}\nr6 = 0\nexit\n"
     )
     found = (*covers(row), "rfc9669-5.3-cmpxchg-mismatch")
     what = "stored only if R0 matches in the width of the operation; R0 receives the old value in either case"
@@ -168,7 +168,7 @@ def _r0_as_base(row: Instruction) -> Draft:
     narrow = bits(row) == 32
     asm = (
         f"r6 = r1\n*(u64 *)(r6 + 8) = r6\nr{{v}} = {VALUES[8]:#x} ll\nr0 = r6\n"
-        f"{line(row, dst='0', src='{v}', offset='+8')}\nr1 = r0\n"
+        f"{line(row, dst='0', src='{v}', offset='8')}\nr1 = r0\n"
         f"{'w7 = w6' if narrow else 'r7 = r6'}\nr1 -= r7\nr0 = *(u{bits(row)} *)(r6 + 8)\nexit\n"
     )
     cases = {f"r{n}": {"v": str(n)} for n in (1, 2, 3, 4, 5, 9)}
@@ -180,7 +180,7 @@ def _r0_everywhere(row: Instruction) -> Draft:
     """CMPXCHG with R0 as base and operand, on memory that does not match: nothing is stored, R0 is replaced."""
     asm = (
         f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = r6\n"
-        f"{line(row, dst='0', src='0', offset='+8')}\nr6 = 0\nexit\n"
+        f"{line(row, dst='0', src='0', offset='8')}\nr6 = 0\nexit\n"
     )
     what = "R0 as base and as operand"
     cases: Mapping[str, Mapping[str, str]] = {"mismatch": {}}
@@ -190,7 +190,7 @@ def _r0_everywhere(row: Instruction) -> Draft:
 def _offsets(row: Instruction) -> Draft:
     """The base register is moved against the offset, so that each offset reaches the same bytes."""
     cases = {
-        f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": f"{offset:+d}", "base": str(8 - offset)}
+        f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": str(offset), "base": str(8 - offset)}
         for offset in _OFFSETS
     }
     asm = (
@@ -208,7 +208,7 @@ def _base_offsets(row: Instruction) -> Draft:
         f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
             "b": str(base),
             "v": "2" if base == 1 else "1",
-            "off": f"{offset:+d}",
+            "off": str(offset),
             "adjust": str(8 - offset),
         }
         for base in range(1 if "r0" in row.writes else 0, 10)
@@ -233,7 +233,7 @@ def _base32_only(row: Instruction) -> Draft:
     asm = (
         "w0 = 0x11223344\nw3 = {val}\nif w3 == 0x11223344 goto matching\nw0 = 5\nmatching:\n"
         "w4 = 0x11223344\n*(u32 *)(r1 + 8) = r4\n"
-        f"{line(row, dst='1', src='3', offset='+8')}\n"
+        f"{line(row, dst='1', src='3', offset='8')}\n"
         "if w0 != 0x11223344 goto done\nw0 = w3\ndone:\nexit\n"
     )
     what = "in a program of 32-bit instructions only"

@@ -98,6 +98,8 @@ def line(row: Instruction, **operands: str) -> str:
 
     def fill(hole: re.Match[str]) -> str:
         name, form = hole["name"], hole["form"]
+        if form == "+":
+            return f"+ {operands[name]}"
         prefix = ("w" if form == "w" else "r") if name in ("dst", "src") else ""
         return prefix + operands[name]
 

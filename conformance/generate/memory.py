@@ -89,7 +89,7 @@ def _offsets(row: Instruction) -> Draft:
     for offset in OFFSETS:
         for place in _PLACES if abs(offset) < 300 else (8,):
             name = f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}"
-            cases[name] = {"off": f"{offset:+d}", "base": str(place - offset)}
+            cases[name] = {"off": str(offset), "base": str(place - offset)}
     asm = f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
     found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
     if width(row) > 1:
@@ -112,7 +112,7 @@ def _register_pairs(row: Instruction) -> Draft:
     # An address is no number to compare: the base register is overwritten at the end.
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{_access(row, '{b}', '{v}', '+8')}\nr{{b}} = 0\nexit\n"
+        f"{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
     )
     what = "each register as base and as value; no other register changes"
     observe = _ALL if is_load(row) else (*_ALL, "after")
@@ -125,7 +125,7 @@ def _base_offsets(row: Instruction) -> Draft:
         f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
             "b": str(base),
             "v": "1" if base == 0 else "0",
-            "off": f"{offset:+d}",
+            "off": str(offset),
             "adjust": str(8 - offset),
         }
         for base in range(10)
@@ -148,7 +148,7 @@ def _values(row: Instruction) -> Draft:
     patterns = ("00*8", "ff*8", "80 00*7", "00*7 80", "7f ff*7", "ff*7 7f", "00*3 80 00*4", "00 80 00 80 7f 80 ff 7f")
     names = ("zero", "ones", "first-top", "last-top", "first-7f", "last-7f", "fourth-top", "mixed")
     cases = {name: {"bytes": pattern} for name, pattern in zip(names, (_flat(p) for p in patterns), strict=True)}
-    asm = f"r6 = r1\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '+0')}\nexit\n"
+    asm = f"r6 = r1\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '0')}\nexit\n"
     what = "what is loaded replaces all 64 bits of the register"
     return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, memory="{bytes}")
 
@@ -164,14 +164,14 @@ def _flat(pattern: str) -> str:
 def _into_base(row: Instruction) -> Draft:
     """The destination is the base register."""
     cases = {f"r{n}": {"b": str(n)} for n in range(10)}
-    asm = f"r{{b}} = r1\n{_access(row, '{b}', '{b}', '+8')}\nr0 = r{{b}}\nexit\n"
+    asm = f"r{{b}} = r1\n{_access(row, '{b}', '{b}', '8')}\nr0 = r{{b}}\nexit\n"
     what = "the register that holds the address receives the value"
     return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=_PATTERN)
 
 
 def _immediates(row: Instruction) -> Draft:
     cases = {name: {"imm": str(number)} for name, number in IMMEDIATES.items()}
-    asm = f"r0 = 9\n{_access(row, '1', '0', '+8', imm='{imm}')}\nexit\n"
+    asm = f"r0 = 9\n{_access(row, '1', '0', '8', imm='{imm}')}\nexit\n"
     found = covers(row)
     what = "the low bytes of the immediate, sign-extended where the store is wider"
     return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=_PATTERN)
@@ -179,7 +179,7 @@ def _immediates(row: Instruction) -> Draft:
 
 def _stored_registers(row: Instruction) -> Draft:
     cases = {f"r{n}": {"v": f"{value:#x}"} for n, value in enumerate(VALUES)}
-    asm = f"r3 = {{v}} ll\nr0 = 9\n{_access(row, '1', '3', '+8')}\nexit\n"
+    asm = f"r3 = {{v}} ll\nr0 = 9\n{_access(row, '1', '3', '8')}\nexit\n"
     what = "the low bytes of the register, and nothing beside them"
     return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
 
@@ -201,7 +201,7 @@ def _stack_ends(row: Instruction) -> Draft:
 
 def _base32_only(row: Instruction) -> Draft:
     """Programs of 32-bit instructions only: r1 is the address of the memory, and no register is wider than its load."""
-    cases = {f"at{at}": {"off": f"{at:+d}"} for at in (0, 1, 3, 8, 12)}
+    cases = {f"at{at}": {"off": str(at)} for at in (0, 1, 3, 8, 12)}
     if is_load(row):
         asm = f"{_access(row, '1', '0', '{off}')}\nexit\n"
     else:
