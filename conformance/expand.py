@@ -164,11 +164,9 @@ class _Plan:
         if isinstance(code, tuple):
             return parse_bytes(_fill(code, filled, 0 if order == "little" else 1))
         little = parse_bytes(_fill(code, filled, 0))
-        if order == "little":
-            return little
         if len(little) % SLOT_BYTES:
             raise ValueError("code is no whole number of slots: give it as {little: ..., big: ...}")
-        return pack(unpack(little, "little"), "big")
+        return little if order == "little" else pack(unpack(little, "little"), "big")
 
     def _asm_line(self, line: int) -> int:
         """Return the line of the file that has a line of the assembly."""
@@ -265,12 +263,26 @@ def _needs(code: bytes, *, rejected: bool) -> _Needs:
                 broken = f"slot {at // SLOT_BYTES}: {error}"
         found.add(row_groups)
         at += slots * SLOT_BYTES
+        if end > _LONG:
+            at = _skip_repetition(code, at, slots * SLOT_BYTES)
     return _Needs(*_combine(frozenset(found)), broken)
 
 
 #: Groups and slots of instructions by opcode, registers and offset, where imm and next_imm are operands.
 _HEADS: dict[bytes, tuple[frozenset[str], int]] = {}
 _EMPTY_HEAD = bytes(4)
+
+
+#: In programs of more bytes, instructions that stand many times in a row are looked at once.
+_LONG = 4096
+
+
+def _skip_repetition(code: bytes, at: int, size: int) -> int:
+    """Return the end of what repeats the ``size`` bytes before ``at``."""
+    while code[at : at + size] == code[at - size : at]:
+        at += size
+        size *= 2
+    return at
 
 
 _NOTHING: tuple[frozenset[str], int] = frozenset(), 1
