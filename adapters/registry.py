@@ -82,6 +82,14 @@ class RuntimeSpec:
         adapter: Adapter = make(*arguments, **self.options)
         return adapter
 
+    def patience(self, timeout: float) -> float:
+        """Return after how many seconds without an outcome it is given up, if a vector may take ``timeout``.
+
+        Those that keep time themselves get some more, to start again after a death and to tell what happened.
+        """
+        own: float = self.options.get("timeout", 0)
+        return 2 * own + 10 if own else timeout
+
     def allowing(self, seconds: float) -> RuntimeSpec:
         """Return the runtime with ``seconds`` for each vector, if it keeps time itself and was not told otherwise."""
         if "timeout" not in KINDS[self.kind].options:

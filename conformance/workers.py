@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs jobs on a runtime in processes of their own, so that nothing that happens there can end a run.
 
-Each worker opens the runtime and is given jobs in chunks. If it dies, raises or takes too long, the jobs of its chunk
-are run again one by one, which finds the one to blame. ``spawn`` starts workers: forking a process that may have
+Each worker opens the runtime and is given jobs in chunks; it tells outcomes as they come, several at once. If it dies,
+raises or takes too long, the jobs of its chunk that are not settled are run again one by one, which finds the one to
+blame. ``spawn`` starts workers: forking a process that may have
 threads is not safe.
 """
 
@@ -29,6 +30,8 @@ _SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
 _MOST_DEATHS = 50
 #: Opening a runtime may take so many seconds.
 _OPENING = 60.0
+#: How many seconds outcomes may be held back to be sent together.
+_HOLDING = 0.2
 
 
 class Openable(Protocol):
@@ -40,6 +43,9 @@ class Openable(Protocol):
 
     def open(self) -> Adapter:
         """Return an adapter, or raise :class:`..adapters.protocol.Unavailable`."""
+
+    def patience(self, timeout: float) -> float:
+        """Return after how many seconds without an outcome a worker is given up, if a vector may take ``timeout``."""
 
 
 class RuntimeBroken(Exception):
@@ -64,11 +70,11 @@ class WorkerPool:
     Args:
         runtime: what they open.
         processes: how many of them.
-        timeout: seconds after which a job, or a chunk of jobs, is given up.
+        timeout: seconds that a job may take.
     """
 
     def __init__(self, runtime: Openable, processes: int = 1, timeout: float = 30.0) -> None:
-        self._runtime, self._processes, self._timeout = runtime, processes, timeout
+        self._runtime, self._processes, self._patience = runtime, processes, runtime.patience(timeout)
         self._deaths = 0
         self._workers = [_Worker(runtime)]
 
@@ -107,11 +113,11 @@ class WorkerPool:
                 return
             for worker in self._workers:
                 if worker.idle and pending:
-                    worker.give(pending.popleft(), jobs, self._timeout)
+                    worker.give(pending.popleft(), jobs, self._patience)
             for worker in self._ready():
                 said = worker.hear()
                 if isinstance(said, list):
-                    for index, answer in zip(worker.taken(), said, strict=True):
+                    for index, answer in zip(worker.settled(len(said)), said, strict=True):
                         on_answer(index, answer)
                 elif not isinstance(said, RuntimeInfo):
                     self._replace(worker, pending, on_answer)
@@ -127,7 +133,7 @@ class WorkerPool:
     def _replace(self, worker: _Worker, pending: deque[list[int]], on_answer: OnAnswer) -> None:
         """Find out how ``worker`` failed, settle or return its jobs, and start another in its place."""
         chunk = worker.taken()
-        answer = worker.post_mortem(self._timeout)
+        answer = worker.post_mortem()
         self._workers.remove(worker)
         self._deaths += 1
         if len(chunk) == 1:
@@ -155,7 +161,8 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.chunk: list[int] | None = None
-        self.deadline = monotonic() + _OPENING
+        self._patience = _OPENING
+        self.deadline = monotonic() + self._patience
         self._ready = False
         self._failure: str | None = None
 
@@ -174,13 +181,21 @@ class _Worker:
             raise said
         raise RuntimeBroken(self._failure or self._ending())
 
-    def give(self, chunk: list[int], jobs: Sequence[Job], timeout: float) -> None:
-        """Hand over the jobs with the indices ``chunk``."""
+    def give(self, chunk: list[int], jobs: Sequence[Job], patience: float) -> None:
+        """Hand over the jobs with the indices ``chunk``; each may take ``patience`` seconds."""
         self.chunk = chunk
-        self.deadline = monotonic() + timeout
+        self._patience = patience
+        self.deadline = monotonic() + patience
         # A dead worker is noticed when it is listened to.
         with suppress(BrokenPipeError):
             self.connection.send([jobs[index] for index in chunk])
+
+    def settled(self, count: int) -> list[int]:
+        """Return the first ``count`` of the jobs the worker was at, which it has finished."""
+        chunk = self.chunk or []
+        self.chunk = chunk[count:] or None
+        self.deadline = monotonic() + self._patience
+        return chunk[:count]
 
     def taken(self) -> list[int]:
         """Return the jobs the worker was at, and take them off it."""
@@ -199,12 +214,12 @@ class _Worker:
             self._failure = said
         return said
 
-    def post_mortem(self, timeout: float) -> Answer:
+    def post_mortem(self) -> Answer:
         """Return what the failure of this worker says about the one job it was at, and end it."""
         late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
         if late:
             self.end()
-            return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {timeout:g} s")
+            return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {self._patience:g} s")
         self.process.join(timeout=5)
         code = self.process.exitcode
         failure = self._failure
@@ -253,14 +268,22 @@ def _serve(connection: Connection, runtime: Openable) -> None:
                     jobs = connection.recv()
                 except EOFError:
                     return
-                connection.send(_all(adapter, jobs))
+                _answer(connection, adapter, jobs)
 
 
-def _all(adapter: Adapter, jobs: Sequence[Job]) -> list[Outcome]:
-    outcomes = list(adapter.run(jobs))
-    if len(outcomes) != len(jobs):
-        raise ValueError(f"the adapter gave {len(outcomes)} outcomes for {len(jobs)} jobs")
-    return outcomes
+def _answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> None:
+    """Run ``jobs`` and send their outcomes."""
+    held: list[Outcome] = []
+    count, sent = 0, monotonic()
+    for outcome in adapter.run(jobs):
+        held.append(outcome)
+        count += 1
+        if count < len(jobs) and monotonic() - sent > _HOLDING:
+            connection.send(held)
+            held, sent = [], monotonic()
+    if count != len(jobs):
+        raise ValueError(f"the adapter gave {count} outcomes for {len(jobs)} jobs")
+    connection.send(held)
 
 
 class _Report:
