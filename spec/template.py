@@ -9,8 +9,7 @@ found faster, by writing their fields into a program that was assembled before.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from struct import Struct
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from .assemble import Layout, Placed, assemble, encode_one, join, lay_out, read_line, resolve
@@ -154,31 +153,29 @@ class _Frame:
         self._by_line: dict[int, list[Placed]] = {}
         for item in layout.items:
             self._by_line.setdefault(item.line, []).append(item)
-        self._base: dict[ByteOrder, bytes] = {}
-        self._patches: dict[ByteOrder, list[_NumberPatch | _RegisterPatch]] = {}
-        for order in _ORDERS:
-            self._base[order] = join(layout.items, order)
-            self._patches[order] = [patch for item in layout.items for patch in _number_patches(item, order)]
-            self._patches[order] += [
-                _register_patch(hole, item, order) for item in layout.items for hole in registers.get(item.line, ())
-            ]
+        self._patches: list[_Patch] = [patch for item in layout.items for patch in _number_patches(item)]
+        self._patches += [
+            _RegisterPatch(hole.name, hole, item.at + 1, item.line)
+            for item in layout.items
+            for hole in registers.get(item.line, ())
+        ]
+        self._bare: dict[ByteOrder, bytes] = {order: join(layout.items, order) for order in _ORDERS}
+        self._blank = {order: _Blank(code, self._patches, order) for order, code in self._bare.items()}
 
     def assemble(self, filled: Mapping[int, str], values: Values, order: ByteOrder, table: Isa) -> bytes | None:
         """Return the program with other texts for the lines ``filled``; None if it needs a layout of its own."""
-        code = bytearray(self._base[order])
-        patches = self._patches[order]
-        if filled:
-            patches = [patch for patch in patches if patch.line not in filled]
+        if not filled:
+            return self._blank[order].fill(values)
+        code = bytearray(self._bare[order])
+        patches = [patch for patch in self._patches if patch.line not in filled]
         for line, text in filled.items():
             new = self._replace(line, text, table)
             if new is None or not isinstance(new.what, Decoded):
                 return None
             data = encode_one(new.what, order)
             code[new.at : new.at + len(data)] = data
-            patches += _number_patches(new, order)
-        if all(patch.apply(code, values) for patch in patches):
-            return bytes(code)
-        return None
+            patches += _number_patches(new)
+        return _Blank(bytes(code), patches, order).fill(values)
 
     def _replace(self, line: int, text: str, table: Isa) -> Placed | None:
         """Return the instruction that ``text`` puts in the place of the only one of ``line``; None if it does not."""
@@ -201,83 +198,118 @@ class _Frame:
             return None
 
 
-class _Chunk(NamedTuple):
-    """Bits ``shift`` and up of a number, under ``mask``, at a byte ``position`` of the program."""
-
-    packer: Struct
-    position: int
-    shift: int
-    mask: int
-
-
 class _NumberPatch(NamedTuple):
-    """How to write a number into a program."""
+    """Where a number goes in a program: ``at`` is the position of its instruction."""
 
+    name: str
     hole: Hole
+    at: int
     line: int
     low: int
     high: int
-    chunks: tuple[_Chunk, ...]
 
-    def apply(self, code: bytearray, values: Values) -> bool:
-        """Write the value of the hole; False if it is missing or no number."""
-        written = values.get(self.hole.name)
+    def bits(self, written: str | int, order: ByteOrder) -> int | None:
+        """Return what the number adds to the program, as bits of its bytes in little-endian order; None if it is none.
+
+        Raises:
+            AsmError: it does not fit.
+        """
         value = number(written) if isinstance(written, str) else written
         if value is None:
-            return False
+            return None
         if self.hole.negative:
             value = -value
         if not self.low <= value <= self.high:
             raise AsmError(self.line, self.hole.column, f"a number from {self.low} to {self.high}", str(written))
-        for packer, position, shift, mask in self.chunks:
-            packer.pack_into(code, position, value >> shift & mask)
-        return True
+        bits = 0
+        for width, position, shift in _CHUNKS[self.hole.place.field]:
+            chunk = value >> shift & (1 << 8 * width) - 1
+            if order == "big":
+                chunk = int.from_bytes(chunk.to_bytes(width, "big"), "little")
+            bits |= chunk << 8 * (self.at + position)
+        return bits
 
 
-_STRUCTS = {
-    ("little", 2): Struct("<H"),
-    ("little", 4): Struct("<I"),
-    ("big", 2): Struct(">H"),
-    ("big", 4): Struct(">I"),
-}
 #: For each kind of place: width in bytes, position in the instruction and lowest bit of the parts of its number.
 _CHUNKS = {"offset": [(2, 2, 0)], "imm": [(4, 4, 0)], "next_imm": [(4, 12, 0)], "imm64": [(4, 4, 0), (4, 12, 32)]}
 
 
-def _number_patches(item: Placed, order: ByteOrder) -> list[_NumberPatch]:
-    return [_number_patch(item, hole, order) for hole in item.holes]
-
-
-def _number_patch(item: Placed, hole: Hole, order: ByteOrder) -> _NumberPatch:
-    assert isinstance(item.what, Decoded)
-    low, high = bounds(item.what.instruction, hole.place)
-    chunks = tuple(
-        _Chunk(_STRUCTS[order, width], item.at + position, shift, (1 << 8 * width) - 1)
-        for width, position, shift in _CHUNKS[hole.place.field]
-    )
-    return _NumberPatch(hole, item.line, low, high, chunks)
+def _number_patches(item: Placed) -> list[_Patch]:
+    patches: list[_Patch] = []
+    for hole in item.holes:
+        assert isinstance(item.what, Decoded)
+        low, high = bounds(item.what.instruction, hole.place)
+        patches.append(_NumberPatch(hole.name, hole, item.at, item.line, low, high))
+    return patches
 
 
 _REGISTER_NUMBERS = {str(number): number for number in range(LAST_REGISTER + 1)}
 
 
 class _RegisterPatch(NamedTuple):
-    """How to write the number of a register into a program: times ``factor``, to the byte at ``position``."""
+    """Where the number of a register goes in a program: to one or both halves of the byte at ``at``."""
 
     name: str
-    position: int
-    factor: int
+    register: _Register
+    at: int
     line: int
 
-    def apply(self, code: bytearray, values: Values) -> bool:
-        """Write the number; False if it is missing or no register has it."""
-        number = _REGISTER_NUMBERS.get(str(values.get(self.name)))
-        if number is None:
-            return False
-        code[self.position] |= number * self.factor
-        return True
+    def bits(self, written: str | int, order: ByteOrder) -> int | None:
+        """Return what the register adds to the program, as :meth:`_NumberPatch.bits`; None if it is none."""
+        index = _REGISTER_NUMBERS.get(str(written))
+        if index is None:
+            return None
+        low, high = (
+            (self.register.dst, self.register.src) if order == "little" else (self.register.src, self.register.dst)
+        )
+        return index * (low + 16 * high) << 8 * self.at
 
 
-def _register_patch(register: _Register, item: Placed, order: ByteOrder) -> _RegisterPatch:
-    dst, src = (1, 16) if order == "little" else (16, 1)
-    return _RegisterPatch(register.name, item.at + 1, register.dst * dst + register.src * src, item.line)
+_Patch: TypeAlias = _NumberPatch | _RegisterPatch
+
+
+class _Blank:
+    """A program as one long number, in which the fields to be filled are zero: filling them is to add bits."""
+
+    def __init__(self, code: bytes, patches: Iterable[_Patch], order: ByteOrder) -> None:
+        self._code, self._order = code, order
+        self._patches: dict[str, list[_Patch]] = {}
+        for patch in patches:
+            self._patches.setdefault(patch.name, []).append(patch)
+        #: For each hole the bits of values that were asked for before.
+        self._known: dict[str, dict[str | int, int]] = {name: {} for name in self._patches}
+        self._number: int | None = None
+
+    def fill(self, values: Values) -> bytes | None:
+        """Return the program with ``values`` in it; None if one is missing or no number.
+
+        Raises:
+            AsmError: a number does not fit.
+        """
+        if not self._known:
+            return self._code
+        if self._number is None:
+            self._number = int.from_bytes(self._code, "little")
+        code = self._number
+        for name, known in self._known.items():
+            value = values.get(name)
+            bits = known.get(value)  # type: ignore[arg-type]  # None is not known
+            if bits is None:
+                bits = self._bits(name, value)
+                if bits is None:
+                    return None
+            code |= bits
+        return code.to_bytes(len(self._code), "little")
+
+    def _bits(self, name: str, value: str | int | None) -> int | None:
+        """Return what the hole ``name`` with ``value`` in it adds to the program."""
+        if value is None:
+            return None
+        total = 0
+        for patch in self._patches[name]:
+            bits = patch.bits(value, self._order)
+            if bits is None:
+                return None
+            total |= bits
+        self._known[name][value] = total
+        return total
