@@ -7,7 +7,7 @@ A program is a sequence of 64-bit slots. :func:`unpack` splits bytes into :class
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Literal, NamedTuple, TypeAlias
@@ -73,9 +73,7 @@ def unpack(code: bytes, byte_order: ByteOrder = "little") -> list[Slot]:
     Raises:
         DecodeError: the length is no multiple of 8 bytes.
     """
-    if len(code) % SLOT_BYTES:
-        last = len(code) // SLOT_BYTES
-        raise DecodeError("bad-length", last, None, len(code), f"{len(code)} bytes are not a multiple of 8")
+    check_length(code)
     little = byte_order == "little"
     return [
         Slot(opcode, regs & 15, regs >> 4, offset, imm) if little else Slot(opcode, regs >> 4, regs & 15, offset, imm)
@@ -124,18 +122,61 @@ def decode(code: bytes, byte_order: ByteOrder = "little", table: Isa | None = No
         DecodeError: at the first slot that holds no instruction of the table (that of RFC 9669 if none is given).
     """
     table = table or isa()
-    slots = unpack(code, byte_order)
     program: Program = []
-    index = 0
-    while index < len(slots):
-        found = identify(slots, index, table)
+    for found in instructions(code, byte_order, table):
         if isinstance(found, DecodeError):
             raise found
         program.append(found)
         if found.instruction.wide:
             program.append(None)
-        index = len(program)
     return program
+
+
+def instructions(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[Decoded | DecodeError]:
+    """Yield what begins at each place of a program where an instruction should: one, or (not raised) why there is none.
+
+    After an error the next place is the next slot, or the one after it if the fault is in a second slot.
+
+    Raises:
+        DecodeError: the length is no multiple of 8 bytes.
+    """
+    check_length(code)
+    index, end = 0, len(code) // SLOT_BYTES
+    while index < end:
+        at = index * SLOT_BYTES
+        found = _narrow(code[at : at + SLOT_BYTES], byte_order, table)
+        if found is not None:
+            yield found
+            index += 1
+            continue
+        # Wide, or wrong: both are told by the slot and the one after it.
+        other = identify(unpack(code[at : at + 2 * SLOT_BYTES], byte_order), 0, table)
+        if isinstance(other, DecodeError):
+            second = other.slot == 1
+            yield DecodeError(other.rule, index + other.slot, other.field, other.value, other.message)
+            index += 2 if second else 1
+        else:
+            yield other
+            index += other.instruction.slots
+
+
+@lru_cache(maxsize=1 << 16)
+def _narrow(raw: bytes, byte_order: ByteOrder, table: Isa) -> Decoded | None:
+    """Return the instruction that one slot encodes; None if it is wide or there is none."""
+    (slot,) = unpack(raw, byte_order)
+    found = _candidates(slot, table)
+    return Decoded(found, *slot[1:]) if isinstance(found, Instruction) and not found.wide else None
+
+
+def check_length(code: bytes) -> None:
+    """Check that ``code`` is a sequence of slots.
+
+    Raises:
+        DecodeError: the length is no multiple of 8 bytes.
+    """
+    if len(code) % SLOT_BYTES:
+        last = len(code) // SLOT_BYTES
+        raise DecodeError("bad-length", last, None, len(code), f"{len(code)} bytes are not a multiple of 8")
 
 
 def make(row: Instruction, **operands: int) -> Decoded:

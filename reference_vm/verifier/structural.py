@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ...spec import tree
-from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, identify, unpack
+from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
 
@@ -64,14 +65,13 @@ def verify(
     """
     table = table or isa()
     allowed = None if groups is None else closure(groups, table)
+    if not code:
+        return [Finding(0, "empty-program", "there is no instruction")]
     try:
-        slots = unpack(code, byte_order)
+        program, findings = _identify_all(code, byte_order, table)
     except DecodeError as error:
         return [_finding(error)]
-    if not slots:
-        return [Finding(0, "empty-program", "there is no instruction")]
-    program, findings = _identify_all(slots, table)
-    flow = _Flow(program, len(slots))
+    flow = _Flow(program, len(code) // SLOT_BYTES)
     for index, item in program.items():
         findings += _check_registers(index, item)
         findings += flow.check_targets(index, item)
@@ -90,17 +90,16 @@ def _finding(error: DecodeError) -> Finding:
     return Finding(error.slot, error.rule, error.message)
 
 
-def _identify_all(slots: list[Slot], table: Isa) -> tuple[dict[int, Decoded], list[Finding]]:
+def _identify_all(code: bytes, byte_order: ByteOrder, table: Isa) -> tuple[dict[int, Decoded], list[Finding]]:
     """Identify what each slot begins; go on after an error where the next instruction may begin."""
     program: dict[int, Decoded] = {}
     findings: list[Finding] = []
     index = 0
-    while index < len(slots):
-        found = identify(slots, index, table)
+    for found in instructions(code, byte_order, table):
         if isinstance(found, DecodeError):
             findings.append(_finding(found))
-            # A fault in the second slot (or its absence) belongs to the instruction in the first.
-            index += 2 if found.slot == index + 1 else 1
+            # A fault in the second slot belongs to the instruction in the first.
+            index = found.slot + 1
         else:
             program[index] = found
             index += found.instruction.slots
@@ -128,6 +127,7 @@ class _Flow:
         self.second_slots = {index + 1 for index, item in program.items() if item.instruction.wide}
 
     def check_targets(self, index: int, item: Decoded) -> Iterator[Finding]:
+        """Yield what is wrong with the places that ``item`` refers to."""
         for what, target in targets(index, item):
             if not 0 <= target < self.length:
                 message = f"{what} to slot {target}, outside of slots 0 to {self.length - 1}"
@@ -164,6 +164,7 @@ class _Flow:
         return self.program[index].instruction.name
 
 
+@lru_cache(maxsize=4096)
 def continues(row: Instruction) -> bool:
     """Whether control may go on to the next instruction after ``row``."""
     return not any(
@@ -171,21 +172,28 @@ def continues(row: Instruction) -> bool:
     )
 
 
-def targets(index: int, item: Decoded) -> Iterator[tuple[str, int]]:
-    """Yield what ``item`` at slot ``index`` refers to in the program besides the next instruction: (kind, slot).
+def targets(index: int, item: Decoded) -> list[tuple[str, int]]:
+    """Return what ``item`` at slot ``index`` refers to in the program besides the next instruction: (kind, slot).
 
     Kinds are ``jump``, ``call`` and ``code address``; slots may lie outside of the program.
     """
-    for node in tree.walk(*item.instruction.means):
+    return [(kind, index + 1 + getattr(item, field)) for kind, field in _distances(item.instruction)]
+
+
+@lru_cache(maxsize=4096)
+def _distances(row: Instruction) -> tuple[tuple[str, str], ...]:
+    """The fields of ``row`` that hold distances in the program, and what lies there."""
+    found = []
+    for node in tree.walk(*row.means):
         if isinstance(node, tree.Jump):
-            yield "jump", index + 1 + _distance(node.distance, item)
+            found.append(("jump", _field(node.distance)))
         elif isinstance(node, tree.CallLocal):
-            yield "call", index + 1 + _distance(node.distance, item)
+            found.append(("call", _field(node.distance)))
         elif isinstance(node, tree.Call) and node.name == "code_addr":
-            yield "code address", index + 1 + _distance(node.args[0], item)
+            found.append(("code address", _field(node.args[0])))
+    return tuple(found)
 
 
-def _distance(expr: tree.Expr, item: Decoded) -> int:
-    (field,) = (node for node in tree.walk(expr) if isinstance(node, tree.Field))
-    value: int = getattr(item, field.name)
-    return value
+def _field(distance: tree.Expr) -> str:
+    (field,) = (node for node in tree.walk(distance) if isinstance(node, tree.Field))
+    return field.name
