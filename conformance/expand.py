@@ -44,7 +44,6 @@ def expand(entry: Entry) -> Iterator[Vector]:
     for case, values in entry.cases:
         if case is not None and not _CASE_NAME.match(case):
             raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
-        plan.check(case, values)
         little = plan.variant(case, values, "little")
         needs = plan.needs(little.code)
         if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
@@ -58,6 +57,20 @@ def expand(entry: Entry) -> Iterator[Vector]:
             little=little,
             make_big=partial(plan.big, values),
         )
+
+
+class _Columns(NamedTuple):
+    """What the values of a case are for, beside the holes: the registers it expects, and whether more."""
+
+    registers: tuple[str, ...]
+    after: bool
+    witness: bool
+
+
+class _Inputs(NamedTuple):
+    memory: bytes | None
+    maps: tuple[MapSpec, ...]
+    variables: tuple[VariableSpec, ...]
 
 
 class _Plan:
@@ -76,7 +89,9 @@ class _Plan:
         self.by_order = any(isinstance(text, tuple) for text in texts)
         if reserved := self.holes & EXPECTATIONS:
             raise entry.error(f"{{{min(reserved)}}}: this name is for what a case expects, name the hole otherwise")
-        self.known = self.holes | EXPECTATIONS
+        #: The inputs in both byte orders, if they are the same in all cases; known after the first.
+        self._inputs: list[_Inputs | None] = [None, None]
+        self._columns: dict[tuple[str, ...], _Columns] = {}
         self._common: _Needs | None = None
         self.code = self._written if self.template is None else self.template.assemble
 
@@ -88,35 +103,56 @@ class _Plan:
             self._common = _needs(code, rejected=self.entry.rejected)
         return self._common
 
-    def check(self, case: str | None, values: Values) -> None:
-        """Check that the case has a value for each hole, and each value a hole."""
-        if not self.holes <= values.keys():
-            raise self.entry.error(f"there is no value for the hole {{{min(self.holes - values.keys())}}}", case)
-        if not values.keys() <= self.known:
-            name = min(values.keys() - self.known)
-            raise self.entry.error(f"the value {name} is not used: there is no {{{name}}}", case)
+    def columns(self, case: str | None, values: Values) -> _Columns:
+        """Return what the values of a case are for: the names of most cases of an entry are the same."""
+        names = tuple(values)
+        found = self._columns.get(names)
+        if found is None:
+            found = self._columns[names] = self._sort(case, frozenset(names))
+        return found
+
+    def _sort(self, case: str | None, names: frozenset[str]) -> _Columns:
+        """Check that there is a value for each hole, a hole for each value, and something to expect."""
+        entry = self.entry
+        if not self.holes <= names:
+            raise entry.error(f"there is no value for the hole {{{min(self.holes - names)}}}", case)
+        expected = names & EXPECTATIONS
+        if names - self.holes - expected:
+            name = min(names - self.holes - expected)
+            raise entry.error(f"the value {name} is not used: there is no {{{name}}}", case)
+        for name in sorted(expected):
+            if name in entry.expect or (name == "after" and "memory" in entry.expect):
+                raise entry.error(f"the case has a value {name}, and expect has one too", case)
+        registers = tuple(sorted(expected - {"after", "witness"}))
+        after, witness = "after" in expected, "witness" in expected
+        returned = bool(registers) or after or bool(entry.expect.keys() - {"witness"})
+        if returned == (entry.rejected or entry.faulted is not None):
+            message = "expects both to return and not to" if returned else "expects nothing: say what r0 is"
+            raise entry.error(message, case)
+        if witness and not entry.rejected:
+            raise entry.error("has a witness, but does not expect to be rejected", case)
+        if entry.memory is None and after:
+            raise entry.error("expects a memory, but has none", case)
+        return _Columns(registers, after, witness)
 
     def variant(self, case: str | None, values: Values, order: ByteOrder) -> Variant:
         """Return the vector in one byte order."""
         entry = self.entry
+        columns = self.columns(case, values)
         side = 0 if order == "little" else 1
         filled = _one_side(values, side)
         try:
             code = self.code(filled, order)
-            memory = None if entry.memory is None else _bytes(entry.memory, filled, side)
-            maps = tuple(MapSpec(_bytes(value, filled, side)) for value in entry.maps)
-            variables = tuple(VariableSpec(number, _bytes(value, filled, side)) for number, value in entry.variables)
-            expect = self._expect(filled, side)
+            inputs = self._inputs[side] or self._filled_inputs(filled, side)
+            expect = self._expect(columns, filled, side)
         except AsmError as error:
             raise entry.error(f"asm: {error.message}", case, self._asm_line(error.line)) from None
         except ValueError as error:
             raise entry.error(str(error), case) from None
-        if memory is None and expect.memory is not None:
-            raise entry.error("expects a memory, but has none", case)
-        if expect.memory is not None and memory is not None and len(memory) != len(expect.memory):
-            message = f"expects {len(expect.memory)} bytes of memory, but has {len(memory)}"
+        if expect.memory is not None and inputs.memory is not None and len(inputs.memory) != len(expect.memory):
+            message = f"expects {len(expect.memory)} bytes of memory, but has {len(inputs.memory)}"
             raise entry.error(message, case)
-        return Variant(code, memory, maps, variables, expect)
+        return Variant(code, *inputs, expect)
 
     def big(self, values: Values, vector: Vector) -> Variant:
         """Return the vector for big-endian runtimes: only the program differs, if nothing is given by byte order."""
@@ -124,11 +160,22 @@ class _Plan:
             return self.variant(vector.case, values, "big")
         return vector.little._replace(code=self.code(_one_side(values, 1), "big"))
 
-    def _expect(self, filled: Mapping[str, str], side: int) -> Expectation:
+    def _filled_inputs(self, filled: Mapping[str, str], side: int) -> _Inputs:
         entry = self.entry
-        registers: dict[str, int] = {}
-        memory: bytes | None = None
-        witness: int | None = None
+        inputs = _Inputs(
+            None if entry.memory is None else _bytes(entry.memory, filled, side),
+            tuple(MapSpec(_bytes(value, filled, side)) for value in entry.maps),
+            tuple(VariableSpec(number, _bytes(value, filled, side)) for number, value in entry.variables),
+        )
+        if not any("{" in half for text in self.inputs for half in _halves(text)):
+            self._inputs[side] = inputs
+        return inputs
+
+    def _expect(self, columns: _Columns, filled: Mapping[str, str], side: int) -> Expectation:
+        entry = self.entry
+        registers = {name: _number(filled[name]) for name in columns.registers}
+        memory = parse_bytes(filled["after"]) if columns.after else None
+        witness = _number(filled["witness"]) if columns.witness else None
         for name, text in entry.expect.items():
             if name == "memory":
                 memory = _bytes(text, filled, side)
@@ -136,20 +183,6 @@ class _Plan:
                 witness = _number(_fill(text, filled, side))
             else:
                 registers[name] = _number(_fill(text, filled, side))
-        for name in filled.keys() & EXPECTATIONS:
-            if name in entry.expect or (name == "after" and "memory" in entry.expect):
-                raise ValueError(f"the case has a value {name}, and expect has one too")
-            if name == "after":
-                memory = parse_bytes(filled[name])
-            elif name == "witness":
-                witness = _number(filled[name])
-            else:
-                registers[name] = _number(filled[name])
-        returned = bool(registers) or memory is not None
-        if returned == (entry.rejected or entry.faulted is not None):
-            raise ValueError("expects both to return and not to" if returned else "expects nothing: say what r0 is")
-        if witness is not None and not entry.rejected:
-            raise ValueError("has a witness, but does not expect to be rejected")
         return Expectation(registers, memory, entry.rejected, entry.faulted, witness)
 
     def _compiled(self, text: str) -> Template:

@@ -59,6 +59,10 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # What was made counts as old at once; otherwise the next collection would look at all of it.
+            gc.freeze()
+            gc.unfreeze()
         if was_on:
             gc.enable()
 

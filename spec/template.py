@@ -24,7 +24,6 @@ _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
 _REGISTER_HOLE = re.compile(r"(?<=\b[rw])\{([A-Za-z_]\w*)\}", re.ASCII)
 _COMMENT = re.compile(r"/\*.*?\*/|(?:#|//).*")
 _REPETITION = re.compile(r"(?<![\w.$])\.(rept|endr)(?![\w.$])")
-_ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 
 
 def compile_text(text: str, table: Isa | None = None) -> Template:
@@ -58,12 +57,12 @@ class Template:
     def _sort_lines(self) -> list[int]:
         """Return the lines (from 0) that have to be read again for each program; note the holes for registers."""
         varying = []
-        repeated = False
+        repeated, repetitions = False, ".rept" in self.text
         for at, line in enumerate(self._lines):
-            marks = _REPETITION.findall(_COMMENT.sub(" ", line))
+            marks = _REPETITION.findall(_COMMENT.sub(" ", line)) if repetitions else []
             within = repeated or bool(marks)
             repeated = marks[-1] == "rept" if marks else repeated
-            if not _HOLE.search(line):
+            if "{" not in line or not _HOLE.search(line):
                 continue
             if within:
                 varying.append(at)
@@ -159,14 +158,17 @@ class _Frame:
             for item in layout.items
             for hole in registers.get(item.line, ())
         ]
-        self._bare: dict[ByteOrder, bytes] = {order: join(layout.items, order) for order in _ORDERS}
-        self._blank = {order: _Blank(code, self._patches, order) for order, code in self._bare.items()}
+        self._items = layout.items
+        self._blanks: dict[ByteOrder, _Blank] = {}
 
     def assemble(self, filled: Mapping[int, str], values: Values, order: ByteOrder, table: Isa) -> bytes | None:
         """Return the program with other texts for the lines ``filled``; None if it needs a layout of its own."""
+        blank = self._blanks.get(order)
+        if blank is None:
+            blank = self._blanks[order] = _Blank(join(self._items, order), self._patches, order)
         if not filled:
-            return self._blank[order].fill(values)
-        code = bytearray(self._bare[order])
+            return blank.fill(values)
+        code = bytearray(blank.code)
         patches = [patch for patch in self._patches if patch.line not in filled]
         for line, text in filled.items():
             new = self._replace(line, text, table)
@@ -272,7 +274,7 @@ class _Blank:
     """A program as one long number, in which the fields to be filled are zero: filling them is to add bits."""
 
     def __init__(self, code: bytes, patches: Iterable[_Patch], order: ByteOrder) -> None:
-        self._code, self._order = code, order
+        self.code, self._order = code, order
         self._patches: dict[str, list[_Patch]] = {}
         for patch in patches:
             self._patches.setdefault(patch.name, []).append(patch)
@@ -287,9 +289,9 @@ class _Blank:
             AsmError: a number does not fit.
         """
         if not self._known:
-            return self._code
+            return self.code
         if self._number is None:
-            self._number = int.from_bytes(self._code, "little")
+            self._number = int.from_bytes(self.code, "little")
         code = self._number
         for name, known in self._known.items():
             value = values.get(name)
@@ -299,7 +301,7 @@ class _Blank:
                 if bits is None:
                     return None
             code |= bits
-        return code.to_bytes(len(self._code), "little")
+        return code.to_bytes(len(self.code), "little")
 
     def _bits(self, name: str, value: str | int | None) -> int | None:
         """Return what the hole ``name`` with ``value`` in it adds to the program."""
