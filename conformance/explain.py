@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ..spec.disassemble import disassemble
-from ..spec.encoding import ByteOrder
+from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
 from ..spec.requirements import load_errata, load_requirements
+from .expand import EXPECTATIONS
 from .model import Level, Vector
 from .runner import Result
-from .verdict import Difference, Failure
+from .verdict import Difference, Failure, Verdict
 
 #: Lines of a program that are shown at its beginning and at its end, if it has more.
 _HEAD, _TAIL = 24, 6
@@ -119,11 +122,58 @@ def demands(vector: Vector) -> Iterator[str]:
 
 
 def values(vector: Vector) -> str:
-    """Return the values that this case of an entry has, on one line."""
+    """Return what fills the holes of an entry in this case of it, on one line."""
     if vector.case is None:
         return ""
     given = dict(vector.entry.cases)[vector.case]
-    return " ".join(f"{name}={value if isinstance(value, str) else '/'.join(value)}" for name, value in given.items())
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else '/'.join(value)}"
+        for name, value in given.items()
+        if name not in EXPECTATIONS
+    )
+
+
+class Suspect(NamedTuple):
+    """An instruction, and how many of the vectors whose programs contain it fail."""
+
+    name: str
+    failed: int
+    vectors: int
+
+    @property
+    def share(self) -> float:
+        """The part of the vectors that fail, up to 1."""
+        return self.failed / self.vectors
+
+
+def suspects(results: Sequence[Result], most: int) -> list[Suspect]:
+    """Return the instructions of failing programs, those first of which most vectors fail.
+
+    At most ``most`` are returned, and none that is far behind the first: every program has an EXIT.
+    """
+    failed: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for result in results:
+        if result.judgement.verdict in {Verdict.PASS, Verdict.FAIL}:
+            names = _instructions(result.vector)
+            total.update(names)
+            if result.judgement.verdict is Verdict.FAIL:
+                failed.update(names)
+    found = [Suspect(name, failed[name], total[name]) for name in failed]
+    found.sort(key=lambda suspect: (-suspect.share, -suspect.failed, suspect.name))
+    return [suspect for suspect in found[:most] if suspect.share >= found[0].share / 4]
+
+
+#: Longer programs are about distances, not about the instructions they consist of.
+_MOST_SLOTS = 256
+
+
+def _instructions(vector: Vector) -> set[str]:
+    """Return the names of the instructions in a program, as far as they can be identified."""
+    code = vector.little.code
+    slots = unpack(code[: min(len(code) // SLOT_BYTES, _MOST_SLOTS) * SLOT_BYTES], "little")
+    found = (identify(slots, at) for at in range(len(slots)))
+    return {item.instruction.name for item in found if not isinstance(item, DecodeError)}
 
 
 def differences(result: Result) -> Iterator[tuple[str, str]]:

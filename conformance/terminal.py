@@ -22,6 +22,8 @@ from .verdict import Failure, Verdict
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
 #: The bar moves once for so many results.
 _STRIDE = 64
+#: How many instructions are named as likely culprits.
+_SUSPECTS = 6
 
 
 class ProgressBar:
@@ -128,6 +130,12 @@ def _failures(one: RuntimeRun, console: Console) -> None:
             by_entry.setdefault(result.vector.entry.id, []).append(result)
         for results in by_entry.values():
             _entry(one, results, console)
+    if failed:
+        console.print()
+        _say(console, Text.assemble(f"{one.name}: instructions by the share of their vectors that fail, worst first"))
+        for suspect in explain.suspects(one.results, _SUSPECTS):
+            share = f"  {suspect.failed:6} of {suspect.vectors:<6} {suspect.share:4.0%}  "
+            _say(console, Text.assemble(share, (suspect.name, "bold")))
 
 
 def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None:
@@ -145,12 +153,12 @@ def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None
     if others:
         _line(console, "", f"the same program with other operands fails {len(others)} more times:")
     for other in others:
-        _one_failure(other, console)
+        _one_failure(other, console, again=True)
 
 
-def _one_failure(result: Result, console: Console) -> None:
+def _one_failure(result: Result, console: Console, *, again: bool = False) -> None:
     vector = result.vector
-    what = f"  {vector.entry.what}" if vector.entry.what else ""
+    what = f"  {vector.entry.what}" if vector.entry.what and not again else ""
     values = f"  {explain.values(vector)}" if vector.case else ""
     _say(console, Text.assemble("  ", (vector.id, "bold"), (what, "italic"), (values, "dim")))
     for label, text in explain.differences(result):

@@ -145,6 +145,14 @@ def test_the_terminal_shows_a_failure_with_program_and_requirement(documented: d
     assert any("section 4.1" in line and "[rfc9669-4.1-add]" in line for line in lines)
 
 
+def test_the_terminal_names_the_instructions_to_look_at(documented: dict[str, Any]) -> None:
+    """Too few vectors for a clear picture: the addition of the local call is one that carries nothing."""
+    lines = documented["out"].splitlines()
+    at = lines.index("add_forgets_the_carry: instructions by the share of their vectors that fail, worst first")
+    suspects = [line.split() for line in lines[at + 1 : at + 3]]
+    assert suspects == [["1", "of", "2", "50%", "LD_IMM64"], ["1", "of", "3", "33%", "ADD64_X"]]
+
+
 def test_the_table_has_a_line_per_runtime_and_group(documented: dict[str, Any]) -> None:
     rows = [line.split() for line in documented["out"].splitlines()]
     for row in (
