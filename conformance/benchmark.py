@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from ..reference_vm.executable import prepare
 from ..reference_vm.faults import Outcome
@@ -172,3 +176,41 @@ def short_programs_per_second(repeat: int, count: int = 500) -> float:
         return execute(code)
 
     return count / best_of(repeat, many)[1]
+
+
+class Loading(NamedTuple):
+    """The suite read and expanded: ``seconds`` until each vector is there for one byte order, then for the other."""
+
+    vectors: int
+    seconds: float
+    other_order_seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Vectors read and expanded per second."""
+        return self.vectors / self.seconds
+
+
+def load_once() -> Loading:
+    """Read and expand the whole suite in this process, which should not have done so before."""
+    from .suite import load_suite
+
+    start = perf_counter()
+    suite = load_suite()
+    loaded = perf_counter()
+    for vector in suite.vectors:
+        _ = vector.big
+    return Loading(len(suite.vectors), loaded - start, perf_counter() - loaded)
+
+
+_LOAD = f"import json, {__name__} as b; print(json.dumps(b.load_once()))"
+
+
+def suite_loading(repeat: int) -> Loading:
+    """Time the loading of the whole suite, each time in a new process: a second time would profit from the first."""
+    command = [sys.executable, "-c", _LOAD]
+    outputs = [
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+        for _ in range(repeat)
+    ]
+    return min((Loading(*json.loads(output)) for output in outputs), key=lambda loading: loading.seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bpf-isa bench``: how fast the engines of the project are on this machine."""
+"""``bpf-isa bench``: how fast the engines of the project are on this machine, and how soon the suite is loaded."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from .. import benchmark
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(repeat: int, as_json: bool) -> None:
-    """Time loops of arithmetic, of memory accesses and of branches, in instructions per second."""
+    """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite."""
     rates = [rate for workload in benchmark.WORKLOADS for rate in benchmark.interpreter_rates(workload, repeat)]
     short = benchmark.short_programs_per_second(repeat)
+    loading = benchmark.suite_loading(repeat)
     if as_json:
-        _print_json(rates, short)
+        _print_json(rates, short, loading)
     else:
-        _print_table(rates, short)
+        _print_table(rates, short, loading)
 
 
-def _print_json(rates: list[benchmark.Rate], short: float) -> None:
+def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading) -> None:
     document = {
         "rates": [
             {
@@ -38,11 +39,12 @@ def _print_json(rates: list[benchmark.Rate], short: float) -> None:
             for rate in rates
         ],
         "short_programs_per_second": short,
+        "load_suite": {**loading._asdict(), "vectors_per_second": loading.per_second},
     }
     click.echo(json_module.dumps(document, indent=2))
 
 
-def _print_table(rates: list[benchmark.Rate], short: float) -> None:
+def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -57,3 +59,7 @@ def _print_table(rates: list[benchmark.Rate], short: float) -> None:
     console = Console()
     console.print(table)
     console.print(f"programs of ten instructions, decoded and run: {short:,.0f}/s")
+    console.print(
+        f"load suite, {loading.vectors:,} vectors read and expanded: {loading.seconds:.2f} s "
+        f"({loading.per_second:,.0f} vectors/s), and {loading.other_order_seconds:.2f} s for the other byte order"
+    )

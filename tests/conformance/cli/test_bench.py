@@ -44,10 +44,15 @@ def test_json_has_a_rate_for_each_workload_and_engine() -> None:
     assert engines.keys() == {"alu", "memory", "branchy"}
     assert all({"interpreter", "interpreter, row by row"} <= names for names in engines.values())
     assert document["short_programs_per_second"] > 0
+    loading = document["load_suite"]
+    assert loading["vectors"] > 10_000
+    assert loading["vectors_per_second"] == pytest.approx(loading["vectors"] / loading["seconds"])
 
 
 @pytest.mark.usefixtures("short_workloads")
 def test_the_table_names_each_workload() -> None:
     result = CliRunner().invoke(main, ["bench", "--repeat", "1"])
     assert result.exit_code == 0
-    assert [name for name in ("alu", "memory", "branchy", "decoded and run") if name not in result.output] == []
+    assert [
+        name for name in ("alu", "memory", "branchy", "decoded and run", "load suite") if name not in result.output
+    ] == []
