@@ -19,7 +19,7 @@ from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import run
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
-from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, identify, unpack
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
 from ..model import Expectation, Vector
 from ..verdict import Verdict, judge
 
@@ -104,15 +104,26 @@ class Broken:
     second: Slot | None
     error: DecodeError
 
+    def values(self) -> Iterator[tuple[int, str, int, bool]]:
+        """Yield what the fields hold: the opcode of the first slot, field, value, and whether it is in the second."""
+        for which in (self.slot, self.second):
+            if which is not None:
+                for name, value in zip(Slot._fields, which, strict=True):
+                    yield self.slot.opcode, name, value, which is not self.slot
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A vector that must be rejected, and the slots that begin no instruction (none: something else is wrong)."""
+    """A vector that must be rejected: its slots, and those that begin no instruction.
+
+    ``program`` is None if there are such, or bytes that make no slot; otherwise something else is wrong with it.
+    """
 
     vector: Vector
     job: Job
     slots: list[Slot]
     broken: tuple[Broken, ...]
+    program: Program | None
 
     def passes(self, outcome: Outcome) -> bool:
         """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""
@@ -125,18 +136,19 @@ def refusal(vector: Vector) -> Refusal:
     try:
         slots = unpack(job.code)
     except DecodeError:
-        return Refusal(vector, job, [], ())
+        return Refusal(vector, job, [], (), None)
+    program: Program = []
     broken = []
-    index = 0
-    while index < len(slots):
+    while len(program) < len(slots):
+        index = len(program)
         found = identify(slots, index)
         if isinstance(found, DecodeError):
             second = slots[index + 1] if index + 1 < len(slots) else None
             broken.append(Broken(index, slots[index], second, found))
-            index += 2 if found.slot == index + 1 else 1
+            program += [None] * (2 if found.slot == index + 1 else 1)
         else:
-            index += found.instruction.slots
-    return Refusal(vector, job, slots, tuple(broken))
+            program += [found] if found.instruction.slots == 1 else [found, None]
+    return Refusal(vector, job, slots, tuple(broken), None if broken else program)
 
 
 class Bench:
@@ -176,6 +188,18 @@ class Bench:
             few = uses[name]
             cases.sort(key=lambda case, few=few: (rarest[case.id] < few, len(case.executable.program)))  # type: ignore[misc]
         return found
+
+    @cached_property
+    def _by_id(self) -> dict[str, Case]:
+        return {case.id: case for case in self.cases}
+
+    def case(self, name: str) -> Case:
+        """Return the vector ``name`` for little-endian machines.
+
+        Raises:
+            KeyError: there is none, or it must be rejected.
+        """
+        return self._by_id[name]
 
     def using(self, row: str) -> list[Case]:
         """Return the cases that execute ``row``, the most telling first."""

@@ -15,7 +15,7 @@ from ...reference_vm.faults import FaultKind, Trap
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES, PRESERVED, Frame, Frames
 from ...reference_vm.verifier.structural import targets
 from ...spec import tree as t
-from ...spec.encoding import Decoded, DecodeError, Program, Slot, decode, pack, slots_of
+from ...spec.encoding import Decoded, Program, Slot, pack, slots_of
 from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Case, Refusal
 
@@ -273,13 +273,6 @@ def _truncated(refusal: Refusal) -> bytes | None:
     return code[: len(code) // 8 * 8] if len(code) % 8 else None
 
 
-def _decoded(refusal: Refusal) -> Program | None:
-    try:
-        return decode(refusal.job.code)
-    except DecodeError:
-        return None
-
-
 _Target = Callable[[int, int], int]
 
 
@@ -289,7 +282,7 @@ def _retargeting(choose: _Target, more: tuple[Slot, ...]) -> Callable[[Refusal],
 
 def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes | None:
     """Return the program with ``more`` at its end, and jumps leading where ``choose`` says."""
-    program = _decoded(refusal)
+    program = refusal.program
     if program is None:
         return None
     slots: list[Slot] = []
@@ -311,7 +304,7 @@ def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes |
 
 def _into_second(by: int, more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
     def loads(refusal: Refusal) -> bytes | None:
-        program = _decoded(refusal)
+        program = refusal.program
         if program is None:
             return None
         return _moved(refusal, lambda to, size: to + by if 0 <= to < size and program[to] is None else to, more)
@@ -331,7 +324,7 @@ def _completed(more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
 
 def _writing_r10(row: Instruction, name: str, instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
     def loads(refusal: Refusal) -> bytes | None:
-        program = _decoded(refusal)
+        program = refusal.program
         if program is None:
             return None
         found = [

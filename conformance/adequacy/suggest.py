@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...adapters.protocol import Job
 from ...adapters.reference import BUDGET, machine_for
@@ -23,7 +24,7 @@ from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded
 from ...spec.table import Operand
 from ..model import Expectation
-from .bench import BaselineError, Case
+from .bench import Case
 from .control_mutants import distance_field
 from .kill import notices
 from .mutant import Mutant
@@ -39,7 +40,7 @@ _MEMORY_BYTES = 64
 _SPARE = 9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suggestion:
     """A vector: its program, memory and expectation by byte order."""
 
@@ -49,9 +50,14 @@ class Suggestion:
     memory: bytes | None
     expect: Mapping[ByteOrder, Expectation]
 
-    def case(self, byte_order: ByteOrder) -> Case:
-        """Return the vector ready to run."""
-        return Case(_job(self.asm, self.memory, byte_order), self.expect[byte_order])
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """The vector ready to run, in both byte orders.
+
+        Raises:
+            BaselineError: it does not pass on the unmodified specification.
+        """
+        return tuple(Case(_job(self.asm, self.memory, order), expect) for order, expect in self.expect.items())
 
 
 def suggest(mutant: Mutant, difference: Difference) -> Suggestion | None:
@@ -74,10 +80,7 @@ def suggest(mutant: Mutant, difference: Difference) -> Suggestion | None:
 
 def is_noticed(suggestion: Suggestion, mutant: Mutant) -> bool:
     """Whether ``suggestion`` fails on a runtime with the fault of ``mutant``, in either byte order."""
-    try:
-        return any(notices(suggestion.case(order), mutant) for order in suggestion.expect)
-    except BaselineError:
-        return False
+    return any(notices(case, mutant) for case in suggestion.cases)
 
 
 def _job(asm: str, memory: bytes | None, byte_order: ByteOrder) -> Job:

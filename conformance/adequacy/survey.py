@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
 
 from ...adapters.reference import ReferenceAdapter
 from ...spec.encoding import pack
 from ...spec.table import Isa, isa
-from ..suite import Suite, load_suite
+from ..suite import load_suite
 from .bench import Bench, Case, Refusal
 from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants
 from .encoding_mutants import EncodingMutant, encoding_mutants
@@ -47,10 +49,12 @@ class Finding(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What one process does in one go: the mutants of a row's meaning, of encodings, or of control."""
+    """What one process does in one go: decide the mutants of a row's meaning, of encodings, of control; or look
+    whether vectors are idle. ``names`` are those of rows or vectors.
+    """
 
-    kind: str
-    rows: tuple[str, ...] = ()
+    kind: Literal["meaning", "encoding", "control", "idle"]
+    names: tuple[str, ...] = ()
 
 
 @dataclass
@@ -94,44 +98,75 @@ def survey(
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
-    suite = _suite(tuple(vectors))
+    bench = _bench(tuple(vectors))
     tasks = _tasks(isa(), instructions)
-    result = Survey(len(suite.vectors))
+    result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    for count, (findings, killers) in enumerate(_work(tuple(vectors), tasks, processes), 1):
-        result.findings += findings
-        noticing |= killers
-        if on_task:
-            on_task(count, len(tasks))
+    with _Workers(tuple(vectors), processes) as workers:
+        for count, done in enumerate(workers.run(tasks), 1):
+            result.findings += done.findings
+            noticing.update(name for finding in done.findings for name in finding.killers)
+            if on_task:
+                on_task(count, len(tasks))
+        if instructions is None:
+            rest = [name for name in bench.vectors if name not in noticing]
+            chunks = [Task("idle", tuple(rest[at : at + _CHUNK])) for at in range(0, len(rest), _CHUNK)]
+            for done in workers.run(chunks):
+                result.idle += done.idle
     order = {row.name: place for place, row in enumerate(isa().instructions)}
     result.findings.sort(key=lambda finding: (order.get(finding.instruction, len(order)), finding.id))
-    if instructions is None:
-        result.idle = _idle(_bench(tuple(vectors)), noticing)
+    result.idle.sort()
     return result
+
+
+#: So many vectors are looked at in one go to see whether they are idle.
+_CHUNK = 500
 
 
 def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     names = [row.name for row in table.instructions] if instructions is None else list(instructions)
     tasks = [Task("meaning", (name,)) for name in names]
     # The largest first, so that no processor is left with one at the end.
-    tasks.sort(key=lambda task: -len(mutants_of(table.by_name[task.rows[0]], table)))
+    tasks.sort(key=lambda task: -len(_mutants(task.names[0])))
     tasks.append(Task("encoding", tuple(names)))
     if instructions is None or "CALL_LOCAL" in names:
         tasks.insert(0, Task("control", tuple(names)))
     return tasks
 
 
-_Done = tuple[list[Finding], set[str]]
+class _Done(NamedTuple):
+    findings: list[Finding]
+    idle: list[str]
 
 
-def _work(vectors: tuple[Path, ...], tasks: list[Task], processes: int) -> Iterator[_Done]:
-    if processes < 2 or len(tasks) < 2:
-        for task in tasks:
-            yield _decide(vectors, task)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
-        yield from pool.imap_unordered(_Worker(vectors), tasks)
+class _Workers:
+    """Processes that decide; none but this one if there is to be one only."""
+
+    def __init__(self, vectors: tuple[Path, ...], processes: int) -> None:
+        self._worker = _Worker(vectors)
+        self._pool = None
+        if processes > 1:
+            # Where processes can be forked, the vectors that this one has made ready are shared.
+            can_fork = sys.platform == "linux"
+            bench = _bench(vectors)
+            assert bench.cases is not None and bench.refusals is not None
+            self._pool = multiprocessing.get_context("fork" if can_fork else "spawn").Pool(processes)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[_Done]:
+        """Do ``tasks``, and give what came of each as it comes."""
+        if self._pool is None:
+            return map(self._worker, tasks)
+        return self._pool.imap_unordered(self._worker, tasks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool.join()
 
 
 class _Worker(NamedTuple):
@@ -140,30 +175,26 @@ class _Worker(NamedTuple):
     vectors: tuple[Path, ...]
 
     def __call__(self, task: Task) -> _Done:
-        return _decide(self.vectors, task)
-
-
-@lru_cache(maxsize=1)
-def _suite(vectors: tuple[Path, ...]) -> Suite:
-    return load_suite(vectors)
+        bench, table = _bench(self.vectors), isa()
+        match task.kind:
+            case "meaning":
+                return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
+            case "encoding":
+                return _Done(list(_encoding(table, bench, frozenset(task.names))), [])
+            case "control":
+                return _Done(list(_control(table, bench)), [])
+            case "idle":
+                return _Done([], list(_idle(bench, task.names)))
 
 
 @lru_cache(maxsize=1)
 def _bench(vectors: tuple[Path, ...]) -> Bench:
-    return Bench(_suite(vectors).vectors)
+    return Bench(load_suite(vectors).vectors)
 
 
-def _decide(vectors: tuple[Path, ...], task: Task) -> _Done:
-    bench, table = _bench(vectors), isa()
-    match task.kind:
-        case "meaning":
-            row = table.by_name[task.rows[0]]
-            findings = list(_meaning(mutants_of(row, table), bench))
-        case "encoding":
-            findings = list(_encoding(table, bench, frozenset(task.rows)))
-        case _:
-            findings = list(_control(table, bench))
-    return findings, {name for finding in findings for name in finding.killers}
+@cache
+def _mutants(name: str) -> tuple[Mutant, ...]:
+    return mutants_of(isa().by_name[name], isa())
 
 
 # Mutants of meanings
@@ -226,16 +257,16 @@ def _covers(mutant: Mutant, bench: Bench) -> list[str]:
 
 
 def _encoding(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
-    by_opcode: dict[int, list[Refusal]] = {}
+    by_value: dict[tuple[int, str, int, bool], list[Refusal]] = {}
     for refusal in bench.refusals:
-        for broken in refusal.broken:
-            by_opcode.setdefault(broken.slot.opcode, []).append(refusal)
+        for key in {key for broken in refusal.broken for key in broken.values()}:
+            by_value.setdefault(key, []).append(refusal)
     runtime = ReferenceAdapter("little")
     for mutant in encoding_mutants(table):
         if mutant.row.name not in rows:
             continue
         killers: list[str] = []
-        for refusal in by_opcode.get(mutant.opcode, ()):
+        for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
             code = _as_seen(mutant, refusal)
             if code is not None and not _passes(runtime, refusal, code):
                 killers.append(refusal.job.id)
@@ -315,35 +346,32 @@ def _decided(instruction: str, family: str, what: str, killers: tuple[str, ...])
 # Vectors that notice nothing
 
 
-def _idle(bench: Bench, noticing: set[str]) -> list[str]:
-    """Return the vectors that notice no mutant, of those that are not known to notice one."""
-    table = isa()
-    idle = []
-    uses = Counter(name for case in bench.cases for name in case.executed)
-    for case in bench.cases:
-        if case.id not in noticing:
-            # The mutants of the rarest instruction first: the vector is about that.
-            rows = sorted(case.executed, key=lambda name: uses[name])
-            if not any(notices(case, mutant) for name in rows for mutant in _mutants(name)):
-                idle.append(case.id)
+def _idle(bench: Bench, names: Iterable[str]) -> Iterator[str]:
+    """Yield those of the vectors ``names`` that notice no mutant at all."""
     runtime = ReferenceAdapter("little")
-    encodings = [mutant for mutant in encoding_mutants(table)]
-    loaders = list(loader_mutants(table))
-    by_opcode: dict[int, list[EncodingMutant]] = {}
-    for encoding in encodings:
-        by_opcode.setdefault(encoding.opcode, []).append(encoding)
-    for refusal in bench.refusals:
-        if refusal.job.id in noticing:
-            continue
-        near = (m for broken in refusal.broken for m in by_opcode.get(broken.slot.opcode, ()))
-        seen = (_as_seen(mutant, refusal) for mutant in near)
-        if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
-            continue
-        if not any(_let_pass(runtime, refusal, loader) for loader in loaders):
-            idle.append(refusal.job.id)
-    return idle
+    loaders = list(loader_mutants(isa()))
+    refusals = {refusal.job.id: refusal for refusal in bench.refusals}
+    for name in names:
+        if name in refusals:
+            refusal = refusals[name]
+            near = (m for broken in refusal.broken for m in _encodings().get(broken.slot.opcode, ()))
+            seen = (_as_seen(mutant, refusal) for mutant in near)
+            if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
+                continue
+            if not any(_let_pass(runtime, refusal, loader) for loader in loaders):
+                yield name
+        else:
+            case = bench.case(name)
+            # The mutants of the rarest instruction first: the vector is about that.
+            rows = sorted(case.executed, key=lambda row: len(bench.using(row)))
+            if not any(notices(case, mutant) for row in rows for mutant in _mutants(row)):
+                yield name
 
 
-@cache
-def _mutants(name: str) -> tuple[Mutant, ...]:
-    return mutants_of(isa().by_name[name], isa())
+@lru_cache(maxsize=1)
+def _encodings() -> dict[int, list[EncodingMutant]]:
+    """Return the mutants of encodings by the opcode of the slots concerned."""
+    found: dict[int, list[EncodingMutant]] = {}
+    for mutant in encoding_mutants(isa()):
+        found.setdefault(mutant.opcode, []).append(mutant)
+    return found
