@@ -16,10 +16,9 @@ from ...reference_vm.machine import Machine
 from ...reference_vm.memory import STACK_WINDOW, Region
 from ...spec import tree as t
 from ...spec.encoding import Program
-from .layout import FRAMES, REGION_WORDS, REGISTERS, WORDS, Trap, Word
+from .layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
 from .llvm import find_function
 from .plan import Plan, fold
-from .rows import NotLowerable
 
 _MOST = (1 << 62) - 1
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
@@ -27,7 +26,6 @@ _LOCK = ctypes.c_uint32(0)
 
 #: What kinds of fault the reference may find where compiled code has stopped.
 _KINDS = {
-    Trap.ACCESS: {FaultKind.OUT_OF_BOUNDS, FaultKind.READ_ONLY},
     Trap.BUDGET: set(FaultKind),
     Trap.BAD_JUMP: {FaultKind.BAD_JUMP},
     Trap.CALL_DEPTH: {FaultKind.CALL_DEPTH},
@@ -116,8 +114,7 @@ class Driver(AbstractContextManager[None, bool]):
                 arguments.append(self._platform(slot, argument))
             else:
                 number = fold(argument, self.plan.at(slot))
-                if number is None:
-                    raise NotLowerable(f"{call.name}: the fields of the instruction do not tell the argument")
+                assert number is not None, "a plan has no other calls"
                 arguments.append(argument.type.wrap(number))
         value: int = getattr(machine, call.name)(*arguments)
         return value
@@ -195,8 +192,8 @@ class Driver(AbstractContextManager[None, bool]):
     def _fault(self, left: int) -> Fault:
         """Return the fault at which the code stopped, in the words of the reference.
 
-        The code says where and why; the reference executes that one instruction to say it in full. Where the budget
-        ends inside of a block, it executes what is left before.
+        The code says where and why. Refused accesses are explained by the memory; for all else the reference executes
+        that one instruction, or what the budget allows for in the last block.
         """
         slot, trap = self.words[Word.STOP] >> 8, Trap(self.words[Word.STOP] & 0xFF)
         if trap is Trap.HELPER and not isinstance(self.error, faults.Trap):
@@ -207,20 +204,28 @@ class Driver(AbstractContextManager[None, bool]):
         executable = Executable(self.program, self.machine.byte_order)
         if trap is Trap.HELPER:
             return self._stopped_by(self.error, executable, slot, steps)
+        if trap is Trap.ACCESS:
+            return self._stopped_by(self._refusal(), executable, slot, steps)
         if slot == len(self.program):
             if trap is Trap.BUDGET:
                 return replace(self._spent(executable, self.budget), pc=slot, instruction=None)
             return self._past_the_end(executable, slot, steps)
         budget = self.budget if trap is Trap.BUDGET else steps + 1
         outcome = run(executable, self.machine, pc=slot, steps=steps, budget=budget)
-        refused = self.words[Word.ADDRESS]
-        if (
-            not isinstance(outcome, Fault)
-            or outcome.kind not in _KINDS[trap]
-            or (trap is Trap.ACCESS and outcome.address != refused)
-        ):
-            raise EngineError(f"compiled code stopped at slot {slot} ({trap.name}, {refused:#x}); reference: {outcome}")
+        if not isinstance(outcome, Fault) or outcome.kind not in _KINDS[trap]:
+            raise EngineError(f"compiled code stopped at slot {slot} ({trap.name}); the reference: {outcome}")
         return outcome
+
+    def _refusal(self) -> faults.Trap:
+        """Return why the access that the code noted cannot be done."""
+        address, access = self.words[Word.ADDRESS], self.words[Word.ACCESS]
+        size = access % READS
+        region = self.machine.memory.region_at(address)
+        if region is None or address + size > region.end:
+            return self.machine.memory.denied("read" if access & READS else "write", address, size)
+        if region.writable or not access & WRITES:
+            raise EngineError(f"compiled code refused to access {size} bytes at {address:#x}, which it may")
+        return self.machine.memory.denied("write", address, size)
 
     def _unspent(self, slot: int) -> int:
         """Return how many instructions have been paid for that are still to come at ``slot``, with it."""

@@ -18,7 +18,7 @@ class Word(IntEnum):
     DEPTH = 17  # number of the current frame, from 0
     STOP = 18  # where the program stopped and why: slot << 8 | Trap; 0 if it came to its end
     ADDRESS = 19  # of the access that was refused
-    ACCESS = 20  # its size, + WRITES if it was a store
+    ACCESS = 20  # its size, with READS and WRITES for what it would do
     RESULT = 21  # of a helper function
     FIND = 22  # address of the function that finds memory
     CALLBACK = 23  # address of the function that calls a helper function
@@ -39,7 +39,7 @@ class Word(IntEnum):
 
 
 WORDS = int(Word.DIRTY) + FRAMES
-WRITES = 1 << 8
+READS, WRITES = 1 << 8, 1 << 9
 REGION_WORDS = 4
 
 

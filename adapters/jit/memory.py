@@ -9,7 +9,7 @@ from ...reference_vm.frames import FRAME_BYTES
 from ...reference_vm.memory import INPUT_WINDOW, window_address
 from ...spec import tree as t
 from .emit import RARELY, USUALLY, Operand, literal
-from .layout import WRITES, Trap, Word
+from .layout import READS, WRITES, Trap, Word
 from .loops import Sweep, place_in
 from .places import Place, places_of
 from .plan import Plan
@@ -47,20 +47,23 @@ class MemoryLowering(StateLowering):
             self.line(f"%found_{name} = alloca i64")
             self.line(f"store i64 {value}, ptr %found_{name}")
 
-    def pointer(self, address: Operand, size: int, *, writes: bool, expression: t.Expr) -> str:
+    def pointer(
+        self, address: Operand, size: int, *, expression: t.Expr, reads: bool = False, writes: bool = False
+    ) -> str:
         """Return the host's pointer to ``size`` bytes at ``address``, having checked that they are there."""
         if not self.style.checked:
             return self.value(f"inttoptr i64 {literal(address, 64)} to ptr")
         offset = self._frame_offset(address)
         if offset is not None and -FRAME_BYTES <= offset <= -size:
             return self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
+        access = size | (READS if reads else 0) | (WRITES if writes else 0)
         if not self.style.inline_checks:
-            return self._find(address, size, writes=writes)
+            return self._find(address, access)
         if self.quick and (self.slot, expression) in self.swept:
             host, base = self.swept[self.slot, expression]
             return self.value(f"getelementptr i8, ptr {host}, i64 {self.binary('sub', 64, address, base)}")
         place = place_in(self.plan, self.slot, expression, self.places)
-        return self._check_inline(address, size, writes=writes, place=place)
+        return self._check_inline(address, access, place)
 
     def _frame_offset(self, address: Operand) -> int | None:
         """Return the distance of ``address`` from the frame pointer, if it is known now."""
@@ -68,16 +71,15 @@ class MemoryLowering(StateLowering):
             return self.frame_offsets.get(address)
         return t.S64.wrap(address - self.frame_pointer) if isinstance(self.frame_pointer, int) else None
 
-    def _find(self, address: Operand, size: int, *, writes: bool) -> str:
+    def _find(self, address: Operand, access: int) -> str:
         function = self.get_word(Word.FIND, "ptr")
-        access = size | (WRITES if writes else 0)
         found = self.value(f"call ptr {function}(ptr %ctx, i64 {literal(address, 64)}, i64 {access})")
         self.trap_if(self.value(f"icmp eq ptr {found}, null"), Trap.ACCESS)
         return found
 
-    def _check_inline(self, address: Operand, size: int, *, writes: bool, place: Place) -> str:
+    def _check_inline(self, address: Operand, access: int, place: Place) -> str:
         """Look into the likeliest region first, and search the others if it is not there."""
-        host, base, limit = self._likely_region(size, writes=writes, place=place)
+        host, base, limit = self._likely_region(access % READS, writes=access >= WRITES, place=place)
         self.flush()
         offset = self.binary("sub", 64, address, base)
         inside, outside, join = self.label(), self.label(), self.label()
@@ -86,7 +88,7 @@ class MemoryLowering(StateLowering):
         quick = self.value(f"getelementptr i8, ptr {host}, i64 {offset}")
         self.line(f"br label %{join}")
         self.begin(outside)
-        found = self._find(address, size, writes=writes)
+        found = self._find(address, access)
         if place is Place.FOUND:
             for name, word in _FOUND_WORDS:
                 kind = "ptr" if name == "host" else "i64"

@@ -129,7 +129,9 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
             current.append(slot)
             if has_free_numbers(item.instruction):
                 constants[slot] = 2 * len(constants)
-            platform += [(slot, call) for call in platform_calls(item.instruction)]
+            for call in platform_calls(item.instruction):
+                _check_arguments(call, item)
+                platform.append((slot, call))
     plan = Plan(
         program,
         blocks={first: tuple(slots) for first, slots in blocks.items()},
@@ -144,6 +146,15 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
         called.update(plan.calls_from(function))
         functions += sorted(called.difference(functions))
     return replace(plan, functions=tuple(functions), calls_locally=bool(called))
+
+
+def _check_arguments(call: t.Call, item: Decoded) -> None:
+    for argument in call.args:
+        if isinstance(argument, t.Call) and argument.name in t.PLATFORM_FUNCTIONS:
+            _check_arguments(argument, item)
+        elif fold(argument, item) is None:
+            row = item.instruction
+            raise NotLowerable(f"{row.name}: {row.means_text}: the fields do not tell the argument of {call.name}")
 
 
 def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
@@ -256,5 +267,11 @@ def fold(node: t.Expr, item: Decoded) -> int | None:
         case t.Binary(op, left, right) if op in FOLDED:
             a, b = fold(left, item), fold(right, item)
             return None if a is None or b is None else FOLDED[op](a, b) & left.type.mask
+        case t.Binary("<<" | ">>" | "s>>" as op, left, right):
+            a, b = fold(left, item), fold(right, item)
+            if a is None or b is None or b >= left.type.bits:
+                return None
+            signed = t.Type(op == "s>>", left.type.bits).wrap(a)
+            return (a << b if op == "<<" else signed >> b) & left.type.mask
         case _:
             return None

@@ -56,6 +56,11 @@ class CompiledProgram:
         values = shape.plan.values(program)
         self._constants = (ctypes.c_int32 * len(values))(*values)
 
+    @property
+    def address(self) -> int:
+        """Where the code is."""
+        return self._shape.address
+
     def __call__(
         self,
         memory: bytes | None = None,

@@ -76,7 +76,9 @@ class RowLowering(Emitter):
         """Return a field of the instruction: its number, or a value that is known when the program runs."""
 
     @abstractmethod
-    def pointer(self, address: Operand, size: int, *, writes: bool, expression: t.Expr) -> str:
+    def pointer(
+        self, address: Operand, size: int, *, expression: t.Expr, reads: bool = False, writes: bool = False
+    ) -> str:
         """Return the host's pointer to ``size`` bytes at ``address``, having checked that they are there."""
 
     @abstractmethod
@@ -160,7 +162,7 @@ class RowLowering(Emitter):
                 return self._choose(node)
             case t.Load(kind, address):
                 where = self.expression(address)
-                return self._get(kind, self.pointer(where, kind.bits // 8, writes=False, expression=address))
+                return self._get(kind, self.pointer(where, kind.bits // 8, reads=True, expression=address))
             case t.Call(name, args) if name in t.BYTE_ORDER_FUNCTIONS:
                 number = self.expression(args[0])
                 if name.startswith("bswap") or (name[:2] == "be") != (self.byte_order == "big"):
@@ -233,7 +235,7 @@ class RowLowering(Emitter):
             ):
                 where = self.expression(address)
                 size = kind.bits // 8
-                pointer = self.pointer(where, size, writes=True, expression=address)
+                pointer = self.pointer(where, size, reads=True, writes=True, expression=address)
                 self._atomic(kind, pointer, where, old, value)
                 body = tuple(rest)
         for statement in body:

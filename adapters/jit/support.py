@@ -6,7 +6,7 @@ from __future__ import annotations
 from ...reference_vm.frames import FRAME_BYTES
 from ...reference_vm.memory import STACK_WINDOW, WINDOW_BITS
 from .emit import METADATA
-from .layout import FRAMES, REGION_WORDS, WRITES, Word
+from .layout import FRAMES, READS, REGION_WORDS, WRITES, Word
 
 DECLARATIONS = """
 declare i16 @llvm.bswap.i16(i16)
@@ -22,13 +22,13 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 def find_source() -> str:
     """Return a module with ``ptr find(ptr ctx, i64 address, i64 access)``.
 
-    ``access`` is the size, plus WRITES for a store. The result is null, and the access is noted, if there is no such
+    ``access`` is the size, with READS and WRITES. The result is null, and the access is noted, if there is no such
     place; else the region is noted as the one found last, and a stack as one to clear when it is given away.
     """
     return f"""{DECLARATIONS}
 define ptr @find(ptr %ctx, i64 %address, i64 %access) nounwind {{
 entry:
-  %size = and i64 %access, {WRITES - 1}
+  %size = and i64 %access, {READS - 1}
   %writes0 = and i64 %access, {WRITES}
   %writes = icmp ne i64 %writes0, 0
   %window = lshr i64 %address, {WINDOW_BITS}
