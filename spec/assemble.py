@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The assembler: text in the syntax of :mod:`.syntax` to programs.
+"""The assembler: text in a dialect of :mod:`.syntax` to programs.
 
 A line holds any number of statements with ``;`` between them. A statement is an instruction, a label ``name:`` (an
 instruction may follow it), or ``.byte 0x95, 0, ...`` for bytes that are taken as they are, in either byte order;
@@ -7,6 +7,8 @@ instructions and labels stand at multiples of 8 bytes. What stands between ``.re
 has no labels and no further repetitions.
 
 A number may also be a ``{hole}``, for :mod:`.template` to fill.
+
+In the dialect of mnemonics ``exit`` is a label too, unless the text defines one of that name: the first EXIT.
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, encode
-from .syntax import AsmError, Hole, Match, Token, syntax, tokenize
+from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, pack, slots_of
+from .syntax import AsmError, Dialect, Hole, Match, Token, syntax, tokenize
 from .table import FIELD_RANGES, Isa, isa
 
 __all__ = ["AsmError", "assemble", "assemble_program"]
 
 
-def assemble(text: str, byte_order: ByteOrder = "little", table: Isa | None = None) -> bytes:
+def assemble(text: str, byte_order: ByteOrder = "little", table: Isa | None = None, dialect: Dialect = "llvm") -> bytes:
     """Return the program that ``text`` describes, in bytes.
 
     Raises:
         AsmError: the text is no assembly, a label is missing or twice there, or a number does not fit.
     """
-    return join(_complete(text, table or isa()), byte_order)
+    return join(_complete(text, table or isa(), dialect), byte_order)
 
 
-def assemble_program(text: str, table: Isa | None = None) -> Program:
+def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "llvm") -> Program:
     """Return the program that ``text`` describes, as instructions by slot.
 
     Raises:
@@ -39,7 +41,7 @@ def assemble_program(text: str, table: Isa | None = None) -> Program:
     """
     table = table or isa()
     program: Program = []
-    placed = _complete(text, table)
+    placed = _complete(text, table, dialect)
     for item in placed:
         if not isinstance(item.what, Decoded):
             return decode(join(placed, "little"), "little", table)
@@ -69,7 +71,7 @@ _Item: TypeAlias = Match | _Label | _Repeat | _EndOfRepeat | bytes
 
 
 @lru_cache(maxsize=1 << 14)
-def read_line(text: str, table: Isa) -> tuple[_Item, ...]:
+def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[_Item, ...]:
     """Read one line of assembly.
 
     Raises:
@@ -80,7 +82,7 @@ def read_line(text: str, table: Isa) -> tuple[_Item, ...]:
     for token in tokenize(text):
         if token.text == ";":
             if statement:
-                items.append(_read_statement(statement, table))
+                items.append(_read_statement(statement, table, dialect))
             statement = []
         elif token.text == ":" and len(statement) == 1 and statement[0].kind == "name":
             items.append(_Label(statement[0]))
@@ -88,11 +90,11 @@ def read_line(text: str, table: Isa) -> tuple[_Item, ...]:
         else:
             statement.append(token)
     if statement:
-        items.append(_read_statement(statement, table))
+        items.append(_read_statement(statement, table, dialect))
     return tuple(items)
 
 
-def _read_statement(tokens: list[Token], table: Isa) -> _Item:
+def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> _Item:
     match tokens[0].text:
         case ".byte":
             return _read_bytes(tokens)
@@ -101,7 +103,7 @@ def _read_statement(tokens: list[Token], table: Isa) -> _Item:
         case ".endr" if len(tokens) == 1:
             return _EndOfRepeat(tokens[0])
         case _:
-            return syntax(table).match(tokens)
+            return syntax(table, dialect).match(tokens)
 
 
 #: Programs have at most so many slots on any runtime.
@@ -166,18 +168,18 @@ class Layout(NamedTuple):
     labels: Labels
 
 
-def lay_out(text: str, table: Isa) -> Layout:
+def lay_out(text: str, table: Isa, dialect: Dialect = "llvm") -> Layout:
     """Read ``text``, give each item its place and resolve labels.
 
     Raises:
         AsmError: see :func:`assemble`.
     """
-    return _Layouter(text, table).layout()
+    return _Layouter(text, table, dialect).layout()
 
 
-def _complete(text: str, table: Isa) -> list[Placed]:
+def _complete(text: str, table: Isa, dialect: Dialect) -> list[Placed]:
     """Lay out a text in which no hole may be left."""
-    placed = lay_out(text, table).items
+    placed = lay_out(text, table, dialect).items
     for item in placed:
         for hole in item.holes:
             raise AsmError(item.line, hole.column, f"a value for the hole {hole.name!r}", hole.text)
@@ -196,14 +198,14 @@ class _Open(NamedTuple):
 class _Layouter:
     """Gives the items of a text their places, one after the other."""
 
-    def __init__(self, text: str, table: Isa) -> None:
+    def __init__(self, text: str, table: Isa, dialect: Dialect) -> None:
         self.at = 0
         self.labels: Labels = {}
         self.placed: list[tuple[int, int, Match | bytes | _Block]] = []
         self.open: _Open | None = None
         for line, line_text in enumerate(text.split("\n"), 1):
             try:
-                items = read_line(line_text, table)
+                items = read_line(line_text, table, dialect)
             except AsmError as error:
                 raise error.on_line(line) from None
             for item in items:
@@ -211,6 +213,15 @@ class _Layouter:
         if self.open:
             first = self.open.repeat.first
             raise AsmError(self.open.line, first.column, "a line with .endr after it", first.text)
+        if dialect == "mnemonic":
+            self.label_first("exit")
+
+    def label_first(self, mnemonic: str) -> None:
+        """Make a label of the first instruction that begins with ``mnemonic``, unless there is one of that name."""
+        for line, at, item in self.placed:
+            if isinstance(item, Match) and item.first.text == mnemonic:
+                self.labels.setdefault(mnemonic, (at // SLOT_BYTES, line))
+                return
 
     def layout(self) -> Layout:
         items = [
@@ -301,5 +312,5 @@ def _bytes_of(what: Decoded | bytes | _Block, byte_order: ByteOrder) -> bytes:
 
 @lru_cache(maxsize=1 << 14)
 def encode_one(decoded: Decoded, byte_order: ByteOrder) -> bytes:
-    """Return the bytes of one instruction."""
-    return encode([decoded], byte_order)
+    """Return the bytes of one instruction; it may name registers that no machine has."""
+    return pack(slots_of(decoded), byte_order)

@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from .encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, identify, unpack
-from .syntax import syntax
+from .syntax import Dialect, syntax
 from .table import Isa, isa
 
 
-def format_instruction(decoded: Decoded, target: str | None = None, table: Isa | None = None) -> str:
-    """Return the assembly of one instruction; ``target``, a label, is printed in place of its jump distance."""
-    return syntax(table or isa()).format(decoded, target)
+def format_instruction(
+    decoded: Decoded, target: str | None = None, table: Isa | None = None, dialect: Dialect = "llvm"
+) -> str:
+    """Return the assembly of one instruction; ``target``, a label, is printed in place of its jump distance.
+
+    Raises:
+        KeyError: the dialect has no form for it; that of LLVM has one for each.
+    """
+    return syntax(table or isa(), dialect).format(decoded, target)
 
 
 def disassemble(
@@ -23,15 +29,16 @@ def disassemble(
     labels: bool = False,
     slots: bool = False,
     table: Isa | None = None,
+    dialect: Dialect = "llvm",
 ) -> str:
     """Return ``code`` as assembly, an instruction per line.
 
-    Whatever is no instruction becomes a ``.byte`` line with a comment that says why. With ``labels`` jumps go to
-    labels (L1, L2, ... in the order of the program) instead of distances; with ``slots`` the index of its slot stands
-    before each instruction, as a comment.
+    Whatever is no instruction, or has no form in the dialect, becomes a ``.byte`` line with a comment that says why.
+    With ``labels`` jumps go to labels (L1, L2, ... in the order of the program) instead of distances; with ``slots``
+    the index of its slot stands before each instruction, as a comment.
     """
     table = table or isa()
-    lines = dict(_lines(code, byte_order, table))
+    lines = dict(_lines(code, byte_order, table, dialect))
     end = len(code) // SLOT_BYTES
     names = _name_targets(lines, {*lines, end}, table) if labels else {}
     text: list[str] = []
@@ -40,7 +47,7 @@ def disassemble(
             text.append(f"{names[slot]}:")
         number = f"/* {slot:{len(str(end))}} */ " if slots else ""
         if isinstance(what, Decoded):
-            shown = format_instruction(what, names.get(_target(slot, what, table)), table)
+            shown = format_instruction(what, names.get(_target(slot, what, table)), table, dialect)
         else:
             shown = f".byte {', '.join(f'{byte:#04x}' for byte in what.data)}  # {what.reason}"
         text.append(f"{'    ' if names else ''}{number}{shown}")
@@ -59,7 +66,7 @@ class _Data(NamedTuple):
 _Line: TypeAlias = Decoded | _Data
 
 
-def _lines(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[tuple[int, _Line]]:
+def _lines(code: bytes, byte_order: ByteOrder, table: Isa, dialect: Dialect) -> Iterator[tuple[int, _Line]]:
     """Yield the instructions of ``code``, and what is none, each with its slot."""
     whole = len(code) - len(code) % SLOT_BYTES
     program = unpack(code[:whole], byte_order)
@@ -70,6 +77,11 @@ def _lines(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[tuple[int
             at = slot * SLOT_BYTES
             yield slot, _Data(code[at : at + SLOT_BYTES], found.message)
             slot += 1
+        elif not syntax(table, dialect).writes(found.instruction):
+            at = slot * SLOT_BYTES
+            end = at + found.instruction.slots * SLOT_BYTES
+            yield slot, _Data(code[at:end], f"{format_instruction(found, table=table)} (not in this dialect)")
+            slot += found.instruction.slots
         else:
             yield slot, found
             slot += found.instruction.slots

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The assembly language: LLVM's syntax, as the ``asm`` templates of the instruction table give it.
+"""The assembly language: LLVM's syntax, as the ``asm`` templates of the instruction table give it, and the dialect of
+mnemonics (``add32 %r1, 5``) that uBPF, rbpf and bpf_conformance speak, as its ``mnemonic`` templates give it.
 
 A template such as ``if {dst:w} s> {imm} goto {offset:pc}`` is compiled once and used in both directions:
 :meth:`Syntax.match` reads an instruction, :meth:`Syntax.format` writes one. Placeholders of a template:
 
 =====================  =====================================================================================
-``{dst}`` ``{src}``    a register, ``r0`` to ``r10``; with ``:w`` its lower half, ``w0`` to ``w10``
+``{dst}`` ``{src}``    a register, ``r0`` to ``r10``; with ``:w`` its lower half, ``w0`` to ``w10``; with ``:%`` it is
+                       written ``%r0``, and ``r0`` is understood
 ``{imm}``              a number in the field of that name (``offset`` and ``next_imm`` likewise)
 ``{imm64}``            the number whose lower half is in imm and whose upper half is in next_imm
 ``{offset:+}``         a number that is added to what precedes it: ``+ 8``, ``- 8``
+``{offset:?}``         the same without the blank, ``+8``, or nothing if it is 0
 ``{offset:pc}``        a jump distance in slots, from the slot after this one (``+3``, ``-2``), or a label
 ``{imm:label}``        the same, but only a label
 =====================  =====================================================================================
@@ -27,7 +30,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from .encoding import Decoded
 from .table import FIELD_RANGES, LAST_REGISTER, Instruction, Isa, Operand, TableError
 
-Kind: TypeAlias = Literal["r", "w", "number", "name", "symbol"]
+Kind: TypeAlias = Literal["r", "w", "%", "number", "name", "symbol"]
+#: Which of the two sets of templates a text follows.
+Dialect: TypeAlias = Literal["llvm", "mnemonic"]
 
 
 class AsmError(ValueError):
@@ -62,7 +67,7 @@ class Token(NamedTuple):
 _TOKEN = re.compile(
     r"(?:[ \t\r\f]+|/\*.*?\*/)+"
     r"|(?P<comment>(?:\#|//).*)"
-    r"|(?P<register>(?P<half>[rw])(?P<index>\d+))(?![\w.$])"
+    r"|(?P<register>(?P<half>%?r|w)(?P<index>\d+))(?![\w.$])"
     r"|(?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|0|[1-9][0-9]*)(?![\w.$])"
     r"|(?P<hole>(?<![\w.$}])\{[A-Za-z_]\w*\})(?![\w.$])"
     r"|(?P<symbol>s?(?:>>=|>=|<=|/=|%=|<(?!<)|>(?!>))|<<=|[-+*&|^=!]=|[-+*&|^=!(){}\[\],;:])"
@@ -107,11 +112,16 @@ def tokenize(line: str) -> list[Token]:
     return tokens
 
 
+#: A sign after one of these is an operator.
+_ADDENDS = frozenset({"r", "w", "%", "number"})
+_REGISTERS = frozenset({"r", "w", "%"})
+
+
 def _append_number(tokens: list[Token], number: Token) -> None:
     """Append ``number`` after joining the signs before it that have nothing to add it to."""
     while tokens and tokens[-1].text in {"+", "-"}:
         before = tokens[-2] if len(tokens) > 1 else None
-        if before is not None and (before.kind in {"r", "w", "number"} or before.text == ")"):
+        if before is not None and (before.kind in _ADDENDS or before.text == ")"):
             break
         sign = tokens.pop()
         value = -number.value if sign.text == "-" else number.value
@@ -121,9 +131,14 @@ def _append_number(tokens: list[Token], number: Token) -> None:
 
 def _register(found: re.Match[str], column: int) -> Token:
     half, digits = found["half"], found["index"]
-    if len(digits) > 2 or int(digits) > LAST_REGISTER or (digits[0] == "0" and digits != "0"):
+    # That dialect names all numbers that the field can hold, for programs that runtimes should refuse.
+    last = FIELD_RANGES["dst"][1] if half == "%r" else LAST_REGISTER
+    if len(digits) > 2 or int(digits) > last or (digits[0] == "0" and digits != "0"):
         raise AsmError(0, column, f"a register {half}0 to {half}{LAST_REGISTER}", found.group())
-    return Token("r" if half == "r" else "w", found.group(), column, int(digits))
+    return Token(_KINDS[half], found.group(), column, int(digits))
+
+
+_KINDS: dict[str, Kind] = {"r": "r", "w": "w", "%r": "%"}
 
 
 def _what_instead_of(text: str) -> str:
@@ -145,7 +160,7 @@ def number(text: str) -> int | None:
     return -value if found[1] == "-" else value
 
 
-Style: TypeAlias = Literal["", "w", "+", "pc", "label"]
+Style: TypeAlias = Literal["", "w", "%", "+", "?", "pc", "label"]
 
 
 class Placeholder(NamedTuple):
@@ -155,11 +170,12 @@ class Placeholder(NamedTuple):
     style: Style
 
 
+_OPTIONAL = re.compile(r"\{\w+:\?\}")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 _STYLES: dict[str, frozenset[str]] = {
-    "dst": frozenset(["", "w"]),
-    "src": frozenset(["", "w"]),
-    "offset": frozenset(["", "+", "pc", "label"]),
+    "dst": frozenset(["", "w", "%"]),
+    "src": frozenset(["", "w", "%"]),
+    "offset": frozenset(["", "+", "?", "pc", "label"]),
     "imm": frozenset(["", "+", "pc", "label"]),
     "next_imm": frozenset(["", "+"]),
     "imm64": frozenset([""]),
@@ -180,6 +196,13 @@ class Form:
     places: tuple[tuple[int, Placeholder], ...]
 
 
+def _variants(template: str) -> Iterator[str]:
+    """Yield a template with all its optional parts, then without them."""
+    yield template
+    if _OPTIONAL.search(template):
+        yield _OPTIONAL.sub("", template)
+
+
 def _compile(row: Instruction, template: str) -> Form:
     parts: list[str | Placeholder] = []
     steps: list[tuple[str, ...]] = []
@@ -189,7 +212,7 @@ def _compile(row: Instruction, template: str) -> Form:
         if isinstance(part, str):
             steps += [(token.text,) for token in tokenize(part)]
             continue
-        if part.style == "+":
+        if part.style in {"+", "?"}:
             steps.append(("+", "-"))
         places.append((len(steps), part))
         steps.append(_keys(part))
@@ -213,7 +236,7 @@ def _split(row: Instruction, template: str) -> Iterator[str | Placeholder]:
 
 def _keys(place: Placeholder) -> tuple[str, ...]:
     if place.field in {"dst", "src"}:
-        return ("<w>",) if place.style == "w" else ("<r>",)
+        return {"": ("<r>",), "w": ("<w>",), "%": ("<%>", "<r>")}[place.style]
     if place.style == "label":
         return ("<name>",)
     return ("<number>", "<name>") if place.style == "pc" else ("<number>",)
@@ -254,20 +277,28 @@ class Match(NamedTuple):
 
 
 class Syntax:
-    """Reads and writes the instructions of a table."""
+    """Reads and writes the instructions of a table, in one dialect."""
 
-    def __init__(self, table: Isa) -> None:
+    def __init__(self, table: Isa, dialect: Dialect = "llvm") -> None:
+        self.dialect = dialect
         self._root = _Node()
         self._printed: dict[str, Form] = {}
         for row in table.instructions:
-            for template in row.asm:
-                form = _compile(row, template)
-                self._printed.setdefault(row.name, form)
-                self._insert(form)
+            for template in row.asm if dialect == "llvm" else row.mnemonic:
+                for variant in _variants(template):
+                    form = _compile(row, variant)
+                    self._printed.setdefault(row.name, form)
+                    self._insert(form)
+            if row.name not in self._printed:
+                continue
             shown = {place.field for _, place in self._printed[row.name].places}
             shown |= {"imm", "next_imm"} if "imm64" in shown else set()
             if missing := set(row.operands) - shown:
-                raise TableError(f"{row.name} (line {row.line}): asm does not show {min(missing)}")
+                raise TableError(f"{row.name} (line {row.line}): {self._field} does not show {min(missing)}")
+
+    @property
+    def _field(self) -> str:
+        return "asm" if self.dialect == "llvm" else "mnemonic"
 
     def _insert(self, form: Form) -> None:
         ends = [self._root]
@@ -276,7 +307,8 @@ class Syntax:
         for node in ends:
             if node.form is not None:
                 row, other = form.row, node.form.row
-                raise TableError(f"{row.name} (line {row.line}): asm is also that of {other.name} (line {other.line})")
+                also = f"{self._field} is also that of {other.name} (line {other.line})"
+                raise TableError(f"{row.name} (line {row.line}): {also}")
             node.form = form
 
     def match(self, tokens: Sequence[Token]) -> Match:
@@ -302,6 +334,8 @@ class Syntax:
         if states == [self._root]:
             return "an instruction, a label or .byte"
         keys = {key for node in states for key in node.edges}
+        if "<%>" in keys:
+            keys -= {"<r>"}
         if "<r>" in keys:
             keys -= {key for key in keys if re.fullmatch(r"r\d+", key)}
         found = [_DESCRIPTIONS[key] for key in _DESCRIPTIONS if key in keys]
@@ -310,8 +344,16 @@ class Syntax:
             found.append("the end of the instruction")
         return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} or {found[-1]}"
 
+    def writes(self, row: Instruction) -> bool:
+        """Whether the dialect has a form for ``row``."""
+        return row.name in self._printed
+
     def format(self, decoded: Decoded, target: str | None = None) -> str:
-        """Write an instruction; ``target`` is a label to print for its jump distance."""
+        """Write an instruction; ``target`` is a label to print for its jump distance.
+
+        Raises:
+            KeyError: the dialect has no form for it, see :meth:`writes`.
+        """
         return "".join(
             part if isinstance(part, str) else _show(part, decoded, target)
             for part in self._printed[decoded.instruction.name].parts
@@ -319,7 +361,8 @@ class Syntax:
 
     def distance(self, decoded: Decoded) -> int | None:
         """Return the jump distance, in slots from the one after the instruction's first; None if it has none."""
-        for _, place in self._printed[decoded.instruction.name].places:
+        form = self._printed.get(decoded.instruction.name)
+        for _, place in form.places if form else ():
             if place.style == "pc":
                 value: int = getattr(decoded, place.field)
                 return value
@@ -329,19 +372,20 @@ class Syntax:
 _DESCRIPTIONS = {
     "<r>": f"a register r0 to r{LAST_REGISTER}",
     "<w>": f"a register w0 to w{LAST_REGISTER}",
+    "<%>": f"a register %r0 to %r{LAST_REGISTER}",
     "<number>": "a number",
     "<name>": "a label",
 }
 
 
 @lru_cache(maxsize=64)
-def syntax(table: Isa) -> Syntax:
-    """Return the compiled syntax of ``table``.
+def syntax(table: Isa, dialect: Dialect = "llvm") -> Syntax:
+    """Return the compiled syntax of ``table`` in ``dialect``.
 
     Raises:
         TableError: a template names no operand or leaves one out, or two rows have the same template.
     """
-    return Syntax(table)
+    return Syntax(table, dialect)
 
 
 def _read(form: Form, tokens: Sequence[Token]) -> Match:
@@ -353,7 +397,7 @@ def _read(form: Form, tokens: Sequence[Token]) -> Match:
     registers: dict[str, Token] = {}
     for index, place in form.places:
         token = tokens[index]
-        if token.kind in {"r", "w"}:
+        if token.kind in _REGISTERS:
             first = registers.setdefault(place.field, token)
             if first.value != token.value:
                 raise AsmError(0, token.column, f"`{first.text}` again", token.text)
@@ -361,7 +405,7 @@ def _read(form: Form, tokens: Sequence[Token]) -> Match:
         elif token.kind == "name":
             target = Target(place.field, token)
         else:
-            negative = place.style == "+" and tokens[index - 1].text == "-"
+            negative = place.style in {"+", "?"} and tokens[index - 1].text == "-"
             if token.hole is not None:
                 holes.append(Hole(token.hole, place, negative != (token.value < 0), token.column, token.text))
             else:
@@ -410,9 +454,11 @@ def _show(place: Placeholder, decoded: Decoded, target: str | None) -> str:
         return f"{(decoded.next_imm & 0xFFFF_FFFF) << 32 | decoded.imm & 0xFFFF_FFFF:#x}"
     value: int = getattr(decoded, place.field)
     if place.field in {"dst", "src"}:
-        return f"{'w' if place.style == 'w' else 'r'}{value}"
+        return f"{'%r' if place.style == '%' else place.style or 'r'}{value}"
     if place.style == "pc":
         return target or f"{value:+d}"
     if place.style == "+":
         return f"{'-' if value < 0 else '+'} {abs(value)}"
+    if place.style == "?":
+        return f"{value:+d}" if value else ""
     return str(value)

@@ -63,8 +63,8 @@ class Instruction:
     """A row of ``isa.yaml``; compared by identity.
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
-    forms of assembly, the printed one first. ``reads`` and ``writes`` name what ``means`` uses (dst, src, r0,
-    offset, imm, next_imm) and assigns (dst, src, r0).
+    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``reads`` and
+    ``writes`` name what ``means`` uses (dst, src, r0, offset, imm, next_imm) and assigns (dst, src, r0).
     """
 
     name: str
@@ -77,6 +77,7 @@ class Instruction:
     means: tuple[tree.Stmt, ...]
     wide: bool
     line: int
+    mnemonic: tuple[str, ...] = ()
     reads: frozenset[str] = field(default=frozenset())
     writes: frozenset[str] = field(default=frozenset())
 
@@ -175,7 +176,7 @@ def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, froze
     row_groups = frozenset(str(group) for group in raw["groups"])  # type: ignore[union-attr]
     if unknown := row_groups - groups.keys():
         raise TableError(f"{name} (line {line}): unknown conformance group {min(unknown)}")
-    opcode, asm = raw["opcode"], raw["asm"]
+    opcode = raw["opcode"]
     assert isinstance(opcode, int)
     return Instruction(
         name=name,
@@ -183,7 +184,8 @@ def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, froze
         groups=row_groups,
         opcode=opcode,
         fields=rules,
-        asm=tuple(str(form) for form in asm) if isinstance(asm, list) else (str(asm),),
+        asm=_forms(raw["asm"]),
+        mnemonic=_forms(raw.get("mnemonic", [])),
         means_text=str(raw["means"]),
         means=means,
         wide=wide,
@@ -191,6 +193,10 @@ def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, froze
         reads=tree.reads(*means),
         writes=tree.writes(*means),
     )
+
+
+def _forms(raw: strict_yaml.Data) -> tuple[str, ...]:
+    return tuple(str(form) for form in raw) if isinstance(raw, list) else (str(raw),)
 
 
 def _rule(name: str, value: strict_yaml.Data) -> Operand | Fixed:

@@ -14,6 +14,7 @@ from .failing import Unusable
 
 if TYPE_CHECKING:
     from ...spec.encoding import ByteOrder
+    from ...spec.syntax import Dialect
 
 _BYTE_ORDER = click.option(
     "--byte-order",
@@ -22,8 +23,13 @@ _BYTE_ORDER = click.option(
     show_default=True,
     help="Byte order of the program.",
 )
-
-
+_DIALECT = click.option(
+    "--dialect",
+    type=click.Choice(["llvm", "mnemonic"]),
+    default="llvm",
+    show_default=True,
+    help="How instructions are written.",
+)
 _FILE = click.argument(
     "file", metavar="[FILE]", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-"
 )
@@ -32,12 +38,14 @@ _FILE = click.argument(
 @click.command
 @_FILE
 @_BYTE_ORDER
+@_DIALECT
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the bytes to a file.")
-def asm(file: Path, byte_order: str, output: Path | None) -> None:
+def asm(file: Path, byte_order: str, dialect: str, output: Path | None) -> None:
     """Assemble a program.
 
     The text in FILE, or on standard input, is assembled and printed in hex, a slot per line. The syntax is LLVM's, as
-    in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`; see spec/isa.yaml for all forms.
+    in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`, or that of uBPF, rbpf and bpf_conformance (--dialect
+    mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`. See spec/isa.yaml for all forms.
     """
     from ...spec.assemble import AsmError, assemble
 
@@ -47,7 +55,7 @@ def asm(file: Path, byte_order: str, output: Path | None) -> None:
     except UnicodeDecodeError as error:
         raise Unusable(f"{name}: not text (byte {error.object[error.start]:#04x} at {error.start})") from None
     try:
-        code = assemble(text, cast("ByteOrder", byte_order))
+        code = assemble(text, cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
     except AsmError as error:
         raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
     if output is None:
@@ -63,11 +71,14 @@ def asm(file: Path, byte_order: str, output: Path | None) -> None:
 @click.command
 @_FILE
 @_BYTE_ORDER
+@_DIALECT
 @click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it looks like hex]")
 @click.option("--section", metavar="NAME", help="Section of an ELF object.  [default: the only one with code]")
 @click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
 @click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
-def disasm(file: Path, byte_order: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool) -> None:
+def disasm(
+    file: Path, byte_order: str, dialect: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool
+) -> None:
     """Disassemble a program.
 
     FILE, or standard input, has the bytes of the program, or the same in hex, or is an object from a compiler, which
@@ -84,7 +95,8 @@ def disasm(file: Path, byte_order: str, in_hex: bool | None, section: str | None
         code = parse_hex(raw, name)
     else:
         code = raw
-    click.echo(disassemble(code, order, labels=labels, slots=slots), nl=False)
+    text = disassemble(code, order, labels=labels, slots=slots, dialect=cast("Dialect", dialect))
+    click.echo(text, nl=False)
 
 
 def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, ByteOrder]:

@@ -34,9 +34,9 @@ def spell(template: str, item: Decoded) -> str:
             return hex((item.next_imm % (1 << 32)) << 32 | item.imm % (1 << 32))
         value: int = getattr(item, name)
         if name in {"dst", "src"}:
-            return f"w{value}" if style == ":w" else f"r{value}"
+            return {":w": "w", ":%": "%r"}.get(style, "r") + f"{value}"
         if style == ":+":
             return f"+ {value}" if value >= 0 else f"- {-value}"
-        return f"{value:+}" if style == ":pc" else f"{value}"
+        return f"{value:+}" if style in {":pc", ":?"} else f"{value}"
 
     return re.sub(r"\{(\w+)(:\S+?)?\}", operand, template)

@@ -134,3 +134,12 @@ def test_bad_input_is_one_clear_error(command: list[str], stdin: str | bytes, me
     assert result.exit_code == 2
     assert message in result.output
     assert result.stdout == ""
+
+
+def test_the_dialect_of_mnemonics_in_both_directions() -> None:
+    code = CliRunner().invoke(
+        main, ["asm", "--dialect", "mnemonic"], input="jsgt32 %r1, 5, exit\nldxw %r0, [%r1+4]\nexit\n"
+    )
+    assert code.stdout.split() == ["6601010005000000", "6110040000000000", "9500000000000000"]
+    text = CliRunner().invoke(main, ["disasm", "--dialect", "mnemonic"], input=code.stdout)
+    assert text.stdout == "jsgt32 %r1, 5, +1\nldxw %r0, [%r1+4]\nexit\n"
