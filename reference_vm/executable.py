@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..spec.encoding import ByteOrder, Decoded, Program, decode
@@ -80,12 +81,21 @@ def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa 
 def _operation(pc: int, item: Decoded | None, byte_order: ByteOrder) -> Operation:
     if item is None:
         return _run_second_slot, pc + 1
-    row = item.instruction
-    make, writes_dst, writes_src, writes_r10 = row_code(row, byte_order)
-    following = pc + 2 if row.wide else pc + 1
-    if writes_r10 or (writes_dst and item.dst == FRAME_POINTER) or (writes_src and item.src == FRAME_POINTER):
-        return _write_frame_pointer, following
-    return make(pc, *item[1:]), following
+    step = _step(item, byte_order) or row_code(item.instruction, byte_order).make(pc, *item[1:])
+    return step, pc + item.instruction.slots
+
+
+@lru_cache(maxsize=1 << 15)
+def _step(item: Decoded, byte_order: ByteOrder) -> Step | None:
+    """Return the step of an instruction wherever it stands; None if that depends on its slot."""
+    code = row_code(item.instruction, byte_order)
+    if (
+        code.writes_r10
+        or (code.writes_dst and item.dst == FRAME_POINTER)
+        or (code.writes_src and item.src == FRAME_POINTER)
+    ):
+        return _write_frame_pointer
+    return None if code.uses_pc else code.make(0, *item[1:])
 
 
 def writes_frame_pointer(item: Decoded) -> bool:

@@ -42,9 +42,10 @@ MakeStep: TypeAlias = Callable[[int, int, int, int, int, int], Step]
 
 
 class RowCode(NamedTuple):
-    """A compiled row; the flags tell which registers it assigns: its operands, R10."""
+    """A compiled row; the flags tell whether steps depend on their slot, and which registers they assign."""
 
     make: MakeStep
+    uses_pc: bool
     writes_dst: bool
     writes_src: bool
     writes_r10: bool
@@ -57,7 +58,8 @@ def row_code(row: Instruction, byte_order: ByteOrder) -> RowCode:
     names: dict[str, object] = {**SUPPORT, "RETURN": RETURN, "LocalCall": LocalCall}
     exec(compile(source, f"<{row.name}>", "exec"), names)
     make: MakeStep = names["make"]  # type: ignore[assignment]  # defined by the source
-    return RowCode(make, "dst" in row.writes, "src" in row.writes, "r10" in row.writes)
+    uses_pc = any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*row.means))
+    return RowCode(make, uses_pc, "dst" in row.writes, "src" in row.writes, "r10" in row.writes)
 
 
 def row_source(row: Instruction, byte_order: ByteOrder) -> str:
