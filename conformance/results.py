@@ -4,9 +4,11 @@ compares them reads this and nothing else."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +19,7 @@ from typing import Any, TypeAlias
 
 from ..spec import validate
 from ..spec.table import isa
-from .model import Entry, Expectation, Vector
+from .model import Entry, Expectation, Variant, Vector
 from .runner import Result, RuntimeRun
 from .suite import VECTORS, Suite
 from .verdict import Verdict, hex64
@@ -29,6 +31,7 @@ FORMAT_VERSION = 1
 DISTRIBUTION = "bpf-isa-conformance"
 #: Programs and memories beyond this are left out of the document; their length is always there.
 LARGEST_DATA = 4096
+_GZIP = b"\x1f\x8b"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -155,23 +158,33 @@ def _entry(entry: Entry) -> Json:
         data["errata"] = list(entry.errata)
     if entry.extension:
         data["extension"] = entry.extension
+    if entry.helpers:
+        data["helpers"] = [helper._asdict() for helper in entry.helpers]
     return data
 
 
 def _vector(vector: Vector) -> Json:
-    variant = vector.little
-    data: Json = {
+    little, big = _variant(vector.little), _variant(vector.big)
+    return {
         "entry": vector.entry.id,
         "groups": sorted(vector.groups),
         "reported": sorted(vector.reported),
-        "slots": len(variant.code) // 8,
-        "code": _hex(variant.code),
-        "expect": _expect(variant.expect),
+        "slots": len(vector.little.code) // 8,
+        "code": _hex(vector.little.code),
+        **little,
+        **{f"{name}_big": value for name, value in big.items() if value != little[name]},
     }
+
+
+def _variant(variant: Variant) -> Json:
+    """Return what may depend on the byte order of a runtime."""
+    data: Json = {"expect": _expect(variant.expect)}
     if variant.memory is not None:
         data["memory"] = _hex(variant.memory)
-    if vector.big.expect != variant.expect:
-        data["expect_big"] = _expect(vector.big.expect)
+    if variant.maps:
+        data["maps"] = [_hex(item.value) for item in variant.maps]
+    if variant.variables:
+        data["variables"] = {str(item.number): _hex(item.value) for item in variant.variables}
     return data
 
 
@@ -195,12 +208,19 @@ def _hex(data: bytes) -> str | None:
 
 
 def write(data: Json, path: Path) -> None:
-    """Write a results document; ``path`` holds the old file or the new one, never a part of it.
+    """Write a results document, compressed if the name of the file ends in ``.gz``.
+
+    ``path`` holds the old file or the new one, never a part of it.
 
     Raises:
         OSError: the file cannot be written.
     """
-    write_text(json.dumps(data, separators=(",", ":")) + "\n", path)
+    text = json.dumps(data, separators=(",", ":")) + "\n"
+    if path.suffix == ".gz":
+        # Without the time, equal results are equal files.
+        write_bytes(gzip.compress(text.encode(), mtime=0), path)
+    else:
+        write_text(text, path)
 
 
 def write_text(text: str, path: Path) -> None:
@@ -209,10 +229,19 @@ def write_text(text: str, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Write a file in one step, see :func:`write_text`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
         # mkstemp makes files for the owner only; a results file is as readable as any other new file.
         mask = os.umask(0)
         os.umask(mask)
@@ -223,13 +252,16 @@ def write_text(text: str, path: Path) -> None:
 
 
 def read(path: Path) -> Json:
-    """Read a results document.
+    """Read a results document, compressed or not.
 
     Raises:
         ResultsError: the file cannot be read, or is none.
     """
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        stored = path.read_bytes()
+        data: Any = json.loads(gzip.decompress(stored) if stored.startswith(_GZIP) else stored)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ResultsError(f"{path}: damaged gzip data: {error}") from None
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -40,7 +40,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(path_type=Path),
     help="Vector file, or folder of them, to run instead of the suite; can be repeated.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Write the results as JSON.")
+@click.option("--json", "json_file", type=_FILE, help="Write the results as JSON; compressed if FILE ends in .gz.")
 @click.option("--junit", "junit_file", type=_FILE, help="Write the results as JUnit XML.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
