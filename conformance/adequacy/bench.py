@@ -19,7 +19,8 @@ from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import run
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
-from ...spec.encoding import ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
+from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
+from ...spec.table import Instruction
 from ..model import Expectation, Vector
 from ..verdict import Verdict, judge
 
@@ -58,7 +59,7 @@ class Case:
     def _follow(self) -> frozenset[str]:
         """Run the program as it is; note what it executes and how long it takes."""
         seen: set[int] = set()
-        watched = Executable(self.executable.program, self.job.byte_order)
+        watched = self.executable.replaced({})
         watched.operations = [
             (_noting(step, pc, seen), following) for pc, (step, following) in enumerate(watched.operations)
         ]
@@ -152,14 +153,21 @@ def refusal(vector: Vector) -> Refusal:
 
 
 class Bench:
-    """All vectors of a suite.
+    """The vectors of a suite; if ``rows`` are given, only those in which there is one of them.
 
     Raises:
         BaselineError: a vector does not pass on the unmodified specification (when ``cases`` or ``using`` is asked).
     """
 
-    def __init__(self, vectors: Iterable[Vector]) -> None:
-        self.vectors = {vector.id: vector for vector in vectors}
+    def __init__(self, vectors: Iterable[Vector], rows: Iterable[Instruction] | None = None) -> None:
+        opcodes = None if rows is None else {row.opcode for row in rows}
+        self.vectors = {
+            vector.id: vector
+            for vector in vectors
+            if opcodes is None
+            or vector.little.expect.rejected
+            or not opcodes.isdisjoint(vector.little.code[::SLOT_BYTES])
+        }
         self._big: dict[str, Case] = {}
 
     @cached_property
@@ -188,6 +196,11 @@ class Bench:
             few = uses[name]
             cases.sort(key=lambda case, few=few: (rarest[case.id] < few, len(case.executable.program)))  # type: ignore[misc]
         return found
+
+    def prepare(self) -> None:
+        """Make all vectors ready now."""
+        self.using("EXIT")
+        _ = self.refusals
 
     @cached_property
     def _by_id(self) -> dict[str, Case]:

@@ -77,7 +77,7 @@ def places(
             continue
         edits: Iterator[tuple[str, t.Node]] = places(child, change, addresses=addresses)
         if not isinstance(child, STATEMENTS):
-            edits = _chain(change(cast("t.Expr", child)), edits)
+            edits = _chain(change(child), edits)
         for label, new in edits:
             yield label, _with_child(node, index, new)
 

@@ -206,6 +206,13 @@ def distance_field(row: Instruction) -> str | None:
     return None
 
 
+def _leading(item: Decoded, distance: int) -> Decoded:
+    """Return a jump or call over another distance."""
+    if distance_field(item.instruction) == "offset":
+        return item._replace(offset=distance)
+    return item._replace(imm=distance)
+
+
 def _counting(row: Instruction) -> Callable[[Case], Mapping[int, Decoded]]:
     field = distance_field(row)
     assert field is not None
@@ -216,7 +223,7 @@ def _counting(row: Instruction) -> Callable[[Case], Mapping[int, Decoded]]:
         for slot, item in case.at(row.name):
             there = _instructions_away(program, slot + 1, getattr(item, field))
             if there != slot + 1 + getattr(item, field):
-                changes[slot] = item._replace(**{field: there - slot - 1})
+                changes[slot] = _leading(item, there - slot - 1)
         return changes
 
     return change
@@ -296,7 +303,7 @@ def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes |
             low, high = FIELD_RANGES[field]
             if not low <= distance <= high:
                 return None
-            slots += slots_of(item._replace(**{field: distance}))
+            slots += slots_of(_leading(item, distance))
         else:
             slots += slots_of(item)
     return pack([*slots, *more])

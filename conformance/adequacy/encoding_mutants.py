@@ -46,7 +46,7 @@ class EncodingMutant(NamedTuple):
         if self.second:
             if broken.second is None or getattr(broken.second, self.field) != self.value:
                 return None
-            slots = broken.slot, broken.second._replace(**{self.field: self.taken_for})
+            slots: tuple[Slot, ...] = broken.slot, broken.second._replace(**{self.field: self.taken_for})
         elif getattr(broken.slot, self.field) != self.value:
             return None
         else:

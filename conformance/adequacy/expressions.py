@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from ...spec import tree as t
 from .build import (
@@ -74,9 +73,10 @@ def _register(register: t.Register) -> Iterator[Edit]:
     yield f"sign-extends {name} from 32 bits", through(register, t.S32, t.S64)
     yield f"takes the upper half of {name}", t.Binary(">>", register, const(32, t.U64))
     yield f"reads 0 for {name}", const(0, t.U64)
-    for other in ("dst", "src", "r0", "r10"):
+    others: tuple[t.RegisterName, ...] = ("dst", "src", "r0", "r10")
+    for other in others:
         if other != name:
-            yield f"reads {other} for {name}", t.Register(cast("t.RegisterName", other))
+            yield f"reads {other} for {name}", t.Register(other)
 
 
 def _field(field: t.Field) -> Iterator[Edit]:
@@ -244,7 +244,7 @@ def _compare(compare: t.Compare) -> Iterator[Edit]:
     difference = t.Binary("-", left, right)
     if "<" in op or ">" in op:
         ordered = difference if "<" in op else t.Binary("-", right, left)
-        sign = t.Compare("s<", coerce(signed, ordered), const(0, signed))
+        sign: t.Expr = t.Compare("s<", coerce(signed, ordered), const(0, signed))
         if "=" in op:
             sign = negation(t.Compare("s<", coerce(signed, t.Negate(ordered)), const(0, signed)))
         yield f"{op} looks at the sign of the difference only", sign

@@ -107,10 +107,11 @@ def _register_choices(mutant: Mutant) -> Iterator[tuple[int, int]]:
     others = [number for number in (7, 8, 6, 9, 5) if number not in named][:2]
     numbers = [*others, *sorted(named - {_STACK_POINTER}), 0, _STACK_POINTER]
     numbers = list(dict.fromkeys(numbers))
-    for dst in _choices(row, "dst", numbers):
-        for src in _choices(row, "src", numbers):
-            if all(_passes(test, dst, src) for test in mutant.when):
-                yield dst, src
+    pairs = [(dst, src) for dst in _choices(row, "dst", numbers) for src in _choices(row, "src", numbers)]
+    # Different registers first: a difference between those is easier to see through.
+    for dst, src in sorted(pairs, key=lambda pair: pair[0] == pair[1]):
+        if all(_passes(test, dst, src) for test in mutant.when):
+            yield dst, src
 
 
 def _choices(row: Instruction, name: Literal["dst", "src"], numbers: list[int]) -> list[int]:

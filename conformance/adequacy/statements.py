@@ -41,9 +41,10 @@ def changes(statement: t.Stmt) -> Iterator[Change]:
 def _assigned(target: t.Register, value: t.Expr) -> Iterator[Change]:
     for label, new in widths(value):
         yield label, (t.Assign(target, new),)
-    for other in ("src", "dst", "r0"):
+    others: tuple[t.RegisterName, ...] = ("src", "dst", "r0")
+    for other in others:
         if other != target.name:
-            register = t.Register(cast("t.RegisterName", other))
+            register = t.Register(other)
             yield f"writes {other} for {target.name}", (t.Assign(register, value),)
             yield f"also writes {other}", (t.Assign(target, value), t.Assign(register, target))
     if target.name != "dst" and value.type.bits == t.U64.bits and isinstance(value, t.Cast):
@@ -77,8 +78,9 @@ def _stored(store: t.Store) -> Iterator[Change]:
         for byte in (0, 255):
             spill = t.Store(t.U8, neighbour, const(byte, t.U8))
             yield f"writes {byte} to the byte {where}", (store, spill)
-    for name in ("dst", "src"):
-        register = t.Register(cast("t.RegisterName", name))
+    names: tuple[t.RegisterName, ...] = ("dst", "src")
+    for name in names:
+        register = t.Register(name)
         if any(node == register for node in t.walk(address)):
             yield f"writes the address back to {name}", (store, t.Assign(register, address))
 
@@ -122,8 +124,9 @@ def _atomic(body: Means) -> Iterator[Change]:
         return
     old = loaded.target
     back = [statement for statement in rest if isinstance(statement, t.Assign)]
-    for name in ("src", "r0"):
-        register = t.Register(cast("t.RegisterName", name))
+    names: tuple[t.RegisterName, ...] = ("src", "r0")
+    for name in names:
+        register = t.Register(name)
         if not any(statement.target == register for statement in back):
             yield f"fetches into {name}", (*body, t.Assign(register, coerce(t.U64, old)))
     for statement in back:

@@ -121,10 +121,14 @@ def _program(mutant: Mutant, difference: Difference) -> _Program | None:
 
 
 def _register(number: int, item: Decoded, difference: Difference) -> int:
-    used = {item.dst, item.src} if "dst" in item.instruction.operands else {item.src}
-    if number in used or (number == 0 and "r0" in item.instruction.reads | item.instruction.writes):
+    if number in _named(item) or (number == 0 and "r0" in item.instruction.reads | item.instruction.writes):
         return difference.registers[number]
     return _KNOWN[number]
+
+
+def _named(item: Decoded) -> set[int]:
+    """Return the numbers of the registers that are operands."""
+    return {getattr(item, name) for name in item.instruction.operands if name in ("dst", "src")}
 
 
 def _with_memory(item: Decoded, difference: Difference) -> _Program | None:
@@ -138,7 +142,7 @@ def _with_memory(item: Decoded, difference: Difference) -> _Program | None:
         difference.memory.get((difference.base - wide - _DATUM + n) & t.U64.mask, n) for n in range(_MEMORY_BYTES)
     )
     others = [n for n in range(_REGISTERS) if n != base]
-    setting = []
+    setting: list[str] = []
     memory: bytes | None = content
     if base == _STACK_POINTER:
         if not -_MEMORY_BYTES <= item.offset <= -8:
@@ -171,8 +175,7 @@ def _with_jump(item: Decoded, setting: list[str]) -> _Program | None:
     field = distance_field(item.instruction)
     assert field is not None
     distance: int = getattr(item, field)
-    used = {item.dst, item.src} if "dst" in item.instruction.operands else set()
-    free = next(number for number in range(_REGISTERS) if number not in used)
+    free = next(number for number in range(_REGISTERS) if number not in _named(item))
     setting = [*setting, f"r{free} = 1"]
     jump = format_instruction(item)
     target = [f"r{free} = 2", "exit"]

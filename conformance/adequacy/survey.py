@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -46,6 +46,13 @@ class Finding(NamedTuple):
     differs_at: dict[str, Any] | None = None
     suggestion: str | None = None
     reason: str = ""
+
+
+class Scope(NamedTuple):
+    """Which vectors are measured, on the mutants of which rows (None: of all)."""
+
+    files: tuple[Path, ...]
+    rows: tuple[str, ...] | None
 
 
 class Task(NamedTuple):
@@ -98,17 +105,18 @@ def survey(
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
-    bench = _bench(tuple(vectors))
-    tasks = _tasks(isa(), instructions)
+    scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
+    bench = _bench(scope)
+    tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    with _Workers(tuple(vectors), processes) as workers:
+    with _Workers(scope, processes) as workers:
         for count, done in enumerate(workers.run(tasks), 1):
             result.findings += done.findings
             noticing.update(name for finding in done.findings for name in finding.killers)
             if on_task:
                 on_task(count, len(tasks))
-        if instructions is None:
+        if scope.rows is None:
             rest = [name for name in bench.vectors if name not in noticing]
             chunks = [Task("idle", tuple(rest[at : at + _CHUNK])) for at in range(0, len(rest), _CHUNK)]
             for done in workers.run(chunks):
@@ -142,21 +150,20 @@ class _Done(NamedTuple):
 class _Workers:
     """Processes that decide; none but this one if there is to be one only."""
 
-    def __init__(self, vectors: tuple[Path, ...], processes: int) -> None:
-        self._worker = _Worker(vectors)
+    def __init__(self, scope: Scope, processes: int) -> None:
+        self._do = partial(_do, scope)
         self._pool = None
         if processes > 1:
             # Where processes can be forked, the vectors that this one has made ready are shared.
             can_fork = sys.platform == "linux"
-            bench = _bench(vectors)
-            assert bench.cases is not None and bench.refusals is not None
+            _bench(scope).prepare()
             self._pool = multiprocessing.get_context("fork" if can_fork else "spawn").Pool(processes)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[_Done]:
         """Do ``tasks``, and give what came of each as it comes."""
         if self._pool is None:
-            return map(self._worker, tasks)
-        return self._pool.imap_unordered(self._worker, tasks)
+            return map(self._do, tasks)
+        return self._pool.imap_unordered(self._do, tasks)
 
     def __enter__(self) -> Self:
         return self
@@ -169,27 +176,25 @@ class _Workers:
             self._pool.join()
 
 
-class _Worker(NamedTuple):
-    """What a process is asked to do; the vectors are read once in each."""
-
-    vectors: tuple[Path, ...]
-
-    def __call__(self, task: Task) -> _Done:
-        bench, table = _bench(self.vectors), isa()
-        match task.kind:
-            case "meaning":
-                return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
-            case "encoding":
-                return _Done(list(_encoding(table, bench, frozenset(task.names))), [])
-            case "control":
-                return _Done(list(_control(table, bench)), [])
-            case "idle":
-                return _Done([], list(_idle(bench, task.names)))
+def _do(scope: Scope, task: Task) -> _Done:
+    """Do ``task`` in this process, where the vectors are read once."""
+    bench, table = _bench(scope), isa()
+    match task.kind:
+        case "meaning":
+            return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
+        case "encoding":
+            return _Done(list(_encoding(table, bench, frozenset(task.names))), [])
+        case "control":
+            return _Done(list(_control(table, bench)), [])
+        case "idle":
+            return _Done([], list(_idle(bench, task.names)))
 
 
 @lru_cache(maxsize=1)
-def _bench(vectors: tuple[Path, ...]) -> Bench:
-    return Bench(load_suite(vectors).vectors)
+def _bench(scope: Scope) -> Bench:
+    rows = None if scope.rows is None else [isa().by_name[name] for name in scope.rows]
+    suite = load_suite(scope.files)
+    return Bench(suite.vectors, rows)
 
 
 @cache

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the adequacy check found out, for people and as JSON (schema: ``schema/adequacy.schema.json``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .kill import Status
+from .survey import Finding, Survey
+
+#: Version of the JSON document.
+FORMAT = 1
+_COLUMNS = (Status.KILLED, Status.EQUIVALENT, Status.ALIVE, Status.UNDECIDED)
+_MOST_SHOWN = 40
+
+
+def document(survey: Survey) -> dict[str, Any]:
+    """Return the findings as JSON data."""
+    return {
+        "format": FORMAT,
+        "vectors": survey.vectors,
+        "mutants": {status.value: survey.by_status[status] for status in Status},
+        "findings": [_entry(finding) for finding in survey.findings],
+        "unique_kills": dict(sorted(survey.unique.items())),
+        "idle_vectors": survey.idle,
+    }
+
+
+def _entry(finding: Finding) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": finding.id,
+        "instruction": finding.instruction,
+        "family": finding.family,
+        "status": finding.status.value,
+        "killers": list(finding.killers),
+    }
+    for name in ("means", "faulty", "differs_at", "suggestion", "reason"):
+        value = getattr(finding, name)
+        if value:
+            entry[name] = value
+    return entry
+
+
+def suggestions(survey: Survey) -> str | None:
+    """Return a vector file with all cases that would notice what is alive; None if there are none to suggest."""
+    texts = list(dict.fromkeys(finding.suggestion for finding in survey.findings if finding.suggestion))
+    if not texts:
+        return None
+    head = (
+        "# SPDX-License-Identifier: Apache-2.0\n"
+        "# Suggested by `bpf-isa adequacy`: operands that no vector has yet. Read them before you keep them.\n"
+        "source:\n  name: bpf-isa\n  method: generated\n  generator: bpf-isa adequacy --suggest\nvectors:\n"
+    )
+    return head + "".join(texts)
+
+
+def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
+    """Print a table by instruction, then what is alive, then what the vectors are worth."""
+    console.print(_table(survey))
+    unsettled = [f for f in survey.findings if f.status in (Status.ALIVE, Status.UNDECIDED)]
+    shown = unsettled if all_alive else unsettled[:_MOST_SHOWN]
+    for finding in shown:
+        _show_finding(finding, console)
+    if len(shown) < len(unsettled):
+        console.print(f"\n... and {len(unsettled) - len(shown)} more; --all shows them, --json has them")
+    alone = len(survey.unique)
+    console.print(f"\n{survey.vectors} vectors; {alone} of them notice a mutant that no other does")
+    if survey.idle:
+        names = ", ".join(survey.idle[:_MOST_SHOWN])
+        more = f" and {len(survey.idle) - _MOST_SHOWN} more" if len(survey.idle) > _MOST_SHOWN else ""
+        console.print(f"[yellow]{len(survey.idle)} notice no mutant at all:[/] {escape(names)}{more}")
+    counts = ", ".join(f"{survey.by_status[status]} {status.value}" for status in _COLUMNS)
+    style = "green" if survey.is_adequate else "bold red"
+    console.print(f"[{style}]{len(survey.findings)} mutants: {counts}[/]")
+
+
+def _table(survey: Survey) -> Table:
+    by_instruction: dict[str, Counter[Status]] = {}
+    for finding in survey.findings:
+        by_instruction.setdefault(finding.instruction, Counter())[finding.status] += 1
+    table = Table(box=None, pad_edge=False)
+    table.add_column("instruction")
+    for column in ("mutants", *(status.value for status in _COLUMNS)):
+        table.add_column(column, justify="right")
+    for name, counts in by_instruction.items():
+        cells = [str(counts[status]) if counts[status] else "" for status in _COLUMNS]
+        bad = counts[Status.ALIVE] or counts[Status.UNDECIDED]
+        table.add_row(name, str(counts.total()), *cells, style="red" if bad else None)
+    return table
+
+
+def _show_finding(finding: Finding, console: Console) -> None:
+    console.print(f"\n[bold red]{finding.status.value}[/] {escape(finding.id)}")
+    if finding.means:
+        console.print(f"    means   {escape(finding.means)}", soft_wrap=True)
+        console.print(f"    mutant  {escape(finding.faulty)}", soft_wrap=True)
+    if finding.differs_at:
+        console.print(f"    differs at  {escape(_words(finding.differs_at))}", soft_wrap=True)
+    if finding.reason:
+        console.print(f"    {escape(finding.reason)}", soft_wrap=True)
+
+
+def _words(where: dict[str, Any]) -> str:
+    registers = {"dst": "dst = r", "src": "src = r"}
+    parts = []
+    for name, value in where.items():
+        if name == "values":
+            parts += [f"value of {register} {number}" for register, number in value.items()]
+        elif name == "byte order":
+            parts.append(f"{value}-endian")
+        else:
+            parts.append(f"{registers.get(name, f'{name} = ')}{value}")
+    return ", ".join(parts)

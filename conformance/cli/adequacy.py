@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa adequacy``: seed faults into the specification, and see which vectors notice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from .failing import FAILED, OK, Unusable, bad_input
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(short_help="Seed faults into the specification and show which vectors notice.")
+@click.option(
+    "-i",
+    "--instruction",
+    "instructions",
+    multiple=True,
+    metavar="NAME",
+    help="Only mutants of this instruction; can be repeated.",
+)
+@click.option("--json", "json_file", type=_FILE, help="Write all findings as JSON.")
+@click.option("--suggest", "suggest_file", type=_FILE, help="Write vectors that would notice what is alive.")
+@click.option(
+    "--vectors",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Vector file, or folder of them, to measure instead of the suite; can be repeated.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Processes to use.  [default: CPUs]")
+@click.option("--all", "all_alive", is_flag=True, help="Print every mutant that is alive, not the first ones.")
+def adequacy(
+    instructions: tuple[str, ...],
+    json_file: Path | None,
+    suggest_file: Path | None,
+    paths: tuple[Path, ...],
+    jobs: int | None,
+    all_alive: bool,
+) -> None:
+    """Measure the strength of the vectors.
+
+    Every mutant of the specification is killed (a vector notices), equivalent (z3 proves that there is nothing to
+    notice) or alive; without z3-solver, those that no vector notices are undecided.
+
+    Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ..adequacy import report
+    from ..adequacy.bench import BaselineError
+    from ..adequacy.survey import survey
+    from ..results import write, write_text
+    from ..suite import VECTORS
+
+    _check_names(instructions)
+    console = Console(highlight=False)
+    columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Without a thread that refreshes it: processes are forked while the bar is shown.
+    with Progress(
+        *columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def on_task(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            bar.refresh()
+
+        try:
+            with bad_input():
+                processes = jobs or len(os.sched_getaffinity(0))
+                found = survey(paths or (VECTORS,), instructions or None, processes, on_task)
+        except BaselineError as error:
+            raise Unusable(f"{error}; see bpf-isa run -r reference") from None
+    report.show(found, console, all_alive=all_alive)
+    try:
+        if json_file is not None:
+            write(report.document(found), json_file)
+        if suggest_file is not None:
+            text = report.suggestions(found)
+            if text is None:
+                click.echo(f"{suggest_file}: not written, there is nothing to suggest")
+            else:
+                write_text(text, suggest_file)
+    except OSError as error:
+        raise Unusable(f"{error.filename}: the findings cannot be written: {error.strerror}") from None
+    raise SystemExit(OK if found.is_adequate else FAILED)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    from difflib import get_close_matches
+
+    from ...spec.table import isa
+
+    for name in names:
+        if name not in isa().by_name:
+            near = get_close_matches(name.upper(), isa().by_name, 3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; spec/isa.yaml has their names"
+            raise Unusable(f"there is no instruction {name!r}{hint}")
