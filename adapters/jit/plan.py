@@ -273,5 +273,8 @@ def fold(node: t.Expr, item: Decoded) -> int | None:
                 return None
             signed = t.Type(op == "s>>", left.type.bits).wrap(a)
             return (a << b if op == "<<" else signed >> b) & left.type.mask
+        case t.Call(name, (inner,), kind) if name.startswith("bswap"):
+            bits = fold(inner, item)
+            return None if bits is None else int.from_bytes(bits.to_bytes(kind.bits // 8, "little"), "big")
         case _:
             return None

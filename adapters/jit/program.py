@@ -122,12 +122,12 @@ def compile(
 
     Raises:
         DecodeError: the bytes are no program of ``table``.
-        NotAccepted: ``accepted`` is about another program, or the program begins elsewhere than at slot 0.
+        NotAccepted: ``accepted`` is about another program.
         NotLowerable: a row of ``table`` has a meaning of a shape that no row of RFC 9669 has.
         Unavailable: llvmlite cannot be used here.
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
-    if accepted and (entry or accepted.digest != digest_of(program, byte_order)):
+    if accepted and (accepted.entry, accepted.digest) != (entry, digest_of(program, byte_order)):
         raise NotAccepted("the acceptance is about another program")
     compiler = Compiler(byte_order, level=level, checked=accepted is None, timings=timings)
     (compiled,) = compiler.compile([program], entry)

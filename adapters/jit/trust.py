@@ -34,10 +34,11 @@ class NotAccepted(ValueError):
 class Acceptance:
     """The word of ``by`` that a program is safe with any input memory of ``memory_bytes``, and comes to an end.
 
-    ``digest`` is that of the program, see :func:`digest_of`.
+    ``digest`` is that of the program, see :func:`digest_of`, and ``entry`` the slot that it begins at.
     """
 
     digest: bytes
+    entry: int
     memory_bytes: int
     by: str
 
@@ -47,8 +48,8 @@ def digest_of(program: Program, byte_order: ByteOrder) -> bytes:
     return sha256(encode(program, byte_order)).digest()
 
 
-def accept(program: Program, byte_order: ByteOrder, memory_bytes: int) -> Acceptance:
-    """Return the acceptance of a program that is plainly safe with ``memory_bytes`` of input memory.
+def accept(program: Program, byte_order: ByteOrder, memory_bytes: int, entry: int = 0) -> Acceptance:
+    """Return the acceptance of a program, from slot ``entry``, that is plainly safe with ``memory_bytes`` of input.
 
     Raises:
         NotAccepted: it is not; that need not mean that it is unsafe.
@@ -56,12 +57,12 @@ def accept(program: Program, byte_order: ByteOrder, memory_bytes: int) -> Accept
     for finding in verify(encode(program, byte_order), byte_order):
         if finding.severity == "error":
             raise NotAccepted(str(finding))
-    plan = plan_of(program)
+    plan = plan_of(program, entry)
     if _depth(plan, plan.functions[0], ()) > MAX_FRAMES:
         raise NotAccepted(f"local calls go deeper than {MAX_FRAMES} frames")
-    for entry in plan.functions:
-        _check_function(plan, entry, memory_bytes)
-    return Acceptance(digest_of(program, byte_order), memory_bytes, by="bpf-isa: no loops, fixed addresses")
+    for function in plan.functions:
+        _check_function(plan, function, memory_bytes)
+    return Acceptance(digest_of(program, byte_order), entry, memory_bytes, by="bpf-isa: no loops, fixed addresses")
 
 
 def _depth(plan: Plan, entry: int, callers: tuple[int, ...]) -> int:

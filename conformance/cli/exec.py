@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bpf-isa exec``: run one program on the reference VM and show what it did."""
+"""``bpf-isa exec``: run one program on the reference VM or the bundled JIT, and show what it did."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import IO, cast
 
 import click
@@ -11,17 +12,27 @@ from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
 from ...reference_vm.machine import ArrayMap
 from ...spec.disassemble import format_instruction
-from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
-from .failing import FAILED
+from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
+from .failing import FAILED, Unusable
 from .programs import FORMATS, Format, Input, parse_hex, read_program
 
 
-@click.command("exec", short_help="Run one program on the reference VM and show what it did")
+@click.command("exec", short_help="Run one program and show what it did")
 @click.argument("file", type=click.File("rb"))
 @click.option("--memory", metavar="HEX", help="Bytes of the input memory: r1 is its address, r2 its length.")
 @click.option("--map", "maps", metavar="HEX", multiple=True, help="Values of the next map, number 0 first; repeatable.")
 @click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
 @click.option("--budget", type=click.IntRange(1), default=DEFAULT_BUDGET, show_default=True, help="Most instructions.")
+@click.option(
+    "--engine",
+    type=click.Choice(["reference", "jit"]),
+    default="reference",
+    show_default=True,
+    help="The interpreter, or the bundled JIT.",
+)
+@click.option(
+    "--trust-verifier", is_flag=True, help="With the JIT: no checks while it runs; refused if it is not plainly safe."
+)
 @click.option("--trace", is_flag=True, help="Print each step and the registers that it changed.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
 @click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
@@ -32,16 +43,22 @@ def exec_(
     maps: tuple[str, ...],
     byte_order: str | None,
     budget: int,
+    engine: str,
+    trust_verifier: bool,
     trace: bool,
     kind: str | None,
     section: str | None,
     entry: str | None,
 ) -> None:
-    """Run the program in FILE (- for standard input) on the reference VM.
+    """Run the program in FILE (- for standard input).
 
     FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. Exit status: 0 if the program
     returned, 1 if it was stopped by a fault, 2 if there was no program to run.
     """
+    if engine == "jit" and trace:
+        raise click.UsageError("--trace needs --engine reference: compiled code has no steps to show")
+    if engine != "jit" and trust_verifier:
+        raise click.UsageError("--trust-verifier needs --engine jit: the reference VM always checks")
     data = parse_hex(memory, "--memory") if memory is not None else None
     program = read_program(
         file.read(),
@@ -52,24 +69,54 @@ def exec_(
         function=entry,
         maps=[parse_hex(value, "--map") for value in maps],
     )
-    result = execute(
+    if engine == "jit":
+        result = _run_compiled(program, data, budget, trust_verifier)
+    else:
+        result = _interpret(program, data, budget, _print_step if trace else None)
+    if trace:
+        click.echo()
+    if isinstance(result, Fault):
+        _print_fault(result, program)
+    else:
+        _print_result(result, counted=not trust_verifier)
+    _print_changes(data, result, program.maps)
+    if isinstance(result, Fault):
+        raise SystemExit(FAILED)
+
+
+def _interpret(
+    program: Input, data: bytes | None, budget: int, trace: Callable[[TraceStep], None] | None = None
+) -> Returned | Fault:
+    return execute(
         program.code,
         byte_order=program.byte_order,
         memory=data,
         maps=program.maps,
         budget=budget,
         entry=program.entry,
-        trace=_print_step if trace else None,
+        trace=trace,
     )
-    if trace:
-        click.echo()
-    if isinstance(result, Fault):
-        _print_fault(result, program)
-    else:
-        _print_result(result)
-    _print_changes(data, result, program.maps)
-    if isinstance(result, Fault):
-        raise SystemExit(FAILED)
+
+
+def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) -> Returned | Fault:
+    from ...adapters.jit.program import compile
+    from ...adapters.jit.trust import NotAccepted, accept
+    from ...adapters.protocol import Unavailable
+
+    order = program.byte_order
+    try:
+        decoded = decode(program.code, order)
+    except DecodeError:
+        # There is nothing to compile: the reference says why.
+        return _interpret(program, data, budget)
+    try:
+        accepted = accept(decoded, order, len(data or b""), program.entry) if trust else None
+        run = compile(decoded, byte_order=order, entry=program.entry, accepted=accepted)
+    except NotAccepted as error:
+        raise Unusable(f"--trust-verifier: not accepted as safe: {error}") from None
+    except Unavailable as error:
+        raise Unusable(str(error)) from None
+    return run(data, maps=program.maps, budget=budget)
 
 
 def _print_step(step: TraceStep) -> None:
@@ -78,9 +125,9 @@ def _print_step(step: TraceStep) -> None:
     click.echo(line.rstrip())
 
 
-def _print_result(result: Returned) -> None:
+def _print_result(result: Returned, *, counted: bool) -> None:
     signed = result.r0 - (1 << 64) if result.r0 >> 63 else result.r0
-    click.echo(f"returned after {_instructions(result.steps)}")
+    click.echo(f"returned after {_instructions(result.steps)}" if counted else "returned (unchecked)")
     click.echo(f"r0 = {result.r0:#x}  unsigned {result.r0}  signed {signed}")
 
 
