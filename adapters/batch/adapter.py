@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs jobs in one process of a runtime; if that dies, the job it was at is to blame, and another takes the rest."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+from ...spec.table import isa
+from ..needs import missing_platform
+from ..processes.settings import Settings, find_program
+from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from .conversation import Broken, Conversation, Trouble
+
+_PROVIDED = {"maps": "maps", "variables": "platform variables", "helpers": "helper functions"}
+#: A reason that already begins with a word for machines.
+_WITH_WORD = re.compile(r"[a-z][a-z0-9._-]*: ")
+_TROUBLE = {
+    Trouble.DIED: OutcomeKind.CRASHED,
+    Trouble.SILENT: OutcomeKind.TIMED_OUT,
+    Trouble.WRONG: OutcomeKind.CRASHED,
+}
+
+
+class BatchAdapter:
+    """A runtime that speaks the batch protocol.
+
+    Args:
+        command: as a shell would read it, or its words.
+        options: fields of :class:`..processes.settings.Settings`.
+
+    Raises:
+        Unavailable: it cannot be executed, or does not introduce itself as the protocol demands.
+    """
+
+    def __init__(self, command: str | Sequence[str], **options: Any) -> None:
+        self._settings = Settings(**options)
+        words = shlex.split(command) if isinstance(command, str) else command
+        if not words:
+            raise Unavailable("no command is given, as in batch:'./runtime --batch'")
+        program = find_program(words[0], self._settings.folder)
+        self._command = [program, *words[1:], *self._settings.args]
+        self._next = 0
+        try:
+            self._conversation: Conversation | None = Conversation(self._command, self._settings)
+        except Broken as broken:
+            raise Unavailable(f"{shlex.join(self._command)}: {broken.reason}") from None
+        self._info = identity_of(self._conversation.identity, self._settings)
+        self._missing = {
+            name for key, name in _PROVIDED.items() if key not in self._conversation.identity.get("provides", ())
+        }
+
+    def info(self) -> RuntimeInfo:
+        """Return the identity that the runtime has given."""
+        return self._info
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Run ``jobs``; see :class:`..protocol.Adapter`."""
+        for job in jobs:
+            missing = missing_platform(job) & self._missing
+            if missing:
+                reason = f"platform: it provides no {' and no '.join(sorted(missing))}"
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
+            else:
+                yield self._run(job)
+
+    def _run(self, job: Job) -> Outcome:
+        if self._conversation is None:
+            self._conversation = self._restart()
+        start = perf_counter()
+        try:
+            answer = self._conversation.ask(self._question(job))
+        except Broken as broken:
+            self._conversation.close()
+            self._conversation = None
+            return Outcome(_TROUBLE[broken.trouble], reason=broken.reason, seconds=perf_counter() - start)
+        return _outcome(answer, perf_counter() - start)
+
+    def _restart(self) -> Conversation:
+        try:
+            return Conversation(self._command, self._settings)
+        except Broken as broken:
+            raise OSError(f"{shlex.join(self._command)} does not start again: {broken.reason}") from None
+
+    def _question(self, job: Job) -> dict[str, Any]:
+        self._next += 1
+        question: dict[str, Any] = {
+            "cmd": "run",
+            "seq": self._next,
+            "id": job.id,
+            "program": job.code.hex(),
+            "memory": None if job.memory is None else job.memory.hex(),
+        }
+        if job.maps:
+            question["maps"] = [item.value.hex() for item in job.maps]
+        if job.variables:
+            question["variables"] = [{"number": item.number, "value": item.value.hex()} for item in job.variables]
+        if job.helpers:
+            question["helpers"] = [item._asdict() for item in job.helpers]
+        return question
+
+    def close(self) -> None:
+        """Ask the process to stop, and end it."""
+        if self._conversation is not None:
+            self._conversation.stop()
+            self._conversation.close()
+            self._conversation = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def identity_of(said: dict[str, Any], settings: Settings) -> RuntimeInfo:
+    """Return the identity that a runtime has given.
+
+    Raises:
+        Unavailable: it claims groups that do not exist.
+    """
+    claimed = said.get("groups")
+    unknown = sorted(set(claimed or ()) - isa().groups.keys())
+    if unknown:
+        raise Unavailable(f"{said['name']} claims {unknown[0]!r}, which is none of {', '.join(isa().groups)}")
+    return RuntimeInfo(
+        name=said["name"],
+        version=said["version"],
+        engine=said.get("engine", "unknown"),
+        architecture=said.get("architecture") or settings.machine,
+        byte_order=said["byte_order"],
+        groups=None if claimed is None else frozenset(claimed),
+        observes=frozenset({"r0", *said.get("observes", ())}),
+    )
+
+
+def _outcome(answer: dict[str, Any], seconds: float) -> Outcome:
+    kind = OutcomeKind(answer["outcome"])
+    if kind is not OutcomeKind.RETURNED:
+        reason = answer["reason"] or "it gives no reason"
+        return Outcome(kind, reason=reason if _WITH_WORD.match(reason) else f"runtime: {reason}", seconds=seconds)
+    registers = answer.get("registers")
+    memory = answer.get("memory")
+    return Outcome(
+        kind,
+        r0=int(answer["r0"], 16),
+        registers=None if registers is None else {name: int(value, 16) for name, value in registers.items()},
+        memory=None if memory is None else bytes.fromhex(memory),
+        seconds=seconds,
+    )

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process of a runtime and the lines that are exchanged with it, in lock step: a question, then its answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from ...spec.validate import SchemaError, check
+from ..processes.client import Ended, Ending, Resident
+from ..processes.evidence import last_line, shown
+from ..processes.settings import Settings, why_not_started
+
+PROTOCOL = 1
+SCHEMAS = Path(__file__).with_name("schema")
+IDENTITY, RESULT = SCHEMAS / "identity.schema.json", SCHEMAS / "result.schema.json"
+#: No honest answer is longer.
+LONGEST_LINE = 1 << 24
+_KEPT_ERRORS = 1 << 16
+_READ = 1 << 16
+#: A process that has closed its standard output is about to end.
+_ENDING = 5.0
+
+
+class Trouble(Enum):
+    """In which way a conversation broke."""
+
+    DIED = "died"
+    SILENT = "silent"
+    WRONG = "wrong"  # it said something that is no answer
+    UNSTARTED = "unstarted"
+
+
+class Broken(Exception):
+    """A conversation that cannot go on: what happened, in a reason's form (word, colon, sentence)."""
+
+    def __init__(self, trouble: Trouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble, self.reason = trouble, reason
+
+
+class Conversation:
+    """A process that was asked to start.
+
+    Args:
+        command: its first word is the path of an executable.
+        settings: limits and surroundings.
+
+    Raises:
+        Broken: it did not introduce itself as the protocol demands.
+    """
+
+    def __init__(self, command: Sequence[str], settings: Settings) -> None:
+        self._command, self._timeout = command, settings.timeout
+        self._process = Resident(command, settings.limits.memory, settings.folder, settings.environment)
+        self._heard, self._errors = bytearray(), bytearray()
+        self._ended = False
+        for descriptor in (self._process.stdin, self._process.stdout, self._process.stderr):
+            os.set_blocking(descriptor, False)
+        try:
+            self.identity = self.ask({"cmd": "start", "protocol": PROTOCOL}, IDENTITY)
+        except Broken:
+            self.close()
+            raise
+
+    def ask(self, question: dict[str, Any], schema: Path = RESULT) -> dict[str, Any]:
+        """Return the answer to ``question``.
+
+        Raises:
+            Broken: there is none, or it does not follow ``schema``.
+        """
+        line = self._exchange(json.dumps(question, separators=(",", ":")).encode() + b"\n")
+        try:
+            answer = json.loads(line)
+        except ValueError as error:
+            raise Broken(Trouble.WRONG, f"protocol: it said {shown(line)}, which is no JSON: {error}") from None
+        try:
+            check(answer, schema)
+        except SchemaError as error:
+            raise Broken(Trouble.WRONG, f"protocol: {error}: it said {shown(line)}") from None
+        if "seq" in question and answer["seq"] != question["seq"]:
+            raise Broken(Trouble.WRONG, f"protocol: asked {question['seq']}, it answered {answer['seq']}")
+        checked: dict[str, Any] = answer
+        return checked
+
+    def stop(self) -> Ended | None:
+        """Say that there is nothing more to run; return how the process ended, or None if it goes on."""
+        with suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._process.stdin, b'{"cmd":"stop"}\n')
+        return self._process.wait(self._timeout)
+
+    def hang_up(self) -> Ended | None:
+        """Let its standard input end without a word; return how the process ended, or None if it goes on."""
+        self._process.close_stdin()
+        return self._process.wait(self._timeout)
+
+    def rest(self) -> bytes:
+        """Return what the process has said after its last answer."""
+        while (data := _read(self._process.stdout)) is not None and data:
+            self._heard += data
+        return bytes(self._heard)
+
+    def close(self) -> None:
+        """End the process and all that it has started."""
+        self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _exchange(self, line: bytes) -> bytes:
+        """Send a line and return the one that comes back."""
+        process = self._process
+        if self._heard:
+            raise Broken(Trouble.WRONG, f"protocol: it said {shown(bytes(self._heard))} without being asked")
+        left = self._write(memoryview(line))
+        poll = select.poll()
+        poll.register(process.stdout, select.POLLIN)
+        poll.register(process.stderr, select.POLLIN)
+        if left:
+            poll.register(process.stdin, select.POLLOUT)
+        deadline = monotonic() + self._timeout
+        while (patience := deadline - monotonic()) > 0:
+            for descriptor, _ in poll.poll(patience * 1000 + 1):
+                if descriptor == process.stdin:
+                    left = self._write(left)
+                    if not left:
+                        poll.unregister(descriptor)
+                    continue
+                data = _read(descriptor)
+                if descriptor == process.stderr:
+                    if data == b"":
+                        poll.unregister(descriptor)
+                    self._remember(data or b"")
+                elif data == b"":
+                    raise self._death()
+                elif data:
+                    at = len(self._heard)
+                    self._heard += data
+                    end = self._heard.find(b"\n", at)
+                    if end >= 0:
+                        answer = bytes(self._heard[:end])
+                        del self._heard[: end + 1]
+                        return answer
+            if len(self._heard) > LONGEST_LINE:
+                raise Broken(Trouble.WRONG, f"oversized: a line of more than {LONGEST_LINE} bytes")
+        raise Broken(Trouble.SILENT, self._reason(f"timeout: no answer within {self._timeout:g} s"))
+
+    def _write(self, left: memoryview) -> memoryview:
+        """Write what the pipe takes of ``left`` and return the rest."""
+        try:
+            return left[os.write(self._process.stdin, left) :]
+        except BlockingIOError:
+            return left
+        except BrokenPipeError:
+            # Why it does not listen any more shows in what it says, or in how it ends.
+            return left[:0]
+
+    def _remember(self, data: bytes) -> None:
+        self._errors += data
+        del self._errors[:-_KEPT_ERRORS]
+
+    def _death(self) -> Broken:
+        """Return what became of a process that has closed its standard output."""
+        ended = self._process.wait(_ENDING)
+        while data := _read(self._process.stderr):
+            self._remember(data)
+        if ended is None:
+            return Broken(Trouble.DIED, self._reason("closed: it has closed its standard output"))
+        if ended.ending is Ending.NOT_STARTED:
+            return Broken(Trouble.UNSTARTED, why_not_started(self._command[0], ended.status))
+        if ended.signal is not None:
+            return Broken(Trouble.DIED, self._reason(f"signal: killed by {ended.signal}"))
+        return Broken(Trouble.DIED, self._reason(f"exit: it ended with exit status {ended.exit_status}"))
+
+    def _reason(self, text: str) -> str:
+        """Return ``text`` with what the process has said last."""
+        if self._heard:
+            text += f", after {shown(bytes(self._heard))} without a newline"
+        line = last_line(bytes(self._errors))
+        return f"{text}; stderr: {line}" if line else text
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Return what is there to be read, nothing at the end, None if there is nothing yet."""
+    try:
+        return os.read(descriptor, _READ)
+    except BlockingIOError:
+        return None

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs jobs on librte_bpf in a process of its own, and says what its refusals mean."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from ...spec import strict_yaml
+from ...spec.assemble import assemble
+from ...spec.encoding import SLOT_BYTES, Decoded, identify, unpack
+from ..batch.adapter import BatchAdapter
+from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind, RuntimeInfo
+from . import harness
+from .library import find_library
+
+_MESSAGES = Path(__file__).with_name("messages.yaml")
+_PC = re.compile(r"\bpc: (\d+)")
+#: Instructions put before each program: DPDK sets R1 at entry and nothing else.
+_BEFORE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that librte_bpf says about a program that it does not load; see ``messages.yaml``."""
+
+    id: str
+    kind: Literal["instruction", "policy"]
+    pattern: re.Pattern[str]
+    why: str
+    example: str
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    """Return the table of messages."""
+    data: Any = strict_yaml.load(_MESSAGES).data
+    return tuple(
+        Message(row["id"], row["kind"], re.compile("|".join(row["messages"])), row["why"], row["example"])
+        for row in data["messages"]
+    )
+
+
+class DpdkAdapter:
+    """One engine of librte_bpf.
+
+    Args:
+        engine: which one.
+        timeout: seconds for one program.
+
+    Raises:
+        Unavailable: the library is not there, or does not work.
+    """
+
+    def __init__(self, engine: Literal["interpreter", "jit"], timeout: float = 10.0) -> None:
+        command = [sys.executable, "-I", "-S", harness.__file__, engine, str(find_library())]
+        self._batch = BatchAdapter(command, timeout=timeout)
+
+    def info(self) -> RuntimeInfo:
+        """Return the identity of DPDK; it claims no conformance groups, so that all vectors are tried."""
+        return self._batch.info()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Run ``jobs``; see :class:`..protocol.Adapter`."""
+        for job in jobs:
+            if len(job.code) % SLOT_BYTES:
+                reason = "dpdk.whole-slots: rte_bpf_load takes a number of instructions, not of bytes"
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
+            else:
+                (outcome,) = self._batch.run([job._replace(code=_before(job) + job.code)])
+                yield _explained(job, outcome)
+
+    def close(self) -> None:
+        """End the process."""
+        self._batch.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def interpreter(**options: float) -> DpdkAdapter:
+    """Return DPDK's interpreter."""
+    return DpdkAdapter("interpreter", **options)
+
+
+def jit(**options: float) -> DpdkAdapter:
+    """Return DPDK's JIT."""
+    return DpdkAdapter("jit", **options)
+
+
+def _before(job: Job) -> bytes:
+    return assemble(f"w2 = {len(job.memory or b'')}", job.byte_order)
+
+
+def _explained(job: Job, outcome: Outcome) -> Outcome:
+    """Return an outcome with reasons that count slots as the vector does and say what DPDK's words mean.
+
+    A program that DPDK does not load is ``rejected`` if it should be, and otherwise ``unsupported``: DPDK implements a
+    part of the instruction set only, and its verifier has rules of its own.
+    """
+    word, _, said = outcome.reason.partition(": ")
+    if word == "run":
+        line = _PC.sub(r"byte \1", said)
+        return outcome._replace(reason=f"dpdk.run-time-error: {line}")
+    if word != "load":
+        return outcome
+    slot = next((int(match[1]) - _BEFORE for match in _PC.finditer(said)), None)
+    line = _PC.sub(lambda match: f"pc: {int(match[1]) - _BEFORE}", said)
+    if not line:
+        message_id, why = "refused", "rte_bpf_load fails without a word"
+    else:
+        message = next((item for item in messages() if item.pattern.fullmatch(said)), None)
+        if message is None:
+            return outcome._replace(
+                kind=OutcomeKind.UNSUPPORTED, reason=f"{UNCLASSIFIED}: DPDK does not load the program: {line}"
+            )
+        message_id, why = message.id, line
+        if message.kind == "instruction" and slot is not None:
+            why += _named(job, slot)
+    kind = OutcomeKind.REJECTED if job.wants_rejection else OutcomeKind.UNSUPPORTED
+    return outcome._replace(kind=kind, reason=f"dpdk.{message_id}: {why}")
+
+
+def _named(job: Job, slot: int) -> str:
+    """Return the name of the instruction at ``slot``, in parentheses, if it is one."""
+    slots = unpack(job.code, job.byte_order)
+    item = identify(slots, slot) if 0 <= slot < len(slots) else None
+    return f" ({item.instruction.name})" if isinstance(item, Decoded) else ""
