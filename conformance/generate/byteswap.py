@@ -54,5 +54,4 @@ def _base32_only(row: Instruction) -> Draft:
     cases = {name: {"dst": str(value)} for name, value in IMMEDIATES.items()}
     asm = f"w0 = {{dst}}\n{line(row, dst='0')}\nexit\n"
     what = "in a program of 32-bit instructions only"
-    covers = (*byte_swap_covers(row), "rfc9669-4.2-end-base32")
-    return Draft(f"{slug(row)}/base32", what, covers, cases, asm)
+    return Draft(f"{slug(row)}/base32", what, byte_swap_covers(row), cases, asm)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...spec import tree
 from ...spec.table import Instruction, isa
@@ -22,8 +23,6 @@ BASE_OFFSETS = (0, 120, 128, -128, -136, 4096)
 #: Bytes that differ in every place and in their sign bits, twice.
 _PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _ALL = tuple(f"r{n}" for n in range(10))
-#: Where an access of eight bytes begins in the pattern: aligned and unaligned.
-_PLACES = (8, 9, 11)
 
 
 def drafts() -> Iterator[Draft]:
@@ -32,6 +31,8 @@ def drafts() -> Iterator[Draft]:
         if row.section not in ("5.1", "5.2"):
             continue
         yield _offsets(row)
+        if width(row) > 1:
+            yield _unaligned(row)
         yield _register_pairs(row)
         yield _base_offsets(row)
         if is_load(row):
@@ -83,19 +84,27 @@ def _observed(row: Instruction) -> tuple[str, ...]:
     return ("r0",) if is_load(row) else ("r0", "after")
 
 
-def _offsets(row: Instruction) -> Draft:
-    """The base register is moved against the offset, so that each offset reaches the same few bytes."""
-    cases = {}
-    for offset in OFFSETS:
-        for place in _PLACES if abs(offset) < 300 else (8,):
-            name = f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}"
-            cases[name] = {"off": str(offset), "base": str(place - offset)}
+def _moved(row: Instruction, name: str, what: str, places: Mapping[int, tuple[int, ...]], **more: Any) -> Draft:
+    """Accesses at ``places``, given by offset: the base register is moved against the offset to get there."""
+    cases = {
+        f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}": {"off": str(offset), "base": str(place - offset)}
+        for offset, wanted in places.items()
+        for place in wanted
+    }
     asm = f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
     found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
-    if width(row) > 1:
-        found = (*found, "rfc9669-5.1-unaligned")
+    return Draft(f"{slug(row)}/{name}", what, found, cases, asm, observe=_observed(row), memory=_PATTERN, **more)
+
+
+def _offsets(row: Instruction) -> Draft:
     what = "offsets at the limits of their field; no byte beside the addressed ones changes"
-    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=_observed(row), memory=_PATTERN)
+    return _moved(row, "offsets", what, {offset: (8,) for offset in OFFSETS})
+
+
+def _unaligned(row: Instruction) -> Draft:
+    what = "addresses that are no multiple of the width; no byte beside the addressed ones changes"
+    places = {offset: (9, 10, 11, 13) for offset in (-3, 0, 5)}
+    return _moved(row, "unaligned", what, places, level="interpretation", errata=("unaligned-access",))
 
 
 def _register_pairs(row: Instruction) -> Draft:
@@ -201,7 +210,7 @@ def _stack_ends(row: Instruction) -> Draft:
 
 def _base32_only(row: Instruction) -> Draft:
     """Programs of 32-bit instructions only: r1 is the address of the memory, and no register is wider than its load."""
-    cases = {f"at{at}": {"off": str(at)} for at in (0, 1, 3, 8, 12)}
+    cases = {f"at{at}": {"off": str(at)} for at in (0, 4, 8, 12)}
     if is_load(row):
         asm = f"{_access(row, '1', '0', '{off}')}\nexit\n"
     else:
