@@ -92,15 +92,15 @@ class _Plan:
         #: The inputs in both byte orders, if they are the same in all cases; known after the first.
         self._inputs: list[_Inputs | None] = [None, None]
         self._columns: dict[tuple[str, ...], _Columns] = {}
-        self._common: _Needs | None = None
+        self._common: Needs | None = None
         self.code = self._written if self.template is None else self.template.assemble
 
-    def needs(self, code: bytes) -> _Needs:
+    def needs(self, code: bytes) -> Needs:
         """Return what a program of this entry needs; computed once if all have the same instructions."""
         if self.template is None or not self.template.same_instructions:
-            return _needs(code, rejected=self.entry.rejected)
+            return program_needs(code, rejected=self.entry.rejected)
         if self._common is None:
-            self._common = _needs(code, rejected=self.entry.rejected)
+            self._common = program_needs(code, rejected=self.entry.rejected)
         return self._common
 
     def columns(self, case: str | None, values: Values) -> _Columns:
@@ -267,13 +267,15 @@ def _number(text: str) -> int:
 # What a program needs
 
 
-class _Needs(NamedTuple):
+class Needs(NamedTuple):
+    """The least set of conformance groups, the groups it counts under, and what is wrong with the encoding."""
+
     groups: frozenset[str]
     reported: frozenset[str]
     broken: str | None
 
 
-def _needs(code: bytes, *, rejected: bool) -> _Needs:
+def program_needs(code: bytes, *, rejected: bool) -> Needs:
     """Return the groups of a program, and what is wrong with its encoding (not asked if it should be ``rejected``).
 
     A slot that holds no instruction counts for the smallest group among the instructions with its opcode: a runtime
@@ -298,7 +300,7 @@ def _needs(code: bytes, *, rejected: bool) -> _Needs:
         at += slots * SLOT_BYTES
         if end > _LONG:
             at = _skip_repetition(code, at, slots * SLOT_BYTES)
-    return _Needs(*_combine(frozenset(found)), broken)
+    return Needs(*_combine(frozenset(found)), broken)
 
 
 #: Groups and slots of instructions by opcode, registers and offset, where imm and next_imm are operands.

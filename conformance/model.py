@@ -53,7 +53,8 @@ class Entry:
     """A vector as the file has it, before holes are filled.
 
     ``cases`` are names and values; an entry without cases has one, whose name is None. ``expect`` is what the entry
-    expects whatever the case: names of registers, ``memory`` and ``witness`` to texts.
+    expects whatever the case: names of registers, ``memory`` and ``witness`` to texts. ``byte_order`` is that of the
+    only runtimes it is for, None if it is for all.
     """
 
     file: str
@@ -75,6 +76,7 @@ class Entry:
     rejected: bool
     faulted: str | None
     cases: list[tuple[str | None, Mapping[str, ByOrder]]]
+    byte_order: ByteOrder | None = None
 
     def error(self, message: str, case: str | None = None, line: int | None = None) -> VectorError:
         """Return the error that ``message`` describes, at this entry."""

@@ -141,6 +141,9 @@ def _receive(
 
 def _not_asked(vector: Vector, info: RuntimeInfo) -> str | None:
     """Return why a vector is not for this runtime."""
+    only = vector.entry.byte_order
+    if only is not None and only != info.byte_order:
+        return f"byte-order: the vector is for {only}-endian runtimes only"
     if info.groups is None:
         return None
     missing = vector.groups - closure(info.groups)

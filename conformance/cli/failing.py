@@ -25,11 +25,12 @@ def bad_input() -> Iterator[None]:
     from ...spec.requirements import RegistryError
     from ...spec.strict_yaml import YamlError
     from ...spec.table import TableError
+    from ..datafiles import DataError
     from ..model import VectorError
     from ..results import ResultsError
     from ..select import SelectionError
 
-    known = (YamlError, VectorError, TableError, RegistryError, SelectionError, SpecError, ResultsError)
+    known = (YamlError, VectorError, TableError, RegistryError, SelectionError, SpecError, ResultsError, DataError)
     try:
         yield
     except known as error:

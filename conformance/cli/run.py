@@ -40,6 +40,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(path_type=Path),
     help="Vector file, or folder of them, to run instead of the suite; can be repeated.",
 )
+@click.option(
+    "--data",
+    "data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="File in the .data format of bpf_conformance, or folder of them, to run instead of the suite; repeatable.",
+)
 @click.option("--json", "json_file", type=_FILE, help="Write the results as JSON; compressed if FILE ends in .gz.")
 @click.option("--junit", "junit_file", type=_FILE, help="Write the results as JUnit XML.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
@@ -52,6 +59,7 @@ def run(
     groups: tuple[str, ...],
     sections: tuple[str, ...],
     paths: tuple[Path, ...],
+    data: tuple[Path, ...],
     json_file: Path | None,
     junit_file: Path | None,
     jobs: int | None,
@@ -69,7 +77,6 @@ def run(
     from ...adapters.registry import DEFAULT, choose
     from .. import runner
     from ..results import Run, Selection
-    from ..suite import VECTORS, load_suite
     from ..terminal import ProgressBar, show
 
     for file in (json_file, junit_file):
@@ -77,7 +84,7 @@ def run(
     with bad_input():
         specs = [spec.allowing(timeout) for spec in choose(runtimes, plugin_args)]
         _check_names([spec.name for spec in specs])
-        suite = load_suite(paths or [VECTORS])
+        suite = _load(paths, data)
         selection = Selection(expression, groups, sections)
         vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection)
@@ -90,6 +97,18 @@ def run(
     show(whole, console, brief=quiet)
     _write(whole, json_file, junit_file)
     raise SystemExit(_status(whole, may_be_missing=() if runtimes else DEFAULT))
+
+
+def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
+    """Return the vectors of vector files and data files; the suite that comes with this package if none are named."""
+    from ..suite import VECTORS, Suite, load_suite
+
+    if not data:
+        return load_suite(paths or [VECTORS])
+    from ..datafiles import load_data
+
+    one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
+    return Suite(one.vectors + other.vectors, one.files + other.files)
 
 
 def _check_writable(file: Path | None) -> None:
