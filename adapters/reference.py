@@ -74,6 +74,7 @@ class ReferenceAdapter:
     Args:
         byte_order: of the machine; that of the host if None.
         table: the instruction table; RFC 9669's if None. Another one makes a runtime that is wrong on purpose.
+        frames: the discipline of local calls; another one does so, too.
         groups: the conformance groups that it claims and keeps to; all if None.
         observes: what it admits to be able to show.
     """
@@ -83,13 +84,14 @@ class ReferenceAdapter:
         byte_order: ByteOrder | None = None,
         *,
         table: Isa | None = None,
+        frames: type[Frames] = Frames,
         groups: frozenset[str] | None = None,
         observes: frozenset[Observable] = ALL,
         name: str = "reference",
     ) -> None:
         self._byte_order: ByteOrder = byte_order or sys.byteorder
         # Reading the table here keeps it out of the time of the first job.
-        self._table = table or isa()
+        self._table, self._frames = table or isa(), frames
         self._groups, self._observes, self._name = groups, observes, name
 
     def info(self) -> RuntimeInfo:
@@ -119,7 +121,8 @@ class ReferenceAdapter:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             return Outcome(OutcomeKind.REJECTED, reason=f"{first.rule}: slot {first.slot}: {first.message}{more}")
         executable = prepare(job.code, self._byte_order, self._table)
-        return outcome_of(run(executable, machine_for(job, self._byte_order), budget=BUDGET), self._observes)
+        machine = machine_for(job, self._byte_order, self._frames)
+        return outcome_of(run(executable, machine, budget=BUDGET), self._observes)
 
     def close(self) -> None:
         """Release nothing: the reference VM holds nothing."""

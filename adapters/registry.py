@@ -32,9 +32,11 @@ class Kind(NamedTuple):
     target: str
     summary: str
     arguments: tuple[str, ...] | None = None
-    """The arguments it takes; None if any."""
+    """The arguments it takes, and can do without; None if it needs one, which can be anything."""
     options: frozenset[str] = frozenset()
     """The options that a configuration can give it: keyword arguments of the callable."""
+    needs: str = ""
+    """What stands in help for the argument that it needs."""
 
 
 _PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder"})
@@ -42,7 +44,7 @@ _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "group
 
 KINDS = {
     "reference": Kind(".reference:ReferenceAdapter", "the reference VM of this package", ("little", "big")),
-    "python": Kind(".registry:open_python", "an adapter of your own: MODULE:CALLABLE on the Python path"),
+    "python": Kind(".registry:open_python", "an adapter of your own, on the Python path", needs="MODULE:CALLABLE"),
     "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
     "plugin": Kind(
@@ -50,12 +52,18 @@ KINDS = {
         "an executable of the bpf_conformance plugin protocol",
         None,
         _PROCESS | _IDENTITY,
+        "PATH[:ARGUMENTS]",
     ),
-    "batch": Kind(".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS),
+    "batch": Kind(
+        ".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS, "COMMAND"
+    ),
     "dpdk-interpreter": Kind(
         ".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})
     ),
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
+    "miniature": Kind(
+        ".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"
+    ),
 }
 #: What is tested where nothing else is asked for.
 DEFAULT = ("reference", "linux")
