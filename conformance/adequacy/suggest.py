@@ -111,27 +111,25 @@ def _program(mutant: Mutant, difference: Difference) -> _Program | None:
     item = Decoded(row, **{**fields, **fixed})
     if not mutant.applies(item):
         return None
+    used = _numbers(mutant, item)
+    registers = {n: difference.registers[n] if n in used else _KNOWN[n] for n in range(_REGISTERS)}
     if any(isinstance(n, t.Load | t.Store) for n in nodes):
-        return _with_memory(item, difference)
-    registers = {number: _register(number, item, difference) for number in range(_REGISTERS)}
+        return _with_memory(item, difference, registers)
     setting = [f"r{number} = {value:#x} ll" for number, value in registers.items()]
     if distance_field(row) is not None:
-        return _with_jump(item, setting)
+        return _with_jump(item, setting, used)
     return "\n".join([*setting, format_instruction(item), "exit"]) + "\n", None, frozenset()
 
 
-def _register(number: int, item: Decoded, difference: Difference) -> int:
-    if number in _named(item) or (number == 0 and "r0" in item.instruction.reads | item.instruction.writes):
-        return difference.registers[number]
-    return _KNOWN[number]
+def _numbers(mutant: Mutant, item: Decoded) -> set[int]:
+    """Return the numbers of the registers that the row or the mutant reads or writes."""
+    nodes = t.walk(*mutant.means_for(item.dst, item.src), *item.instruction.means)
+    names = {node.name for node in nodes if isinstance(node, t.Register)}
+    numbers = {"dst": item.dst, "src": item.src}
+    return {numbers[name] if name in numbers else int(name[1:]) for name in names}
 
 
-def _named(item: Decoded) -> set[int]:
-    """Return the numbers of the registers that are operands."""
-    return {getattr(item, name) for name in item.instruction.operands if name in ("dst", "src")}
-
-
-def _with_memory(item: Decoded, difference: Difference) -> _Program | None:
+def _with_memory(item: Decoded, difference: Difference, registers: Mapping[int, int]) -> _Program | None:
     address = next(n.address for n in t.walk(*item.instruction.means) if isinstance(n, t.Load | t.Store))
     names = [n.name for n in t.walk(address) if isinstance(n, t.Register)]
     if len(names) != 1 or difference.base is None:
@@ -152,7 +150,7 @@ def _with_memory(item: Decoded, difference: Difference) -> _Program | None:
     else:
         setting += [f"r{base} = r1", f"r{base} += {_DATUM + wide - item.offset}"] if base != 1 else []
         setting += [f"r1 += {_DATUM + wide - item.offset}"] if base == 1 else []
-    setting += [f"r{n} = {_register(n, item, difference):#x} ll" for n in others]
+    setting += [f"r{n} = {registers[n]:#x} ll" for n in others]
     after = []
     if base == _STACK_POINTER and item.src != _SPARE and "dst" not in item.instruction.writes:
         # What was stored is seen through a register that is not needed any more.
@@ -170,25 +168,26 @@ def _stored(content: bytes, offset: int) -> Iterable[str]:
             yield f"*(u8 *)(r10 - {-place}) = {value}"
 
 
-def _with_jump(item: Decoded, setting: list[str]) -> _Program | None:
-    """Lay out a jump of any distance: at its target r0 becomes 2; an exit is everywhere else, with r0 = 1."""
+def _with_jump(item: Decoded, setting: list[str], used: set[int]) -> _Program | None:
+    """Lay out a jump of any distance: its target leaves 2 in a register, the next instruction 3, anything else 1."""
     field = distance_field(item.instruction)
     assert field is not None
     distance: int = getattr(item, field)
-    free = next(number for number in range(_REGISTERS) if number not in _named(item))
+    free = next(number for number in range(_REGISTERS) if number not in used)
     setting = [*setting, f"r{free} = 1"]
     jump = format_instruction(item)
     target = [f"r{free} = 2", "exit"]
-    if distance > 0:
-        lines = [*setting, jump, *_padding(distance), *target]
+    following = [f"r{free} = 3", "exit"]
+    if distance > 1:
+        lines = [*setting, jump, *following, *_padding(distance - len(following)), *target]
     elif distance < 0:
         # The target comes first, at slot 1, then room, then two slots for each register and one for the free one.
         room = -distance - (2 * _REGISTERS + 1 + 3)
         if room < 0:
             return None
-        lines = [f"goto +{room + len(target)}", *target, *_padding(room), *setting, jump, "exit"]
+        lines = [f"goto +{room + len(target)}", *target, *_padding(room), *setting, jump, *following]
     else:
-        lines = [*setting, jump, *target]
+        lines = [*setting, jump, *["exit"] * distance, *target]
     return "\n".join(lines) + "\n", None, frozenset()
 
 
