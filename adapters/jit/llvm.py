@@ -65,12 +65,7 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     parsed = perf_counter()
     machine = _target_machine(level)
     if level == "full":
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
-        builder = llvm.create_pass_builder(machine, options)
-        passes = builder.getModulePassManager()
-        passes.run(module, builder)
-        for item in (passes, builder, options):
-            item.close()
+        _optimize(module)
     optimized = perf_counter()
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
@@ -81,6 +76,22 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     timings.generating += perf_counter() - optimized
     timings.modules += 1
     return code
+
+
+def _optimize(module: llvm.ModuleRef) -> None:
+    builder = _pass_builder()
+    passes = builder.getModulePassManager()
+    passes.run(module, builder)
+    # Up to llvmlite 0.50, close() of a pass manager does not find this method and frees nothing.
+    _load().newpassmanagers.NewPassManager._dispose(passes)
+    passes.detach()
+
+
+@cache
+def _pass_builder() -> llvm.PassBuilder:
+    """Return what makes the passes; one for the whole process, since LLVM does not give back all of it."""
+    llvm = _load()
+    return llvm.create_pass_builder(_target_machine("full"), llvm.create_pipeline_tuning_options(speed_level=2))
 
 
 def _free(engine: llvm.ExecutionEngine, context: llvm.ContextRef) -> None:

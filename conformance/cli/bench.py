@@ -4,29 +4,63 @@
 from __future__ import annotations
 
 import json as json_module
+from typing import TYPE_CHECKING
 
 import click
 
 from .. import benchmark
+from .failing import Unusable, bad_input
+
+if TYPE_CHECKING:
+    from ...adapters.protocol import Adapter
+    from ..jit_benchmark import Split
+
+#: One of so many vectors tells where the time goes.
+_EVERY = 20
 
 
 @click.command(short_help="Time the engines of the project on this machine")
 @click.option(
     "--repeat", type=click.IntRange(1), default=3, show_default=True, help="Time each this often; best counts."
 )
+@click.option(
+    "--against", metavar="RUNTIME", multiple=True, help="Time the programs for the JIT on this runtime too; repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(repeat: int, as_json: bool) -> None:
-    """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite."""
-    rates = [rate for workload in benchmark.WORKLOADS for rate in benchmark.interpreter_rates(workload, repeat)]
+def bench(repeat: int, against: tuple[str, ...], as_json: bool) -> None:
+    """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite.
+
+    Also programs as machine code of the bundled JIT, next to other runtimes if some are given (plugin:./ubpf_plugin,
+    say), and where the time goes when the JIT runs the suite. Of other runtimes, the time that a program takes which
+    does nothing is subtracted.
+    """
+    from .. import jit_benchmark
+
+    runtimes = _opened(against)
+    rates = []
+    for workload in benchmark.WORKLOADS:
+        rates += benchmark.interpreter_rates(workload, repeat)
+        rates.append(jit_benchmark.workload_rate(workload, repeat))
+    for name in jit_benchmark.PROGRAMS:
+        rates += jit_benchmark.jit_rates(name, repeat)
+        for label, adapter in runtimes:
+            rate = jit_benchmark.adapter_rate(name, label, adapter, repeat)
+            if isinstance(rate, str):
+                click.echo(f"{label}, {name}: {rate}", err=True)
+            else:
+                rates.append(rate)
+    for _, adapter in runtimes:
+        adapter.close()
+    split = jit_benchmark.suite_split(_EVERY)
     short = benchmark.short_programs_per_second(repeat)
     loading = benchmark.suite_loading(repeat)
     if as_json:
-        _print_json(rates, short, loading)
+        _print_json(rates, short, loading, split)
     else:
-        _print_table(rates, short, loading)
+        _print_table(rates, short, loading, split)
 
 
-def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading) -> None:
+def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> None:
     document = {
         "rates": [
             {
@@ -40,11 +74,12 @@ def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Lo
         ],
         "short_programs_per_second": short,
         "load_suite": {**loading._asdict(), "vectors_per_second": loading.per_second},
+        "jit_suite": split._asdict(),
     }
     click.echo(json_module.dumps(document, indent=2))
 
 
-def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading) -> None:
+def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -63,3 +98,22 @@ def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.L
         f"load suite, {loading.vectors:,} vectors read and expanded: {loading.seconds:.2f} s "
         f"({loading.per_second:,.0f} vectors/s), and {loading.other_order_seconds:.2f} s for the other byte order"
     )
+    each = ", ".join(f"{stage} {1e6 * seconds / split.programs:.0f}" for stage, seconds in split.seconds.items())
+    console.print(
+        f"the suite on the JIT, {split.programs:,} vectors in {split.modules} modules, microseconds each: {each}"
+    )
+
+
+def _opened(texts: tuple[str, ...]) -> list[tuple[str, Adapter]]:
+    from ...adapters.protocol import Unavailable
+    from ...adapters.registry import parse_spec
+
+    runtimes = []
+    with bad_input():
+        for text in texts:
+            spec = parse_spec(text)
+            try:
+                runtimes.append((spec.name, spec.open()))
+            except Unavailable as error:
+                raise Unusable(f"{text}: {error}") from None
+    return runtimes
