@@ -17,8 +17,9 @@ static enum outcome execute(const uint8_t *code, size_t size, uint8_t *memory, s
 {
     uint64_t r[11] = {[1] = (uintptr_t)memory, [2] = length};
 
-    *reason = size % 8 ? "bad-length: no multiple of 8 bytes" : "falls-off-the-end: no EXIT at the end";
-    for (size_t at = 0; at + 8 <= size; at += 8) {
+    if (size % 8)
+        return *reason = "bad-length: no multiple of 8 bytes", REJECTED;
+    for (size_t at = 0; at < size; at += 8) {
         unsigned opcode = code[at], dst = code[at + 1] & 15, src = code[at + 1] >> 4;
         int16_t offset = (int16_t)(code[at + 2] | code[at + 3] << 8);
         uint32_t imm = code[at + 4] | code[at + 5] << 8 | code[at + 6] << 16 | (uint32_t)code[at + 7] << 24;
@@ -48,7 +49,7 @@ static enum outcome execute(const uint8_t *code, size_t size, uint8_t *memory, s
         else
             return *reason = "unused-field: a field that must be zero is not", REJECTED;
     }
-    return REJECTED;
+    return *reason = "falls-off-the-end: no EXIT at the end", REJECTED;
 }
 
 // The protocol. The suite promises messages without blanks between tokens, and hex without escapes, so that members

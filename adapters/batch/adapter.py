@@ -46,13 +46,17 @@ class BatchAdapter:
         self._command = [program, *words[1:], *self._settings.args]
         self._next = 0
         try:
-            self._conversation: Conversation | None = Conversation(self._command, self._settings)
+            conversation = Conversation(self._command, self._settings)
         except Broken as broken:
             raise Unavailable(f"{shlex.join(self._command)}: {broken.reason}") from None
-        self._info = identity_of(self._conversation.identity, self._settings)
-        self._missing = {
-            name for key, name in _PROVIDED.items() if key not in self._conversation.identity.get("provides", ())
-        }
+        try:
+            self._info = identity_of(conversation.identity, self._settings)
+        except Unavailable:
+            conversation.close()
+            raise
+        provided = conversation.identity.get("provides", ())
+        self._missing = {name for key, name in _PROVIDED.items() if key not in provided}
+        self._conversation: Conversation | None = conversation
 
     def info(self) -> RuntimeInfo:
         """Return the identity that the runtime has given."""

@@ -89,7 +89,7 @@ class PluginAdapter:
         ended = self._shooter.run(self._command(job.memory), _text(job.code))
         if ended.ending is Ending.NOT_STARTED:
             raise OSError(ended.status, why_not_started(self._program, ended.status))
-        return outcome_of(ended, self._settings.timeout)
+        return outcome_of(ended, self._settings.limits)
 
     def _command(self, memory: bytes | None) -> list[str]:
         if memory or self._settings.empty_memory:

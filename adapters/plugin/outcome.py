@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from ..processes.client import Ended, Ending, signal_name
+from ..processes.client import Ended, Ending, Limits, signal_name
 from ..processes.evidence import last_line, shown
 from ..protocol import Outcome, OutcomeKind
 
@@ -20,16 +20,16 @@ _DEATHS = (
 )
 
 
-def outcome_of(ended: Ended, limit: float) -> Outcome:
-    """Return the outcome of a run of a plugin; ``limit`` is how many seconds it had.
+def outcome_of(ended: Ended, limits: Limits) -> Outcome:
+    """Return the outcome of a run of a plugin that was under ``limits``.
 
     A plain error is ``rejected``: the protocol does not tell whether the program was refused before it ran or was
     stopped while it ran, and where the suite wants a program to be refused, either will do.
     """
     if ended.ending is Ending.TIMED_OUT:
-        return _failed(OutcomeKind.TIMED_OUT, f"timeout: no answer within {limit:g} s", ended)
+        return _failed(OutcomeKind.TIMED_OUT, f"timeout: no answer within {limits.seconds:g} s", ended)
     if ended.ending is Ending.OVERSIZED:
-        return _failed(OutcomeKind.CRASHED, f"oversized: it wrote more than {len(ended.output) - 1} bytes", ended)
+        return _failed(OutcomeKind.CRASHED, f"oversized: it wrote more than {limits.output} bytes", ended)
     if ended.signal is not None:
         return _failed(OutcomeKind.CRASHED, f"signal: killed by {ended.signal}", ended)
     if ended.exit_status:
