@@ -22,17 +22,16 @@ class LazyCommand(NamedTuple):
 
 COMMANDS: dict[str, LazyCommand] = {
     "run": LazyCommand(".run:run", "Run the suite on runtimes and show what fails."),
+    "groups": LazyCommand(".groups:groups", "Find out which conformance groups a runtime supports."),
+    "runtimes": LazyCommand(".runtimes:runtimes", "List the runtimes that can be tested on this machine."),
+    "coverage": LazyCommand(".coverage:coverage", "Show which vectors cover which requirements and instructions."),
     "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),
-    "adequacy": LazyCommand(
-        ".adequacy:adequacy", "Seed faults into the specification and show which vectors notice."
-    ),
+    "adequacy": LazyCommand(".adequacy:adequacy", "Seed faults into the specification and show which vectors notice."),
     "exec": LazyCommand(".exec:exec_", "Run one program on the reference VM and show what it did."),
     "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
     "asm": LazyCommand(".asm:asm", "Assemble a program."),
     "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),
-    "verify": LazyCommand(
-        ".verify:verify_", "Find everything that is wrong with the encoding and shape of a program."
-    ),
+    "verify": LazyCommand(".verify:verify_", "Find everything that is wrong with the encoding and shape of a program."),
     "smoke": LazyCommand(".smoke:smoke", "Check that a command speaks the batch protocol."),
     "plugin": LazyCommand(".plugin:plugin", "Be a plugin of the bpf_conformance protocol."),
 }

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has confirmed the vectors: for each file, how many of them a runtime passes that nobody here wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import results
+from ..results import Json, ResultsError
+from ..verdict import Verdict
+from .measure import Coverage, short_name
+
+#: The runtimes that come with this package: they are made from the table that the vectors are to test.
+OWN = ("reference", "jit", "miniature:")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What one runtime made of the vectors.
+
+    ``identity`` says who it is; ``verdicts`` counts by file (short name). ``passed`` are the ids that it confirms.
+    """
+
+    name: str
+    identity: str
+    independent: bool
+    verdicts: Mapping[str, Counter[Verdict]]
+    passed: frozenset[str]
+
+    def rate(self, file: str) -> tuple[int, int]:
+        """Return how many vectors of a file it passes, and how many the file has."""
+        return self.verdicts[file][Verdict.PASS], self.verdicts[file].total()
+
+
+def confirmations(coverage: Coverage, documents: Iterable[tuple[Path, Json]]) -> list[Confirmation]:
+    """Return what the runtimes of results documents (with the paths of their files) confirm.
+
+    Raises:
+        ResultsError: the results are those of other vectors.
+    """
+    return [one for path, data in documents for one in _of_document(coverage, path, data)]
+
+
+def _of_document(coverage: Coverage, path: Path, data: Json) -> Iterable[Confirmation]:
+    if data["suite"]["digest"] != coverage.suite.digest:
+        raise ResultsError(f"{path}: results of other vectors than these: run them again")
+    for one in data["runtimes"]:
+        verdicts: dict[str, Counter[Verdict]] = {file.name: Counter() for file in coverage.files}
+        passed = set()
+        for vector in coverage.suite.vectors:
+            found = one["results"].get(vector.id)
+            # What was not asked for has not been confirmed either.
+            verdict = Verdict(found["verdict"]) if found else Verdict.UNSUPPORTED
+            verdicts[short_name(Path(vector.entry.file))][verdict] += 1
+            if verdict is Verdict.PASS:
+                passed.add(vector.id)
+        independent = not one["identity"]["name"].startswith(OWN)
+        yield Confirmation(one["name"], _identity(one["identity"]), independent, verdicts, frozenset(passed))
+
+
+def _identity(identity: Json) -> str:
+    name, version = identity["name"], identity["kernel_release"] or identity["version"]
+    engine = "" if identity["engine"] == "unknown" else f" {identity['engine']}"
+    return f"{name} {version}, {identity['architecture']}{engine}"
+
+
+def read_results(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
+    """Read results documents.
+
+    Raises:
+        ResultsError: a file is none.
+    """
+    return [(path, results.read(path)) for path in paths]
+
+
+def confirmed_by_any(confirmed: Iterable[Confirmation]) -> frozenset[str]:
+    """Return the ids of the vectors that at least one independent runtime passes."""
+    return frozenset().union(*(one.passed for one in confirmed if one.independent))
