@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from . import smt
 from .bench import Bench, Case
+from .moments import Moment, departs, moments
 from .mutant import Mutant
 
 #: After so many vectors have not noticed a mutant, the solver is asked whether there is anything to notice.
-_PATIENCE = 150
+_PATIENCE = 2000
 #: As many vectors that noticed something lately are tried first.
 _RECENT = 12
 
@@ -45,9 +46,11 @@ class Decision(NamedTuple):
 class Pool:
     """The cases for the mutants of one row, those first that noticed the last ones."""
 
-    def __init__(self, cases: Iterable[Case]) -> None:
+    def __init__(self, row: str, cases: Iterable[Case]) -> None:
+        self.row = row
         self.cases = list(cases)
         self.recent: deque[Case] = deque(maxlen=_RECENT)
+        self._moments: dict[str, list[Moment] | None] = {}
 
     def candidates(self, mutant: Mutant) -> Iterator[Case]:
         """Yield the cases in which ``mutant`` may show itself."""
@@ -58,6 +61,15 @@ class Pool:
         for case in self.cases:
             if case not in first and _concerns(mutant, case):
                 yield case
+
+    def notices(self, case: Case, mutant: Mutant) -> bool:
+        """Whether ``case`` notices ``mutant``; its program is only run if there is something to notice."""
+        if case.id not in self._moments:
+            self._moments[case.id] = moments(case, self.row)
+        known = self._moments[case.id]
+        if known is not None and not any(departs(mutant, moment, case.job.byte_order) for moment in known):
+            return False
+        return notices(case, mutant)
 
     def promote(self, case: Case) -> None:
         """Try ``case`` early from now on."""
@@ -86,7 +98,7 @@ def decide(mutant: Mutant, pool: Pool, bench: Bench) -> Decision:
     answer: smt.Answer | None = None
     tried: list[Case] = []
     for case in pool.candidates(mutant):
-        if notices(case, mutant):
+        if pool.notices(case, mutant):
             killers.append(case.id)
             pool.promote(case)
             if len(killers) > 1:
@@ -121,5 +133,5 @@ def decide_all(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Decision]:
     pool: Pool | None = None
     for mutant in mutants:
         if pool is None:
-            pool = Pool(bench.using(mutant.row.name))
+            pool = Pool(mutant.row.name, bench.using(mutant.row.name))
         yield decide(mutant, pool, bench)
