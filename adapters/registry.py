@@ -188,6 +188,15 @@ def _spec(text: str, name: str, kind: str, argument: str | None, options: Mappin
     return RuntimeSpec(name, kind, argument, kept)
 
 
+def configured_names() -> list[str]:
+    """Return the names of the configured runtimes.
+
+    Raises:
+        SpecError: see :func:`choose`.
+    """
+    return list(_configured())
+
+
 def _configured() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
     """Return the configured runtimes.
 

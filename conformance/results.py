@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ..adapters.protocol import RuntimeInfo
 from ..spec import validate
 from ..spec.table import isa
 from .model import Entry, Expectation, Variant, Vector
@@ -108,14 +109,19 @@ def document(run: Run) -> Json:
     }
 
 
+def identity(info: RuntimeInfo) -> Json:
+    """Return who a runtime is, as plain data."""
+    data = asdict(info)
+    data["groups"] = None if info.groups is None else sorted(info.groups)
+    data["observes"] = sorted(info.observes)
+    return data
+
+
 def _runtime(one: RuntimeRun) -> Json:
     assert one.info is not None
-    identity = asdict(one.info)
-    identity["groups"] = None if one.info.groups is None else sorted(one.info.groups)
-    identity["observes"] = sorted(one.info.observes)
     return {
         "name": one.name,
-        "identity": identity,
+        "identity": identity(one.info),
         "complete": one.complete,
         "seconds": round(one.seconds, 3),
         "counts": counts(one.results),

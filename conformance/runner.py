@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
@@ -110,6 +110,13 @@ def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResu
         pairs = zip(vectors, results, strict=True)
         one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
     return one
+
+
+def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector]) -> list[Result]:
+    """Return what the runtime of ``pool`` makes of ``vectors``, whatever groups it claims."""
+    results: dict[int, Result] = {}
+    _ask_all(pool, replace(info, groups=None), vectors, results.__setitem__)
+    return [results[index] for index in range(len(vectors))]
 
 
 def _ask_all(

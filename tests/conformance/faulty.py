@@ -117,3 +117,35 @@ def stores_too_much_and_shows_r0_only() -> ReferenceAdapter:
     """STX of two bytes stores four."""
     table = mutated("STX_MEM_H", pseudocode.parse("*(u32 *)(dst + offset) = (u32)src"))
     return ReferenceAdapter(table=table, observes=R0_ONLY, name="stores-too-much")
+
+
+def without(*names: str) -> Isa:
+    """The instruction set without some of its rows."""
+    table = isa()
+
+    def keep(rows: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+        return tuple(row for row in rows if row.name not in names)
+
+    return replace(
+        table,
+        instructions=keep(table.instructions),
+        by_name={name: row for name, row in table.by_name.items() if name not in names},
+        by_opcode={opcode: kept for opcode, rows in table.by_opcode.items() if (kept := keep(rows))},
+    )
+
+
+def claims_what_it_lacks() -> ReferenceAdapter:
+    """Claims atomic64, and has no compare-and-exchange."""
+    return ReferenceAdapter(table=without("ATOMIC_CMPXCHG64"), groups=frozenset({"base64", "atomic64"}), name="boasts")
+
+
+def has_no_64_bits() -> ReferenceAdapter:
+    """Has base32 without the sign-extending loads and shows R0 only; claims nothing."""
+    rows = [row.name for row in isa().instructions if row.groups != {"base32"} or "MEMSX" in row.name]
+    return ReferenceAdapter(table=without(*rows), observes=R0_ONLY, name="small")
+
+
+def adds_wrongly() -> ReferenceAdapter:
+    """64-bit addition of a register is off by one; claims base32 only."""
+    table = mutated("ADD64_X", pseudocode.parse("dst = dst + src + (u64)1"))
+    return ReferenceAdapter(table=table, groups=frozenset({"base32"}), name="modest")

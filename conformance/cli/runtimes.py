@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa runtimes``: what can be tested, which of it works on this machine, and what the rest is lacking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .failing import FAILED, OK, bad_input
+
+if TYPE_CHECKING:
+    from ..discovery import Found
+
+
+@click.command
+@click.argument("names", nargs=-1, metavar="[[NAME=]KIND[:ARG]]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def runtimes(names: tuple[str, ...], as_json: bool) -> None:
+    """List the runtimes that can be tested on this machine.
+
+    All kinds that need no argument are tried, and those that the project configures (see docs/ci.md); or the runtimes
+    with the given NAMES, as `bpf-isa run -r` takes them. For one that does not work the reason is shown, and what to
+    install or do.
+
+    Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
+    """
+    from rich.console import Console
+
+    from ...adapters.registry import KINDS, choose, configured_names
+    from ..discovery import look
+
+    with bad_input():
+        alone = [name for name, kind in KINDS.items() if not kind.needs]
+        found = list(look(choose(names or [*alone, *configured_names()])))
+    needy = {} if names else {name: kind for name, kind in KINDS.items() if kind.needs}
+    if as_json:
+        data = {
+            "runtimes": [_plain(one) for one in found],
+            "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
+        }
+        click.echo(json.dumps(data, indent=2))
+    else:
+        console = Console(highlight=False)
+        _show(found, console)
+        for name, kind in needy.items():
+            console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
+    raise SystemExit(FAILED if names and any(one.info is None for one in found) else OK)
+
+
+def _plain(one: Found) -> dict[str, Any]:
+    from ..results import identity
+
+    spec = one.spec
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "argument": spec.argument,
+        "works": one.info is not None,
+        "problem": one.problem or None,
+        "identity": None if one.info is None else identity(one.info),
+    }
+
+
+def _show(found: Sequence[Found], console: Any) -> None:
+    from rich.text import Text
+
+    from ...adapters.registry import KINDS
+
+    width = max((len(one.spec.name) for one in found), default=0)
+    for one in found:
+        head = Text.assemble(("  works  ", "green") if one.info else ("  no     ", "bold red"))
+        head.append(f"{one.spec.name:{width}}  ", "bold")
+        head.append(_identity(one) if one.info else one.problem, "" if one.info else "yellow")
+        head.append(f"  ({KINDS[one.spec.kind].summary})", "dim")
+        console.print(head, soft_wrap=True)
+
+
+def _identity(one: Found) -> str:
+    info = one.info
+    assert info is not None
+    engine = "" if info.engine == "unknown" else f", {info.engine}"
+    shows = ", ".join(name for name in ("r0", "registers", "memory") if name in info.observes)
+    claims = "" if info.groups is None else f", claims {', '.join(sorted(info.groups))}"
+    return f"{info.version}{engine}, {info.architecture}, {info.byte_order}-endian, shows {shows}{claims}"
