@@ -98,12 +98,12 @@ def _moved(row: Instruction, name: str, what: str, places: Mapping[int, tuple[in
 
 def _offsets(row: Instruction) -> Draft:
     what = "offsets at the limits of their field; no byte beside the addressed ones changes"
-    return _moved(row, "offsets", what, {offset: (8,) for offset in OFFSETS})
+    return _moved(row, "offsets", what, dict.fromkeys(OFFSETS, (8,)))
 
 
 def _unaligned(row: Instruction) -> Draft:
     what = "addresses that are no multiple of the width; no byte beside the addressed ones changes"
-    places = {offset: (9, 10, 11, 13) for offset in (-3, 0, 5)}
+    places = dict.fromkeys((-3, 0, 5), (9, 10, 11, 13))
     return _moved(row, "unaligned", what, places, level="interpretation", errata=("unaligned-access",))
 
 
