@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa export``: the whole suite as JSON Lines, for projects without Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .failing import Unusable, bad_input
+
+
+@click.command(short_help="Write the whole suite as JSON Lines.")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--vectors",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Vector file, or folder of them, to export instead of the suite; can be repeated.",
+)
+def export(folder: Path, paths: tuple[Path, ...]) -> None:
+    """Write every vector, expanded and assembled for both byte orders, into DIR.
+
+    DIR gets vectors.jsonl with one vector per line, manifest.json with counts and a digest, and the JSON Schema of a
+    line. The same vectors give the same bytes.
+    """
+    from .. import export as exporting
+    from ..suite import VECTORS, load_suite
+
+    with bad_input():
+        suite = load_suite(paths or [VECTORS])
+        try:
+            manifest = exporting.export(suite, folder)
+        except OSError as error:
+            raise Unusable(f"{error.filename}: {error.strerror}") from None
+    file = manifest["file"]
+    click.echo(f"{folder / file['name']}: {manifest['vectors']:,} vectors, {file['bytes']:,} bytes")
+    click.echo(f"sha256:{file['sha256']}")
