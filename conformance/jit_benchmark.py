@@ -153,7 +153,7 @@ PROGRAMS = {
             exit
         """,
         60,
-        65536,
+        60000,
     ),
     # Euclid's algorithm for many pairs.
     "gcd": Program(

@@ -16,7 +16,7 @@ from ...spec.encoding import ByteOrder, Program, decode
 from ...spec.table import Isa, isa
 from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo
 from ..reference import ALL, BUDGET, machine_for, outcome_of
-from .llvm import Level, find_function
+from .llvm import Level, support_function
 from .program import CompiledProgram, Compiler
 from .rows import NotLowerable
 
@@ -37,7 +37,7 @@ class JitAdapter:
         self._byte_order: ByteOrder = byte_order or sys.byteorder
         self._table = table or isa()
         self._compiler = Compiler(self._byte_order, level=level)
-        find_function()
+        support_function("find")
 
     def info(self) -> RuntimeInfo:
         """Return the identity of the JIT; its architecture is the host's."""

@@ -17,7 +17,7 @@ from ...reference_vm.memory import STACK_WINDOW, Region
 from ...spec import tree as t
 from ...spec.encoding import Program
 from .layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
-from .llvm import find_function
+from .llvm import support_function
 from .plan import Plan, fold
 
 _MOST = (1 << 62) - 1
@@ -39,8 +39,8 @@ class EngineError(RuntimeError):
     """Compiled code and the reference disagree on whether an instruction can be executed: a defect of this package."""
 
 
-class Driver(AbstractContextManager[None, bool]):
-    """Runs ``plan``'s code once on ``machine``; as a context manager, keeps exceptions from passing through it."""
+class Driver(AbstractContextManager[None]):
+    """Runs ``plan``'s code once on ``machine``; as a context manager, remembers what a helper function raises."""
 
     def __init__(self, plan: Plan, program: Program, machine: Machine, budget: int, constants: int) -> None:
         self.plan, self.program, self.machine = plan, program, machine
@@ -51,8 +51,9 @@ class Driver(AbstractContextManager[None, bool]):
         words = [0] * WORDS
         words[:REGISTERS] = machine.registers
         words[Word.BUDGET] = min(budget, _MOST)
-        words[Word.FIND] = find_function()
-        words[Word.CALLBACK] = _CALLBACK_ADDRESS
+        words[Word.FIND] = support_function("find")
+        if plan.calls_helpers:
+            words[Word.CALL] = support_function("call")
         words[Word.CONSTANTS] = constants
         words[Word.LOCK] = ctypes.addressof(_LOCK)
         words[Word.STACKS : Word.STACKS + FRAMES] = [self._host(region.data) for region in self.stacks]
@@ -141,31 +142,29 @@ class Driver(AbstractContextManager[None, bool]):
             BaseException: what a helper function raised, other than a Trap.
             EngineError: the code stopped where the reference would not.
         """
-        words = ctypes.addressof(self.words)
-        _runs[words] = self
-        try:
-            stopped = _ENTRY(address)(words)
-        finally:
-            del _runs[words]
+        # Kept here, not in this object, which would refer to itself and stay for the garbage collector.
+        callable_object = self._call_helper
+        self.words[Word.CALLABLE] = id(callable_object)
+        stopped = _ENTRY(address)(ctypes.addressof(self.words))
         self.machine.registers[:] = self.words[:REGISTERS]
         left = ctypes.c_int64(self.words[Word.BUDGET]).value
         if stopped:
             return self._fault(left)
         return self._returned(min(self.budget, _MOST) - left)
 
-    def call_helper(self, by: str, number: int, arguments: tuple[int, ...]) -> int:
-        """Call a helper function for the code; return 1 if it has raised something."""
+    def _call_helper(self) -> None:
+        """Call a helper function for the code; raise if it does, which the code passes on by stopping."""
         with self:
             self._enter_frames()
-            self.words[Word.RESULT] = self.machine.call_helper(by, number, *arguments)
-        return int(self.error is not None)
+            kind, number, *arguments = self.words[Word.ARGUMENTS : Word.ARGUMENTS + 7]
+            by = ("static", "btf")[kind]
+            self.words[Word.RESULT] = self.machine.call_helper(by, t.S64.wrap(number), *arguments)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        """Keep an exception for later: native code is between here and whoever can handle it."""
+    ) -> None:
+        """Keep an exception for later: the native code that it comes to only learns that there is one."""
         self.error = error
-        return True
 
     def _enter_frames(self) -> None:
         """Map the stacks of the calls that are going on, as the interpreter would have."""
@@ -197,8 +196,7 @@ class Driver(AbstractContextManager[None, bool]):
         """
         slot, trap = self.words[Word.STOP] >> 8, Trap(self.words[Word.STOP] & 0xFF)
         if trap is Trap.HELPER and not isinstance(self.error, faults.Trap):
-            assert self.error is not None
-            raise self.error
+            raise self.error or EngineError("a helper function could not be called")
         self._enter_frames()
         steps = min(self.budget, _MOST) - left - self._unspent(slot)
         executable = Executable(self.program, self.machine.byte_order)
@@ -260,17 +258,3 @@ class Driver(AbstractContextManager[None, bool]):
             address=trap.address,
             region=trap.region,
         )
-
-
-#: Runs that are going on, by the address of their words: helper functions are called from there.
-_runs: dict[int, Driver] = {}
-
-
-def _call_helper(words: int, kind: int, number: int, *arguments: int) -> int:
-    return _runs[words].call_helper(("static", "btf")[kind], number, arguments)
-
-
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, *[ctypes.c_uint64] * 5)(
-    _call_helper
-)
-_CALLBACK_ADDRESS = ctypes.cast(_CALLBACK, ctypes.c_void_p).value or 0

@@ -18,7 +18,8 @@ from .emit import RARELY, USUALLY, Operand, literal
 from .layout import Trap, Word
 from .loops import Loop, loops_of
 from .memory import MemoryLowering
-from .plan import Plan, is_instruction, stack_use, target_of
+from .plan import Plan, is_instruction, named_registers, stack_use, target_of
+from .rows import NotLowerable
 from .state import Style
 
 #: What a local function returns: the budget left (negative if the program stopped), and R0 to R5.
@@ -56,6 +57,19 @@ class FunctionLowering(MemoryLowering):
         #: Blocks after which the function ends because one that it called has stopped.
         self.unwinds: list[str] = []
         self.returns = False
+        self.registers = sorted(self._registers_used())
+
+    def _registers_used(self) -> set[int]:
+        """Return the registers that matter: all where there are local calls, else those that instructions name."""
+        calls = bool(self.plan.calls_from(self.entry)) or not self.is_program
+        found = set(_PASSED_REGISTERS) if calls else set()
+        for first in self.plan.reachable(self.entry):
+            for slot in self.plan.blocks.get(first, ()):
+                item = self.plan.at(slot)
+                found |= {item.dst, item.src, *named_registers(item.instruction)}
+        if calls and max(found) > FRAME_POINTER:
+            raise NotLowerable(f"local calls in a program that uses r{max(found)}")
+        return found - {FRAME_POINTER}
 
     # The function
 
@@ -127,26 +141,48 @@ class FunctionLowering(MemoryLowering):
             self.begin("stop")
             code = self.value("phi i64 " + ", ".join(f"[{code}, %{label}]" for label, code in self.stops))
             self.put_word(Word.STOP, code)
-            self._put_registers()
-            self.line(f"br label %{'failed' if self.is_program else 'unwind'}")
-        if self.stops or self.unwinds:
-            self.begin("failed" if self.is_program else "unwind")
-            self.line("ret i64 1" if self.is_program else f"ret {RESULT} {{i64 -1{', i64 0' * 6}}}")
+            if self.is_program:
+                self.line("br label %leave")
+            else:
+                self._put_registers()
+                self.line("br label %unwind")
+        if self.is_program:
+            self._end_program()
+        else:
+            self._end_local_function()
+
+    def _end_program(self) -> None:
+        """Give the registers to the driver; a called function that has stopped has given its own."""
+        ends = [f"[1, %{label}]" for label in ("stop",) if self.stops]
         if self.returns:
             self.begin("done")
-            if self.is_program:
-                self._put_registers()
-                self.line("ret i64 0")
-            else:
-                for offset, size in sorted(self.stack_use or ()):
-                    place = self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
-                    self.line(f"store i{8 * size} 0, ptr {place}, align 1")
-                self._return_registers()
+            self.line("br label %leave")
+            ends.append("[0, %done]")
+        if ends:
+            self.begin("leave")
+            status = self.value(f"phi i64 {', '.join(ends)}")
+            self._put_registers()
+            self.line(f"ret i64 {status}")
+        if self.unwinds:
+            self.begin("failed")
+            self.line("ret i64 1")
+
+    def _end_local_function(self) -> None:
+        if self.stops or self.unwinds:
+            self.begin("unwind")
+            self.line(f"ret {RESULT} {{i64 -1{', i64 0' * 6}}}")
+        if self.returns:
+            self.begin("done")
+            for offset, size in sorted(self.stack_use or ()):
+                place = self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
+                self.line(f"store i{8 * size} 0, ptr {place}, align 1")
+            self._return_registers()
 
     def _put_registers(self) -> None:
         for register in self.registers:
             self.put_word(Word.REGISTERS + register, self.value(f"load i64, ptr %r{register}"))
-        self.put_word(Word.REGISTERS + FRAME_POINTER, self.frame_pointer)
+        if not (self.is_program and self.style.checked):
+            self.put_word(Word.REGISTERS + FRAME_POINTER, self.frame_pointer)
         if self.style.checked:
             self.put_word(Word.BUDGET, self.value("load i64, ptr %left"))
 
@@ -321,7 +357,7 @@ class FunctionLowering(MemoryLowering):
 
     def _call_helper(self, by: str, number: Operand) -> None:
         self.flush()
-        function = self.get_word(Word.CALLBACK, "ptr")
+        function = self.get_word(Word.CALL, "ptr")
         kind = ("static", "btf").index(by)
         arguments = ", ".join(f"i64 {literal(self.read(register), 64)}" for register in range(1, 6))
         status = self.value(f"call i64 {function}(ptr %ctx, i64 {kind}, i64 {literal(number, 64)}, {arguments})")

@@ -21,7 +21,7 @@ class Word(IntEnum):
     ACCESS = 20  # its size, with READS and WRITES for what it would do
     RESULT = 21  # of a helper function
     FIND = 22  # address of the function that finds memory
-    CALLBACK = 23  # address of the function that calls a helper function
+    CALL = 23  # address of the function that calls a helper function
     INPUT_HOST = 24  # the input memory: where the host has it, its size, its size if it can be written
     INPUT_SIZE = 25
     INPUT_WRITABLE = 26
@@ -35,10 +35,12 @@ class Word(IntEnum):
     FOUND_SIZE = 34
     FOUND_WRITABLE = 35
     STACKS = 36  # where the host has the stack of each frame
+    CALLABLE = 36 + 2 * FRAMES  # the Python object that is called for a helper function
+    ARGUMENTS = 37 + 2 * FRAMES  # the kind of its id, the id, R1 to R5
     DIRTY = 36 + FRAMES  # for each frame: whether its stack must be cleared before the next function gets it
 
 
-WORDS = int(Word.DIRTY) + FRAMES
+WORDS = int(Word.ARGUMENTS) + 7
 READS, WRITES = 1 << 8, 1 << 9
 REGION_WORDS = 4
 

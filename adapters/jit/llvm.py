@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..protocol import Unavailable
-from .support import find_source
+from .support import call_source, find_source
 
 if TYPE_CHECKING:
     import llvmlite.binding as llvm
@@ -122,11 +122,11 @@ def _target_machine(level: Level) -> llvm.TargetMachine:
 
 
 @cache
-def find_function() -> int:
-    """Return the address of the function that finds memory; it stays for the life of the process."""
-    code = generate(find_source(), ["find"], "full", Timings())
+def support_function(name: Literal["find", "call"]) -> int:
+    """Return the address of a function of :mod:`.support`; it stays for the life of the process."""
+    code = generate(find_source() if name == "find" else call_source(), [name], "full", Timings())
     _KEPT.append(code)
-    return code.addresses["find"]
+    return code.addresses[name]
 
 
 _KEPT: list[Code] = []

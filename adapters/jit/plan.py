@@ -28,7 +28,8 @@ class Plan:
     and its local functions begin, the program's own first. ``constants`` maps slots whose immediates are read from a
     table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with calls of
     platform functions, whose values are found before the program runs.
-    ``calls_locally`` says that there are local calls.
+    ``calls_locally`` and ``calls_helpers`` tell
+    what it calls.
     """
 
     program: Sequence[Decoded | None]
@@ -37,6 +38,7 @@ class Plan:
     constants: dict[int, int]
     platform: tuple[tuple[int, t.Call], ...]
     calls_locally: bool
+    calls_helpers: bool
 
     def at(self, slot: int) -> Decoded:
         """Return the instruction that begins at ``slot``."""
@@ -139,6 +141,9 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
         constants=constants,
         platform=tuple(platform),
         calls_locally=False,
+        calls_helpers=any(
+            isinstance(node, t.CallHelper) for item in program if item for node in item.instruction.means
+        ),
     )
     functions = [entry]
     called: set[int] = set()
@@ -166,6 +171,8 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
     for first in plan.reachable(entry):
         for slot in plan.blocks.get(first, ()):
             item = plan.at(slot)
+            if FRAME_POINTER not in (item.dst, item.src) and FRAME_POINTER not in named_registers(item.instruction):
+                continue
             uses = 0
             for node in t.walk(*item.instruction.means):
                 if isinstance(node, t.Register):
@@ -180,6 +187,14 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
             if uses:
                 return None
     return frozenset(stores)
+
+
+@lru_cache(maxsize=4096)
+def named_registers(row: Instruction) -> frozenset[int]:
+    """Return the registers that ``row`` uses whatever its fields hold; calls of helper functions use R0 to R5."""
+    nodes = tuple(t.walk(*row.means))
+    named = {int(n.name[1:]) for n in nodes if isinstance(n, t.Register) and n.name not in {"dst", "src"}}
+    return frozenset(named) | (frozenset(range(6)) if any(isinstance(n, t.CallHelper) for n in nodes) else frozenset())
 
 
 def _from_frame_pointer(address: t.Expr, item: Decoded) -> int | None:

@@ -40,7 +40,8 @@ class StateLowering(RowLowering):
         #: Values of registers in the current block, and those that the variables do not have yet.
         self.values: dict[int, Operand] = {}
         self.dirty: set[int] = set()
-        self.registers = self._registers_used()
+        #: The registers that are kept in variables.
+        self.registers: list[int] = []
         self.frame_pointer: Operand = window_address(STACK_WINDOW) + FRAME_BYTES
         #: Results that are the frame pointer plus a number.
         self.frame_offsets: dict[str, int] = {}
@@ -50,18 +51,6 @@ class StateLowering(RowLowering):
         self.ended = False
         #: The loop whose version without checks is being written.
         self.quick: Loop | None = None
-
-    def _registers_used(self) -> list[int]:
-        extra = {
-            register
-            for item in self.plan.program
-            if item is not None
-            for register in (item.dst, item.src)
-            if register > FRAME_POINTER
-        }
-        if extra and len(self.plan.functions) > 1:
-            raise NotLowerable(f"local calls in a program that uses r{min(extra)}")
-        return [*range(FRAME_POINTER), *sorted(extra)]
 
     # Words shared with the driver
 

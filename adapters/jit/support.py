@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The function that finds memory for compiled code, itself in LLVM IR: for when no quick check succeeds."""
+"""What compiled code calls, itself in LLVM IR: to find memory when no quick check succeeds, and to call Python."""
 
 from __future__ import annotations
+
+import ctypes
 
 from ...reference_vm.frames import FRAME_BYTES
 from ...reference_vm.memory import STACK_WINDOW, WINDOW_BITS
@@ -113,3 +115,45 @@ fail:
   ret ptr null
 }}
 {METADATA}"""
+
+
+def call_source() -> str:
+    """Return a module with ``i64 call(ptr ctx, i64 kind, i64 number, i64 r1, ...)``, which calls a helper function.
+
+    It calls a Python object that has no parameters, and returns whether that raised anything. This goes through
+    CPython's C interface: a callback of ctypes would need a page that is writable and executable.
+    """
+    addresses = {
+        name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+        for name in ("PyGILState_Ensure", "PyGILState_Release", "PyObject_CallNoArgs", "Py_DecRef", "PyErr_Clear")
+    }
+    names = ["kind", "number", *(f"r{register}" for register in range(1, 6))]
+    stores = "\n".join(
+        f"  %p{place} = getelementptr i64, ptr %ctx, i64 {Word.ARGUMENTS + place}\n  store i64 %{name}, ptr %p{place}"
+        for place, name in enumerate(names)
+    )
+
+    def function(name: str) -> str:
+        return f"inttoptr (i64 {addresses[name]} to ptr)"
+
+    return f"""
+define i64 @call(ptr %ctx, {", ".join(f"i64 %{name}" for name in names)}) {{
+{stores}
+  %callablep = getelementptr i64, ptr %ctx, i64 {int(Word.CALLABLE)}
+  %callable = load ptr, ptr %callablep
+  %state = call i32 {function("PyGILState_Ensure")}()
+  %result = call ptr {function("PyObject_CallNoArgs")}(ptr %callable)
+  %raised = icmp eq ptr %result, null
+  br i1 %raised, label %clear, label %drop
+clear:
+  call void {function("PyErr_Clear")}()
+  br label %done
+drop:
+  call void {function("Py_DecRef")}(ptr %result)
+  br label %done
+done:
+  call void {function("PyGILState_Release")}(i32 %state)
+  %status = zext i1 %raised to i64
+  ret i64 %status
+}}
+"""
