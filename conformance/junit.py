@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from .explain import as_text
@@ -17,9 +19,14 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def junit(run: Run) -> str:
     """Return the JUnit XML of ``run``. Unsupported vectors are skipped tests, with the reason."""
-    root = ET.Element("testsuites", name="bpf-isa", time=f"{run.seconds:.3f}")
-    for one in run.runtimes:
-        root.append(_suite(one, run.started.strftime("%Y-%m-%dT%H:%M:%S")))
+    return as_xml(((one, run.started) for one in run.runtimes), run.seconds)
+
+
+def as_xml(runs: Iterable[tuple[RuntimeRun, datetime]], seconds: float) -> str:
+    """Return the JUnit XML of what runtimes did, with when each run began; ``seconds`` is what all took."""
+    root = ET.Element("testsuites", name="bpf-isa", time=f"{seconds:.3f}")
+    for one, started in runs:
+        root.append(_suite(one, started.strftime("%Y-%m-%dT%H:%M:%S")))
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)

@@ -22,6 +22,10 @@ class LazyCommand(NamedTuple):
 
 COMMANDS: dict[str, LazyCommand] = {
     "run": LazyCommand(".run:run", "Run the suite on runtimes and show what fails."),
+    "gate": LazyCommand(".gate:gate", "Compare results with what is known and required, for CI."),
+    "expect": LazyCommand(".expect:expect", "Write what is known about a runtime from what a run shows."),
+    "diff": LazyCommand(".diff:diff", "Show what changed between two runtimes, or two versions of one."),
+    "report": LazyCommand(".report:report", "Compare the results of runs: a site, Markdown, JUnit, badges."),
     "groups": LazyCommand(".groups:groups", "Find out which conformance groups a runtime supports."),
     "runtimes": LazyCommand(".runtimes:runtimes", "List the runtimes that can be tested on this machine."),
     "coverage": LazyCommand(".coverage:coverage", "Show which vectors cover which requirements and instructions."),

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports on results documents: a static site, charts over time, Markdown, JUnit and badges."""

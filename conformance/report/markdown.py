@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as Markdown, for the comment on a pull request or the summary of a CI job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...spec.table import isa
+from .badges import counted
+from .comparison import Column, Comparison
+from .tally import FAIL, Cell, state
+
+#: A comment on GitHub holds 65,536 characters; what is longer is cut, and says so.
+LONGEST = 60_000
+#: So many failures of a runtime are listed.
+_FAILURES = 50
+#: How each kind of cell looks, and what that means.
+_KINDS = {
+    "pass": ("✅", "all passed"),
+    "part": ("🟦", "none failed, some are not supported"),
+    "fail": ("❌", "some failed"),
+    "error": ("⚠️", "harness error"),
+    "unsupported": ("⬛", "not supported"),
+    "not-run": ("⬜", "not run"),
+}
+
+
+def markdown(comparisons: Sequence[Comparison]) -> str:
+    """Return the results as Markdown, of at most :data:`LONGEST` characters."""
+    lines: list[str] = []
+    size = 0
+    for line in _lines(comparisons):
+        size += len(line) + 1
+        if size > LONGEST:
+            if any(part.startswith("<details>") for part in lines) and "</details>" not in lines[-1]:
+                lines += ["", "</details>"]
+            lines += ["", "*This is cut here: the whole would be too long for a comment.*"]
+            break
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    yield "## BPF conformance (RFC 9669)"
+    if len(comparisons) > 1:
+        yield ""
+        yield (
+            f"> **These results come from {len(comparisons)} different suites**: each has a table of its own,"
+            " and numbers cannot be compared from one to the other."
+        )
+    for comparison in comparisons:
+        yield ""
+        suite = comparison.suite
+        yield f"Suite {suite.version} (`{suite.short}`), {len(comparison.vectors):,} of {suite.vectors:,} vectors"
+        yield ""
+        yield from _table(comparison)
+        for column in comparison.columns:
+            if column.partial:
+                yield f"> **{_plain(column.label)} is partial:** {_plain(column.partial)}"
+                yield ""
+        for recorded, run in comparison.unavailable:
+            yield f"> **{_plain(run.name)} was not run:** {_plain(run.problem)} ({recorded.path.name})"
+            yield ""
+        for column in comparison.columns:
+            yield from _failures(column, comparison)
+
+
+def _table(comparison: Comparison) -> Iterator[str]:
+    names = ["all", *isa().groups]
+    numbers = [counted(column, comparison) for column in comparison.columns]
+    names = [name for name in names if any(name in found for found in numbers)]
+    yield "| runtime | " + " | ".join(names) + " |"
+    yield "|---|" + "---:|" * len(names)
+    for column, found in zip(comparison.columns, numbers, strict=True):
+        title = f"**{_plain(column.label)}**<br>{_plain(_identity(column))}"
+        yield f"| {title} | " + " | ".join(_cell(found.get(name)) for name in names) + " |"
+    yield ""
+    yield " · ".join(f"{sign} {meaning}" for sign, meaning in _KINDS.values())
+    yield ""
+
+
+def _identity(column: Column) -> str:
+    info = column.info
+    return f"{info.version}, {info.engine}, {info.architecture}, {info.byte_order}-endian"
+
+
+def _cell(cell: Cell | None) -> str:
+    return f"{_KINDS[cell.kind][0]} {cell.passed:,}/{cell.total:,}" if cell else ""
+
+
+def _failures(column: Column, comparison: Comparison) -> Iterator[str]:
+    failed = [name for name in comparison.vectors if state(column.results.get(name)) == FAIL]
+    if not failed:
+        return
+    yield f"<details><summary><b>{_plain(column.label)}</b>: {len(failed):,} failed</summary>"
+    yield ""
+    yield "| vector | what | expected | got |"
+    yield "|---|---|---|---|"
+    for name in failed[:_FAILURES]:
+        result = column.results[name]
+        for item in result.judgement.differences[:3]:
+            row = (f"`{name}`", item.what, f"`{_plain(item.expected)}`", f"`{_plain(item.got)[:200]}`")
+            yield "| " + " | ".join(row) + " |"
+    if len(failed) > _FAILURES:
+        yield ""
+        yield f"… and {len(failed) - _FAILURES:,} more."
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def _plain(text: str) -> str:
+    """Return text that neither ends a cell of a table nor is taken for markup."""
+    safe = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    return safe.replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")
