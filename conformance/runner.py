@@ -53,6 +53,8 @@ class RuntimeRun:
     seconds: float = 0.0
 
 
+#: First word of the reason for which a vector has no result.
+NOT_RUN = "not-run"
 #: Is called with the name of the runtime and each of its results, as they come.
 OnResult: TypeAlias = Callable[[str, Result], None]
 
@@ -106,7 +108,7 @@ def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResu
         one.problem = "" if one.info else "the run was interrupted"
     one.seconds = perf_counter() - start
     if one.info is not None:
-        not_run = harness_error("not-run: the run was interrupted")
+        not_run = harness_error(f"{NOT_RUN}: the run was interrupted")
         pairs = zip(vectors, results, strict=True)
         one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
     return one

@@ -26,11 +26,26 @@ def bad_input() -> Iterator[None]:
     from ...spec.strict_yaml import YamlError
     from ...spec.table import TableError
     from ..datafiles import DataError
+    from ..diff import PairingError
+    from ..expectations import ExpectationError
+    from ..gate import RequirementError
     from ..model import VectorError
     from ..results import ResultsError
     from ..select import SelectionError
 
-    known = (YamlError, VectorError, TableError, RegistryError, SelectionError, SpecError, ResultsError, DataError)
+    known = (
+        YamlError,
+        VectorError,
+        TableError,
+        RegistryError,
+        SelectionError,
+        SpecError,
+        ResultsError,
+        DataError,
+        ExpectationError,
+        RequirementError,
+        PairingError,
+    )
     try:
         yield
     except known as error:

@@ -29,7 +29,6 @@ ALL = set(isa().groups)
 
 @pytest.fixture(autouse=True)
 def faulty_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.syspath_prepend(HERE)
 
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa diff``: what changed between two runtimes, or two versions of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .failing import FAILED, OK, bad_input
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..diff import Change, Comparison, Side
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+#: How many vectors of a kind are shown unless all are asked for.
+_SHOWN = 20
+
+
+@click.command
+@click.argument("before", type=_FILE)
+@click.argument("after", type=_FILE)
+@click.option("--from", "first", metavar="NAME", help="Runtime of BEFORE.")
+@click.option("--to", "second", metavar="NAME", help="Runtime of AFTER.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Show all vectors, however many there are.")
+def diff(before: Path, after: Path, first: str | None, second: str | None, as_json: bool, verbose: bool) -> None:
+    """Compare two files of results, by vector and by requirement.
+
+    Runtimes with the same name are compared with each other, or those that --from and --to name: BEFORE and AFTER can
+    be the same file. Times do not count, and neither do the words in which a runtime says no.
+
+    Exit status: 0 if nothing changed, 1 if something did, 2 if a file cannot be used.
+    """
+    from ..diff import pair
+    from ..results import read
+
+    with bad_input():
+        pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
+    if as_json:
+        click.echo(json.dumps([_plain(one) for one in pairs], indent=2))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        for one in pairs:
+            _show(one, console, None if verbose else _SHOWN)
+    raise SystemExit(FAILED if any(one.changes for one in pairs) else OK)
+
+
+def _plain(one: Comparison) -> dict[str, Any]:
+    return {
+        "before": _plain_side(one.before),
+        "after": _plain_side(one.after),
+        "same_suite": one.same_suite,
+        "common": one.common,
+        "changes": [
+            {
+                "vector": change.vector,
+                "covers": list(change.covers),
+                "before": _plain_result(change.before),
+                "after": _plain_result(change.after),
+            }
+            for change in one.changes
+        ],
+        "requirements": {
+            name: [{"before": before, "after": after, "vectors": number} for (before, after), number in counts.items()]
+            for name, counts in one.by_requirement.items()
+        },
+    }
+
+
+def _plain_side(side: Side) -> dict[str, Any]:
+    return {"file": side.label, "runtime": side.runtime["name"], "version": side.runtime["identity"]["version"]}
+
+
+def _plain_result(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    return {name: value for name, value in result.items() if name in {"verdict", "failure", "reason", "differences"}}
+
+
+def _show(one: Comparison, console: Console, most: int | None) -> None:
+    from rich.text import Text
+
+    def say(*parts: str | tuple[str, str]) -> None:
+        console.print(Text.assemble(*parts), soft_wrap=True)
+
+    say((f"{_name(one.before)} -> {_name(one.after)}", "bold"), f": {len(one.changes)} of {one.common} vectors changed")
+    if not one.same_suite:
+        say(("the suites differ", "yellow"), ": vectors that only one of them has are absent from the other")
+    for side in (one.before, one.after):
+        if not side.runtime["complete"]:
+            say(("partial", "yellow"), f": the run of {_name(side)} was interrupted")
+    for transition, changes in one.transitions.items():
+        say("")
+        say((_headline(*transition), "bold"), f": {len(changes)}")
+        for change in changes[:most]:
+            say("  ", (change.vector, "bold"))
+            for line in _lines(change):
+                say("      ", line)
+        if most is not None and len(changes) > most:
+            say(f"  ... {len(changes) - most} more; -v shows them")
+    if one.by_requirement:
+        say("")
+        say(("by requirement", "bold"))
+        for name, counts in one.by_requirement.items():
+            told = ", ".join(f"{number} {_headline(*transition)}" for transition, number in counts.items())
+            say(f"  {name}: {told}")
+
+
+def _headline(before: str, after: str) -> str:
+    return f"{before}, in another way" if before == after else f"{before} -> {after}"
+
+
+def _name(side: Side) -> str:
+    return f"{side.runtime['name']} {side.runtime['identity']['version']}"
+
+
+def _lines(change: Change) -> list[str]:
+    lines = []
+    for label, result in (("before", change.before), ("after", change.after)):
+        if result is not None and result["verdict"] != "pass":
+            shown = "; ".join(
+                f"{item['what']}: expected {item['expected']}, got {item['got']}"
+                for item in result.get("differences", ())
+            )
+            lines.append(f"{label:7} {result.get('failure') or result['verdict']}: {shown or result.get('reason', '')}")
+    return lines

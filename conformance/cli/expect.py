@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa expect``: writes what is known about a runtime from what a run shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .failing import Unusable, bad_input
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_HEADER = "# What is known about a runtime; see docs/expectations.md of bpf-isa. `bpf-isa expect` keeps the reasons.\n"
+
+
+@click.command
+@click.argument("results", type=_FILE)
+@click.option("--update", "file", required=True, type=_FILE, help="Expectation file to write.")
+@click.option("-r", "--runtime", metavar="NAME", help="Runtime of the results.  [default: the file's, or the only one]")
+@click.option("--unsupported", is_flag=True, help="Also list vectors that are not supported and not yet in the file.")
+def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) -> None:
+    """Write the failures in RESULTS to an expectation file.
+
+    Entries that are still true keep their reasons and links, those that are not are taken out, and failures that the
+    file does not know come to it as unexplained: say why before you commit it. Entries about other versions of the
+    runtime, and the comment at the beginning of the file, stay.
+
+    Exit status: 0; 2 if a file cannot be used or written.
+    """
+    from .. import expectations
+    from ..results import read, write_text
+
+    with bad_input():
+        document = read(results)
+        old = expectations.load(file) if file.exists() else None
+        if old is not None and runtime not in {None, old.runtime}:
+            raise Unusable(f"{file} is about {old.runtime!r}, not {runtime!r}: write to another file")
+        names = [one["name"] for one in document["runtimes"]]
+        name = runtime or (old.runtime if old else names[0] if len(names) == 1 else None)
+        if name is None:
+            raise Unusable(f"{results} has several runtimes: choose one of {', '.join(names)} with --runtime")
+        one = next((one for one in document["runtimes"] if one["name"] == name), None)
+        if one is None:
+            raise Unusable(f"{results} has no runtime {name!r}; it has {', '.join(names) or 'none'}")
+        if not one["complete"]:
+            raise Unusable(f"{results}: the run of {name} was interrupted: finish it with bpf-isa run --resume")
+        old = old or expectations.Expectations(file, name, header=_HEADER)
+        new = expectations.updated(old, one["identity"]["version"], one["results"], unsupported=unsupported)
+    try:
+        write_text(expectations.dump(new), file)
+    except OSError as error:
+        raise Unusable(f"{file}: cannot be written: {error.strerror}") from None
+    gone, new_ones = set(old.known) - set(new.known), set(new.known) - set(old.known)
+    unexplained = sum(not entry.explained for entry in new.known)
+    click.echo(f"{file}: {len(new.known)} entries ({len(new_ones)} came or changed, {len(gone)} went or changed)")
+    if unexplained:
+        click.echo(f"{unexplained} of them are unexplained: give the reason")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa gate``: whether results are as expected, for continuous integration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failing import FAILED, OK, bad_input
+
+if TYPE_CHECKING:
+    from ..expectations import Expectations
+    from ..gate import Violation
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+#: How many violations of a kind are shown; the JSON has all of them.
+_SHOWN = 50
+
+
+@click.command
+@click.argument("results", nargs=-1, required=True, type=_FILE)
+@click.option(
+    "--expectations", "files", multiple=True, type=_FILE, help="What is known about a runtime; can be repeated."
+)
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="[RUNTIME:]GROUP,...",
+    help="Conformance groups of which every vector has to pass; can be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def gate(results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str, ...], as_json: bool) -> None:
+    """Compare results with what is known about the runtimes and what is required of them.
+
+    RESULTS are files of `bpf-isa run --json`. Of their runtimes no failure is accepted that no expectation file tells
+    of (docs/expectations.md); a known failure that has gone is an error too, so that files stay true.
+
+    Exit status: 0 if all is as it should be; 1 if not, and every reason is named (new failure, changed, unexpected
+    pass, stale entry, required group, harness error, not run); 2 if a file cannot be used.
+    """
+    from .. import expectations, gate
+    from ..results import read
+
+    with bad_input():
+        required = gate.parse_requirements(require)
+        known = [expectations.load(file) for file in files]
+        documents = [read(path) for path in results]
+        found = gate.violations(documents, known, required)
+    runtimes = [one["name"] for document in documents for one in document["runtimes"]]
+    if as_json:
+        listed = [{**item._asdict(), "kind": item.kind.value} for item in found]
+        click.echo(json.dumps({"open": not found, "runtimes": runtimes, "violations": listed}, indent=2))
+    else:
+        _show(runtimes, found, known)
+    raise SystemExit(FAILED if found else OK)
+
+
+def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..gate import Kind
+
+    console = Console(highlight=False)
+    for kind in Kind:
+        of_kind = [item for item in found if item.kind is kind]
+        for item in of_kind[:_SHOWN]:
+            head = Text.assemble((f"{kind.value}: ", "bold red"), f"{item.runtime}: ", (item.what, "bold"))
+            console.print(head.append(f": {item.message}"), soft_wrap=True)
+        if len(of_kind) > _SHOWN:
+            console.print(f"{kind.value}: {len(of_kind) - _SHOWN} more", soft_wrap=True, markup=False)
+    unexplained = sum(not entry.explained for file in known for entry in file.known)
+    if unexplained:
+        console.print(f"note: {unexplained} entries of the expectation files are unexplained", soft_wrap=True)
+    names = ", ".join(runtimes) or "no runtime"
+    if found:
+        number = {kind: sum(item.kind is kind for item in found) for kind in Kind}
+        told = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)
+        console.print(Text.assemble(("the gate is shut", "bold red"), f" for {names}: {told}"), soft_wrap=True)
+    else:
+        console.print(Text.assemble(("the gate is open", "bold green"), f" for {names}"), soft_wrap=True)
