@@ -79,7 +79,8 @@ class Generator:
         """Change fields of an instruction."""
         item = self.program[slot]
         assert item is not None
-        self.program[slot] = item._replace(**fields)
+        operands = {name: getattr(item, name) for name in item.instruction.operands}
+        self.program[slot] = make(item.instruction, **{**operands, **fields})
 
     def function(self, *, main: bool) -> None:
         if main:
