@@ -51,13 +51,24 @@ def load_file(path: Path) -> list[Entry]:
         VectorError: the file does not follow the schema, or an entry contradicts itself or cites what is not there.
     """
     document = strict_yaml.load(path)
+    data: Any = check_schema(document)
+    source = Source(**data["source"])
+    return [_entry(document, raw, source) for raw in data["vectors"]]
+
+
+def check_schema(document: strict_yaml.Document) -> dict[str, Any]:
+    """Return the data of a vector file, which follow the schema.
+
+    Raises:
+        VectorError: they do not.
+    """
     data: Any = document.data
     try:
         validate.check(data, SCHEMA_FILE)
     except validate.SchemaError as error:
         raise _schema_error(document, error) from None
-    source = Source(**data["source"])
-    return [_entry(document, raw, source) for raw in data["vectors"]]
+    result: dict[str, Any] = data
+    return result
 
 
 def _schema_error(document: strict_yaml.Document, error: validate.SchemaError) -> VectorError:

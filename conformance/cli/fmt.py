@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa fmt``: put vector files into their canonical form, or check that they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .failing import FAILED, OK, Unusable, bad_input
+
+
+@click.command(short_help="Put vector files into their canonical form.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not in canonical form.")
+def fmt(paths: tuple[Path, ...], check: bool) -> None:
+    """Rewrite vector files, or all below folders, in canonical form; those of the suite if no PATH is given.
+
+    Keys stand in one order, data are quoted, tables aligned; comments stay before what they stand before.
+    """
+    from ..canonical import canonical_file
+    from ..load import find_files
+    from ..suite import VECTORS
+
+    changed = 0
+    with bad_input():
+        for file in find_files(paths or [VECTORS]):
+            text = canonical_file(file)
+            if text == file.read_text(encoding="utf-8"):
+                continue
+            changed += 1
+            if not check:
+                try:
+                    file.write_text(text, encoding="utf-8")
+                except OSError as error:
+                    raise Unusable(f"{file}: {error.strerror}") from None
+            click.echo(f"{file}: {'is not in canonical form: run bpf-isa fmt' if check else 'rewritten'}")
+    raise SystemExit(FAILED if check and changed else OK)
