@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from bpf_isa.conformance import benchmark
-from bpf_isa.conformance.cli import main
+from bpf_isa.conformance import benchmark, jit_benchmark
+from bpf_isa.conformance.cli import bench, main
 from bpf_isa.reference_vm.faults import Returned
 from bpf_isa.reference_vm.interpreter import execute
 
@@ -21,6 +21,12 @@ def short_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         benchmark, "WORKLOADS", tuple(replace(workload, rounds=100) for workload in benchmark.WORKLOADS)
     )
+    programs = {
+        name: program._replace(rounds=2, memory_bytes=min(64, program.memory_bytes))
+        for name, program in jit_benchmark.PROGRAMS.items()
+    }
+    monkeypatch.setattr(jit_benchmark, "PROGRAMS", programs)
+    monkeypatch.setattr(bench, "_EVERY", 1000)
 
 
 @pytest.mark.parametrize("workload", benchmark.WORKLOADS, ids=lambda workload: workload.name)
@@ -33,7 +39,7 @@ def test_a_workload_does_what_it_is_for(workload: benchmark.Workload) -> None:
 
 @pytest.mark.usefixtures("short_workloads")
 def test_json_has_a_rate_for_each_workload_and_engine() -> None:
-    result = CliRunner().invoke(main, ["bench", "--json", "--repeat", "1"])
+    result = CliRunner().invoke(main, ["bench", "--json", "--repeat", "1", "--against", "vm=reference"])
     assert result.exit_code == 0
     document = json.loads(result.output)
     engines: dict[str, set[str]] = {}
@@ -41,8 +47,12 @@ def test_json_has_a_rate_for_each_workload_and_engine() -> None:
         engines.setdefault(rate["workload"], set()).add(rate["engine"])
         assert rate["instructions"] > 0
         assert rate["instructions_per_second"] == pytest.approx(rate["instructions"] / rate["seconds"])
-    assert engines.keys() == {"alu", "memory", "branchy"}
-    assert all({"interpreter", "interpreter, row by row"} <= names for names in engines.values())
+    loops = {"alu", "memory", "branchy"}
+    assert engines.keys() == loops | jit_benchmark.PROGRAMS.keys()
+    assert all(engines[name] == {"interpreter", "interpreter, row by row", "jit"} for name in loops)
+    assert all(engines[name] == {"jit", "jit, unchecked", "vm"} for name in jit_benchmark.PROGRAMS)
+    assert document["jit_suite"]["programs"] > 30
+    assert document["jit_suite"]["seconds"].keys() == {"lowering", "parsing", "optimizing", "generating", "running"}
     assert document["short_programs_per_second"] > 0
     loading = document["load_suite"]
     assert loading["vectors"] > 10_000
@@ -56,3 +66,9 @@ def test_the_table_names_each_workload() -> None:
     assert [
         name for name in ("alu", "memory", "branchy", "decoded and run", "load suite") if name not in result.output
     ] == []
+
+
+def test_a_runtime_that_does_not_exist_is_an_error() -> None:
+    result = CliRunner().invoke(main, ["bench", "--against", "referense"])
+    assert result.exit_code == 2
+    assert "did you mean 'reference'" in result.output
