@@ -23,10 +23,11 @@ from typing import Any
 
 from ..spec.table import isa
 from ..spec.validate import SchemaError, check
+from .processes.settings import Settings
 
 _SCHEMA = Path(__file__).with_name("configured.schema.json")
 OWN_FILE, SHARED_FILE = "bpf-isa.toml", "pyproject.toml"
-#: The process that starts programs lives within the limit, too.
+#: The process that starts programs, a Python interpreter, lives within the limit, too.
 LEAST_MEMORY = 64 << 20
 
 
@@ -92,6 +93,9 @@ def _runtime(file: Path, name: str, entry: str | dict[str, Any]) -> tuple[str, M
     for key, value in entry.items():
         options[key.replace("-", "_")] = tuple(value) if isinstance(value, list) else value
     use: str = options.pop("use")
+    limit = Settings(memory=options["memory"]).limits.memory if "memory" in options else None
+    if limit is not None and limit < LEAST_MEMORY:
+        raise SchemaError(("runtimes", name, "memory"), f"must be at least {LEAST_MEMORY >> 20} MiB")
     for group in options.get("groups", ()):
         if group not in isa().groups:
             known = ", ".join(isa().groups)

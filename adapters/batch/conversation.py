@@ -26,7 +26,7 @@ IDENTITY, RESULT = SCHEMAS / "identity.schema.json", SCHEMAS / "result.schema.js
 LONGEST_LINE = 1 << 24
 _KEPT_ERRORS = 1 << 16
 _READ = 1 << 16
-#: A process that has closed its standard output is about to end.
+#: A process that has closed its standard output is about to end, within so many seconds.
 _ENDING = 5.0
 
 
@@ -174,7 +174,7 @@ class Conversation:
 
     def _death(self) -> Broken:
         """Return what became of a process that has closed its standard output."""
-        ended = self._process.wait(_ENDING)
+        ended = self._process.wait(min(_ENDING, self._timeout))
         while data := _read(self._process.stderr):
             self._remember(data)
         if ended is None:

@@ -45,7 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run as one of the two commands described above."""
     mode, memory, *rest = arguments
     if memory != "-":
-        resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        limit = int(memory) if most == resource.RLIM_INFINITY else min(int(memory), most)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

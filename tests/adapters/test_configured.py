@@ -95,6 +95,7 @@ BAD_FILES = {
     ),
     "nothing to use": ("[runtimes.a]\ntimeout = 3", "runtimes.a: 'use' is missing"),
     "memory": ('[runtimes.a]\nuse = "plugin:p"\nmemory = "1 byte"', 'a text like "512 MiB"'),
+    "little memory": ('[runtimes.a]\nuse = "plugin:p"\nmemory = "16 MiB"', "memory: must be at least 64 MiB"),
     "timeout": ('[runtimes.a]\nuse = "plugin:p"\ntimeout = "3"', "a number above 0"),
     "name": ('[runtimes]\n"a b" = "plugin:p"', "a name consists of"),
     "group": (

@@ -151,7 +151,8 @@ def run(message):
     with BatchAdapter(toy(tmp_path, overrides)) as adapter:
         info = adapter.info()
         said = list(adapter.run([job()] * 4))
-    assert (info.engine, info.architecture, info.byte_order, info.groups) == ("jit", "sparc", "big", {"base32"})
+    assert (info.engine, info.architecture, info.byte_order) == ("jit", "sparc", "big")
+    assert info.groups == frozenset({"base32"})
     assert info.observes == {"r0", "registers", "memory"}
     assert said[0][:4] == ("returned", (1 << 64) - 1, {"r9": 1}, b"\x00\xff")
     assert [(outcome.kind, outcome.reason) for outcome in said[1:]] == [

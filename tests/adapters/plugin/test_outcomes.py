@@ -178,6 +178,7 @@ def test_no_process_and_no_descriptor_is_left(script: Script) -> None:
 
 
 def test_address_space_is_limited(compiled: Callable[[str], Path]) -> None:
+    assert outcome_of(compiled("hungry"), memory="64 MiB").r0 == 0
     assert outcome_of(compiled("hungry"), memory="512 MiB").r0 == 0
     assert outcome_of(compiled("hungry"), memory="4 GiB").r0 == 1
     assert outcome_of(compiled("hungry"), memory="unlimited").r0 == 1
@@ -295,4 +296,4 @@ def test_identity_is_what_the_user_says_and_what_can_be_seen(script: Script) -> 
     with PluginAdapter(str(plugin), **said) as adapter:
         info = adapter.info()
     assert (info.version, info.engine, info.architecture, info.byte_order) == ("1.2", "interpreter", "riscv64", "big")
-    assert info.groups == {"base32"}
+    assert info.groups == frozenset({"base32"})
