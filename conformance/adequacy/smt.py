@@ -149,22 +149,25 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     if not z3.eq(right.memory, wrong.memory):
         differs.append(z3.Select(right.memory, place) != z3.Select(wrong.memory, place))
     solver.add(z3.Or(*differs))
-    result = _check(solver, [start.registers[dst], start.registers[src]])
+    result = _check(solver, [start.registers[dst], start.registers[src]], list(_preferences(mutant, fields)))
     if result == z3.unsat:
         return Answer("equivalent")
     if result != z3.sat:
         return Answer("unknown")
     model = solver.model()
-    if solver.check(*_preferences(mutant, fields)) == z3.sat:
-        model = solver.model()
     return Answer("differs", _difference(model, fields, start, right, dst, src, byte_order))
 
 
-def _check(solver: Term, operands: list[Term]) -> Term:
+def _check(solver: Term, operands: list[Term], preferences: list[Term]) -> Term:
+    """Look for a difference, at best one that is easy to show."""
     import z3
 
     solver.set("timeout", _SHORT_MS)
-    result = solver.check()
+    result = solver.check(*preferences)
+    if result == z3.sat:
+        return result
+    if preferences or result == z3.unknown:
+        result = solver.check()
     if result != z3.unknown:
         return result
     for values in _SAMPLES:

@@ -105,6 +105,7 @@ def survey(
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
+    _bench.cache_clear()
     scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
     bench = _bench(scope)
     tasks = _tasks(isa(), scope.rows)
@@ -183,11 +184,11 @@ def _do(scope: Scope, task: Task) -> _Done:
         case "meaning":
             return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
         case "encoding":
-            return _Done(list(_encoding(table, bench, frozenset(task.names))), [])
+            return _Done(list(encoding_findings(table, bench, frozenset(task.names))), [])
         case "control":
             return _Done(list(_control(table, bench)), [])
         case "idle":
-            return _Done([], list(_idle(bench, task.names)))
+            return _Done([], list(idle_vectors(bench, task.names)))
 
 
 @lru_cache(maxsize=1)
@@ -261,7 +262,8 @@ def _covers(mutant: Mutant, bench: Bench) -> list[str]:
 # Mutants of encodings
 
 
-def _encoding(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
+def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
+    """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them."""
     by_value: dict[tuple[int, str, int, bool], list[Refusal]] = {}
     for refusal in bench.refusals:
         for key in {key for broken in refusal.broken for key in broken.values()}:
@@ -351,7 +353,7 @@ def _decided(instruction: str, family: str, what: str, killers: tuple[str, ...])
 # Vectors that notice nothing
 
 
-def _idle(bench: Bench, names: Iterable[str]) -> Iterator[str]:
+def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
     """Yield those of the vectors ``names`` that notice no mutant at all."""
     runtime = ReferenceAdapter("little")
     loaders = list(loader_mutants(isa()))
