@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
+    from .runner import Result, RuntimeRun
+
 SCHEMA_FILE = Path(__file__).parent / "schema" / "expectations.schema.json"
+_KNOWN = Path(__file__).parent / "known"
 #: Reasons of entries that nobody has explained yet begin so.
 UNEXPLAINED = "unexplained: "
 _WILD = re.compile(r"[*?\[]")
@@ -107,6 +110,32 @@ class Expectations:
             where = f"{self.path}:{known.line}: versions {known.versions}"
             raise ExpectationError(f"{where}: the version of {self.runtime} is {version!r}, which has no number in it")
         return _specifiers(known.versions).contains(number, prereleases=True)
+
+
+def shipped(runtime: str) -> Expectations | None:
+    """Return what this package knows about ``runtime`` (in ``known/``), None if it knows nothing.
+
+    These are findings about runtimes that many people run; a runtime's own project keeps a file of its own.
+    """
+    path = _KNOWN / f"{runtime}.yaml"
+    return load(path) if path.is_file() else None
+
+
+def foreseen(one: RuntimeRun) -> dict[Known, list[Result]]:
+    """Return the failures of ``one`` that this package knows about, by what it knows."""
+    found: dict[Known, list[Result]] = {}
+    file = shipped(one.info.name) if one.info else None
+    if file and one.info:
+        known = file.applying(one.info.version)
+        for result in one.results:
+            judgement = result.judgement
+            if judgement.verdict is not Verdict.FAIL:
+                continue
+            for entry in known:
+                if entry.matches(result.vector.id) and entry.foresees(judgement.verdict, judgement.failure):
+                    found.setdefault(entry, []).append(result)
+                    break
+    return found
 
 
 def number_of(version: str) -> Version | None:

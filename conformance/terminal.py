@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -15,36 +16,45 @@ from rich.table import Table
 from rich.text import Text
 
 from . import explain
+from .expectations import foreseen
 from .results import Run, counts, counts_by_group
 from .runner import Result, RuntimeRun
 from .verdict import Failure, Verdict
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
-#: The bar moves once for so many results.
-_STRIDE = 64
+#: The bars move once in so many seconds.
+_MOVING = 0.05
+#: How many failures of a runtime are told while the run goes on.
+_LIVE_FAILURES = 10
+#: From so many vectors on it is told how many were run in a second.
+_MANY = 64
 #: How many instructions are named as likely culprits.
 _SUSPECTS = 6
 
 
-class ProgressBar:
-    """A bar per runtime while a run goes on; nothing at all where the output is no terminal."""
+class Live:
+    """What is seen while a run goes on: failures as they come, and a bar per runtime with the time it still takes.
+
+    Nothing at all where the output is no terminal.
+    """
 
     def __init__(self, console: Console, runtimes: Sequence[str], vectors: int) -> None:
+        self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("[red]{task.fields[failed]}"),
+            TextColumn("{task.fields[counts]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
         self._tasks = {
-            name: self._progress.add_task(escape(name), total=vectors, failed="", start=False) for name in runtimes
+            name: self._progress.add_task(escape(name), total=vectors, counts="", start=False) for name in runtimes
         }
-        self._done: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
+        self._verdicts: dict[str, Counter[Verdict]] = {name: Counter() for name in runtimes}
+        self._moved = 0.0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -57,13 +67,35 @@ class ProgressBar:
 
     def __call__(self, runtime: str, result: Result) -> None:
         """Take note of a result."""
-        if not self._done[runtime]:
+        verdicts = self._verdicts[runtime]
+        if not verdicts:
             self._progress.start_task(self._tasks[runtime])
-        self._done[runtime] += 1
-        self._failed[runtime] += result.judgement.verdict is Verdict.FAIL
-        if self._done[runtime] % _STRIDE == 0:
-            failed = f"{self._failed[runtime]} failed" if self._failed[runtime] else ""
-            self._progress.update(self._tasks[runtime], completed=self._done[runtime], failed=failed)
+        verdict = result.judgement.verdict
+        verdicts[verdict] += 1
+        if self._progress.disable:
+            return
+        if verdict is Verdict.FAIL and verdicts[verdict] <= _LIVE_FAILURES + 1:
+            self._tell(runtime, result, more=verdicts[verdict] > _LIVE_FAILURES)
+        now = monotonic()
+        done = verdicts.total()
+        if now - self._moved > _MOVING or done == self._progress.tasks[self._tasks[runtime]].total:
+            self._moved = now
+            kinds = (Verdict.FAIL, Verdict.ERROR, Verdict.UNSUPPORTED)
+            shown = [f"[{_STYLES[kind]}]{verdicts[kind]} {kind.value}[/]" for kind in kinds if verdicts[kind]]
+            self._progress.update(self._tasks[runtime], completed=done, counts=" ".join(shown))
+
+    def _tell(self, runtime: str, result: Result, *, more: bool) -> None:
+        if more:
+            _say(self._console, Text(f"{runtime}: further failures are told at the end", "dim"))
+            return
+        reason = result.judgement.reason
+        differences = (
+            [f"{label} {text}" for label, text in explain.differences(result)] if reason[:5] == "wrong" else []
+        )
+        told = "; ".join(differences) or reason
+        _say(
+            self._console, Text.assemble(("fail ", "bold red"), f"{runtime}: ", (result.vector.id, "bold"), f": {told}")
+        )
 
 
 def show(run: Run, console: Console, *, brief: bool = False) -> None:
@@ -117,7 +149,15 @@ def _cells(number: dict[str, int]) -> list[str]:
 
 def _failures(one: RuntimeRun, console: Console) -> None:
     """Print every failure, the gravest kind first; what the cases of an entry have in common stands once."""
-    failed = [result for result in one.results if result.judgement.verdict is Verdict.FAIL]
+    known = foreseen(one)
+    told = {result.vector.id for results in known.values() for result in results}
+    failed = [
+        result for result in one.results if result.judgement.verdict is Verdict.FAIL and result.vector.id not in told
+    ]
+    for entry, results in known.items():
+        console.print()
+        heading = f"{one.name}: {len(results)} known failures"
+        _say(console, Text.assemble((heading, "red"), f" (e.g. {results[0].vector.id}): {entry.reason}"))
     for failure in Failure:
         of_kind = [result for result in failed if result.judgement.failure is failure]
         if not of_kind:
@@ -196,7 +236,7 @@ def _summary(one: RuntimeRun, console: Console) -> None:
     told = ", ".join(f"{kinds[failure]} {failure.value}" for failure in Failure if kinds[failure])
     parts = [f"{number[verdict.value]} {verdict.value}" for verdict in Verdict if number[verdict.value]]
     asked = len(one.results) - number["unsupported"]
-    rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _STRIDE else ""
+    rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _MANY else ""
     style = "bold red" if number["fail"] else "magenta" if number["error"] else "green"
     text = Text.assemble((one.name, "bold"), f" ({_identity(one)}): ", (", ".join(parts) or "no vectors", style))
     text.append(f" ({told})" if told else "")

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, OK, UNUSABLE, Unusable, bad_input
+from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input
 
 if TYPE_CHECKING:
     from ..model import Vector
-    from ..results import Run, Selection
+    from ..report.recorded import Recorded
+    from ..results import Command, Run, Selection
+    from ..runner import RuntimeRun
     from ..suite import Suite
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -53,7 +57,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
 @click.option("-q", "--quiet", is_flag=True, help="Print one line per runtime and nothing else.")
+@click.option(
+    "--resume",
+    type=_FILE,
+    help="Go on with the run that was interrupted and left this file; its results go there unless --json says where.",
+)
+@click.pass_context
 def run(
+    ctx: click.Context,
     runtimes: tuple[str, ...],
     expression: str | None,
     groups: tuple[str, ...],
@@ -66,37 +77,108 @@ def run(
     timeout: float,
     quiet: bool,
     plugin_args: str | None,
+    resume: Path | None,
 ) -> None:
     """Run the conformance suite on one or more runtimes.
 
-    Exit status: 0 if nothing failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
-    or the harness could not do its work.
+    Ctrl-C ends the run early; the results are written all the same, say that they are partial, and --resume goes on.
+
+    Failures that this package knows about (those of the Linux kernel, say) are told apart, and do not count.
+    Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
+    or the harness could not do its work, 130 if the run was interrupted.
     """
     from rich.console import Console
 
     from ...adapters.registry import DEFAULT, choose
     from .. import runner
-    from ..results import Run, Selection
-    from ..terminal import ProgressBar, show
+    from ..results import Command, Run, Selection
+    from ..terminal import Live, show
 
+    if resume is None:
+        vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
+        command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout)
+        selection, before = Selection(expression, groups, sections), None
+    else:
+        command, before = _interrupted(resume, ctx)
+        selection, json_file = before.selection, json_file or resume
     for file in (json_file, junit_file):
-        _check_writable(file)
+        check_writable(file)
     with bad_input():
-        specs = [spec.allowing(timeout) for spec in choose(runtimes, plugin_args)]
+        specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
         _check_names([spec.name for spec in specs])
-        suite = _load(paths, data)
-        selection = Selection(expression, groups, sections)
+        suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
         vectors = _select(suite, selection)
-    whole = Run(suite, vectors, [], selection)
+    whole = Run(suite, vectors, [], selection, command=command)
+    earlier = None if before is None else _earlier(before, suite, whole)
     console = Console(highlight=False)
     started = perf_counter()
-    with ProgressBar(console, [spec.name for spec in specs], len(vectors)) as progress:
+    with _interruptible(), Live(console, [spec.name for spec in specs], len(vectors)) as live:
         processes = jobs or len(os.sched_getaffinity(0))
-        whole.runtimes = runner.run(specs, vectors, processes=processes, timeout=timeout, on_result=progress)
-    whole.seconds = perf_counter() - started
+        whole.runtimes = runner.run(
+            specs, vectors, processes=processes, timeout=command.timeout, on_result=live, earlier=earlier
+        )
+    whole.seconds += perf_counter() - started
     show(whole, console, brief=quiet)
     _write(whole, json_file, junit_file)
-    raise SystemExit(_status(whole, may_be_missing=() if runtimes else DEFAULT))
+    if not whole.complete and json_file is not None:
+        console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
+    raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Take being told to terminate for Ctrl-C: that is how jobs of continuous integration are cancelled."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+#: Options that say what is run, which the file of an interrupted run says already.
+_SAID_BY_THE_FILE = ("runtimes", "expression", "groups", "sections", "paths", "data", "timeout", "plugin_args")
+
+
+def _interrupted(file: Path, ctx: click.Context) -> tuple[Command, Recorded]:
+    """Return what an interrupted run was asked to do, and what came of it."""
+    from ..report.recorded import restore
+    from ..results import Command, read
+
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if parameter.name in _SAID_BY_THE_FILE and source is click.core.ParameterSource.COMMANDLINE:
+            raise Unusable(f"--resume does what {file} says: leave {parameter.opts[-1]} away")
+    with bad_input():
+        document = read(file)
+        if document["complete"]:
+            raise Unusable(f"{file}: this run is complete, there is nothing to resume")
+        raw = document.get("resume")
+        if raw is None:
+            raise Unusable(f"{file}: does not say what the run was asked to do")
+        before = restore(document, file)
+    command = Command(
+        raw["folder"],
+        tuple(raw["runtimes"]),
+        raw["plugin_args"],
+        tuple(raw["vectors"]),
+        tuple(raw["data"]),
+        raw["timeout"],
+    )
+    if command.folder != str(Path.cwd()):
+        raise Unusable(f"{file}: the run was started in {command.folder}: resume it there")
+    return command, before
+
+
+def _earlier(before: Recorded, suite: Suite, whole: Run) -> Mapping[str, RuntimeRun]:
+    """Return the runs to go on with, if the vectors are the same still."""
+    if before.suite.digest != suite.digest:
+        raise Unusable(f"{before.path}: the vectors have changed since: run the suite anew")
+    whole.started, whole.seconds = before.started, before.seconds
+    return {one.name: one for one in before.runtimes}
 
 
 def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
@@ -109,12 +191,6 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
 
     one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
     return Suite(one.vectors + other.vectors, one.files + other.files)
-
-
-def _check_writable(file: Path | None) -> None:
-    """Find out before a long run that its results could not be written after it."""
-    if file is not None and not (file.absolute().parent.is_dir() and os.access(file.absolute().parent, os.W_OK)):
-        raise Unusable(f"{file}: there is no folder {file.absolute().parent} that can be written to")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -154,13 +230,17 @@ def _write(whole: Run, json_file: Path | None, junit_file: Path | None) -> None:
 
 def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:
     """Return the exit status; that a runtime cannot be used is an error unless it is named in ``may_be_missing``."""
+    from ..expectations import foreseen
+    from ..results import counts
     from ..verdict import Verdict
 
     tested = [one for one in whole.runtimes if one.info is not None]
     verdicts = {result.judgement.verdict for one in tested for result in one.results}
-    if Verdict.FAIL in verdicts:
+    if not whole.complete:
+        return INTERRUPTED
+    if any(counts(one.results)[Verdict.FAIL] > sum(map(len, foreseen(one).values())) for one in tested):
         return FAILED
     missing = any(one.info is None and (one.broken or one.name not in may_be_missing) for one in whole.runtimes)
-    if Verdict.ERROR in verdicts or missing or not tested or not whole.complete:
+    if Verdict.ERROR in verdicts or missing or not tested:
         return UNUSABLE
     return OK
