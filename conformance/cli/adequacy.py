@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input
+from .failing import FAILED, OK, Unusable, bad_input, check_writable
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -58,6 +58,8 @@ def adequacy(
     from ..suite import VECTORS
 
     _check_names(instructions)
+    for file in (json_file, suggest_file):
+        check_writable(file)
     console = Console(highlight=False)
     columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # Without a thread that refreshes it: processes are forked while the bar is shown.

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 #: Everything passed; something failed; the command could not do its work.
 OK, FAILED, UNUSABLE = 0, 1, 2
+#: A run was interrupted; what a shell says of a command that Ctrl-C has ended.
+INTERRUPTED = 130
 
 
 class Unusable(click.ClickException):
@@ -50,3 +54,9 @@ def bad_input() -> Iterator[None]:
         yield
     except known as error:
         raise Unusable(str(error)) from None
+
+
+def check_writable(file: Path | None) -> None:
+    """Find out before a long run that its results could not be written after it."""
+    if file is not None and not (file.absolute().parent.is_dir() and os.access(file.absolute().parent, os.W_OK)):
+        raise Unusable(f"{file}: there is no folder {file.absolute().parent} that can be written to")
