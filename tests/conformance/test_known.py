@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this package knows about runtimes: true of vectors there are, told apart in a run, and nothing else is excused."""
+"""What this package knows about runtimes: true of vectors there are, told apart in a run, excusing nothing else."""
 
 from pathlib import Path
 
