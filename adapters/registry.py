@@ -54,16 +54,12 @@ KINDS = {
         _PROCESS | _IDENTITY,
         "PATH[:ARGUMENTS]",
     ),
-    "batch": Kind(
-        ".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS, "COMMAND"
-    ),
+    "batch": Kind(".batch.adapter:BatchAdapter", "a command that speaks the batch protocol", None, _PROCESS, "COMMAND"),
     "dpdk-interpreter": Kind(
         ".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})
     ),
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
-    "miniature": Kind(
-        ".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"
-    ),
+    "miniature": Kind(".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
 }
 #: What is tested where nothing else is asked for.
 DEFAULT = ("reference", "linux")

@@ -34,7 +34,7 @@ def test_every_command_can_be_loaded_and_is_described_as_in_the_table() -> None:
         command = main.get_command(context, name)
         assert command is not None
         assert command.name == name
-        assert command.get_short_help_str(limit=200) == entry.short_help.removesuffix(".")
+        assert command.get_short_help_str(limit=200).removesuffix(".") == entry.short_help.removesuffix(".")
 
 
 def test_version_is_that_of_the_distribution() -> None:
