@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...reference_vm.faults import FaultKind, Trap
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES, PRESERVED, Frame, Frames
+from ...reference_vm.memory import Region
 from ...reference_vm.verifier.structural import targets
 from ...spec import tree as t
 from ...spec.encoding import Decoded, Program, Slot, pack, slots_of
@@ -73,6 +74,25 @@ def frame_mutants() -> Iterator[FrameMutant]:
     for depth in range(1, MAX_FRAMES):
         yield FrameMutant(f"has room for {depth} frames", _limited(depth))
     yield FrameMutant(f"has room for {MAX_FRAMES + 1} frames", _limited(MAX_FRAMES + 1))
+
+
+def stack_mutants() -> Iterator[FrameMutant]:
+    """Yield stacks that are too small, or not where r10 says."""
+    for size in (FRAME_BYTES - 8, FRAME_BYTES // 2, 64):
+        yield FrameMutant(f"has a stack of {size} bytes", _stacked(size, 0))
+    for by in (-8, -1, 1, 8):
+        yield FrameMutant(f"r10 is {by:+d} bytes from the end of the stack", _stacked(FRAME_BYTES, by))
+
+
+def _stacked(size: int, by: int) -> type[Frames]:
+    def push_stack(self: Frames) -> int:
+        Frames.push_stack(self)
+        right = self.stacks.pop()
+        self.memory.remove(right)
+        self.stacks.append(self.memory.add(Region(right.name, right.base, bytearray(size))))
+        return self.stacks[-1].end + by
+
+    return _made(push_stack=push_stack)
 
 
 class _Logging(Frames):

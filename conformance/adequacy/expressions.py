@@ -210,6 +210,8 @@ def _signed_division(binary: t.Binary) -> Iterator[Edit]:
     overflow = both(t.Compare("==", coerce(kind, left), minimum), t.Compare("==", coerce(kind, right), minus_one))
     negative = t.Compare("s<", coerce(kind, left), zero)
     divisor_negative = t.Compare("s<", coerce(kind, right), zero)
+    nowhere = coerce(binary.type, t.Load(t.U64, const(0, t.U64)))
+    yield f"faults for INT_MIN {op} -1", t.Choose(overflow, nowhere, binary)
     if op == "s/":
         yield "rounds towards minus infinity", t.Choose(inexact, t.Binary("-", binary, const(1, kind)), binary)
         yield "gives 0 for INT_MIN / -1", t.Choose(overflow, const(0, binary.type), binary)
@@ -249,6 +251,8 @@ def _compare(compare: t.Compare) -> Iterator[Edit]:
             sign = negation(t.Compare("s<", coerce(signed, t.Negate(ordered)), const(0, signed)))
         yield f"{op} looks at the sign of the difference only", sign
     yield from _compared_wide(compare)
+    if isinstance(left, t.Binary) and left.op == "&" and op == "!=":
+        yield "looks for all bits, not any", t.Compare("==", left, left.right)
     if bits == 64:
         low = tuple(through(side, t.U32) for side in (left, right))
         high = tuple(coerce(t.U32, t.Binary(">>", coerce(unsigned, side), const(32, t.U64))) for side in (left, right))
@@ -284,6 +288,8 @@ def _choose(choose: t.Choose) -> Iterator[Edit]:
         kind = choose.type
         for label, value in (("all ones", const(-1, kind)), ("1", const(1, kind)), ("0", const(0, kind))):
             yield f"gives {label} for a divisor of 0", t.Choose(choose.condition, choose.then, value)
+        nowhere = coerce(kind, t.Load(t.U64, const(0, t.U64)))
+        yield "faults for a divisor of 0", t.Choose(choose.condition, choose.then, nowhere)
         dividend = coerce(kind, t.Register("dst"))
         yield "gives the dividend for a divisor of 0", t.Choose(choose.condition, choose.then, dividend)
 

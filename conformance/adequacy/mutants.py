@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from ...spec import tree as t
 from ...spec.table import Fixed, Instruction, Isa, Operand
-from .build import complement, const, in_statements, places, through
+from .build import NodeT, complement, const, in_statements, places, through
 from .expressions import edits
 from .guards import guarded
 from .mutant import WRITABLE, Condition, Mutant, Shift, register
+from .shortcuts import shortcuts
 from .statements import Means, aliased, changes, disorder
 
 
@@ -46,6 +48,8 @@ def _all(row: Instruction, table: Isa) -> Iterator[Mutant]:
             yield Mutant(row, "expression", label, (*row.means[:index], new, *row.means[index + 1 :]))
     yield from _confusions(row, table)
     yield from _shifted(row)
+    yield from _crossed(row)
+    yield from shortcuts(row)
     yield from _clobbering(row)
     yield from guarded(row)
 
@@ -70,6 +74,25 @@ def _shifted(row: Instruction) -> Iterator[Mutant]:
         yield Mutant(row, "register", "writes r1 for r0", row.means, shift=Shift("r0", 1, "write"))
     if "r0" in row.reads:
         yield Mutant(row, "register", "reads r1 for r0", row.means, shift=Shift("r0", 1, "read"))
+
+
+def _crossed(row: Instruction) -> Iterator[Mutant]:
+    """Fields taken for each other: the two registers, or the two halves of a wide immediate."""
+    if {"dst", "src"} & row.reads or "src" in row.writes:
+        means = tuple(
+            _renamed(statement, {"dst": t.Register("src"), "src": t.Register("dst")}) for statement in row.means
+        )
+        yield Mutant(row, "register", "takes dst for src and src for dst", means)
+    if {"imm", "next_imm"} <= row.reads:
+        halves: dict[str, t.Node] = {"imm": t.Field("next_imm", t.S32), "next_imm": t.Field("imm", t.S32)}
+        means = tuple(_renamed(statement, halves) for statement in row.means)
+        yield Mutant(row, "register", "takes imm for next_imm and next_imm for imm", means)
+
+
+def _renamed(node: NodeT, names: Mapping[str, t.Node]) -> NodeT:
+    if isinstance(node, t.Register | t.Field) and node.name in names:
+        return cast("NodeT", names[node.name])
+    return cast("NodeT", t.rebuild(node, lambda child: _renamed(child, names)))
 
 
 #: After a call r1 to r5 may hold anything, and so may all but r0 when a program ends (section 4.3).

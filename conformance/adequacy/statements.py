@@ -36,6 +36,9 @@ def changes(statement: t.Stmt) -> Iterator[Change]:
             yield from ((label, (t.CallLocal(new),)) for label, new in distances(distance))
         case t.Return():
             yield "does not return", ()
+            result = t.Register("r0")
+            yield "sign-extends r0 from 32 bits", (t.Assign(result, through(result, t.S32, t.S64)), statement)
+            yield "gives r1 for r0", (t.Assign(result, t.Register("r1")), statement)
 
 
 def _assigned(target: t.Register, value: t.Expr) -> Iterator[Change]:

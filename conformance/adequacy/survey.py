@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from ...adapters.reference import ReferenceAdapter
+from ...reference_vm.frames import FRAME_POINTER
 from ...spec.encoding import pack
 from ...spec.table import Isa, isa
 from ..suite import load_suite
 from .bench import Bench, Case, Refusal
-from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants
+from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants, stack_mutants
 from .encoding_mutants import EncodingMutant, encoding_mutants
 from .kill import Decision, Status, decide_all, notices
 from .mutant import Mutant
@@ -315,6 +316,11 @@ def _control(table: Isa, bench: Bench) -> Iterator[Finding]:
     for fault in frame_mutants():
         killers = _first_two(calls, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
         yield _decided(FRAMES, "frames", fault.what, killers)
+    stack = [case for case in bench.cases if _uses_stack(case)]
+    stack.sort(key=lambda case: len(case.executable.program))
+    for fault in stack_mutants():
+        killers = _first_two(stack, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
+        yield _decided(FRAMES, "frames", fault.what, killers)
     for change in program_mutants(table):
         killers = _first_two(bench.using(change.row), lambda case, made=change.change: _changed(case, made))  # type: ignore[misc]
         yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
@@ -332,6 +338,10 @@ def _first_two(items: Iterable[Any], noticed: Callable[[Any], bool]) -> tuple[st
             if len(found) > 1:
                 break
     return tuple(found)
+
+
+def _uses_stack(case: Case) -> bool:
+    return any(item is not None and FRAME_POINTER in (item.dst, item.src) for item in case.executable.program)
 
 
 def _changed(case: Case, change: Callable[[Case], Any]) -> bool:
