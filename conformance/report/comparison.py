@@ -118,8 +118,8 @@ def _compare(suite: SuiteId, documents: Sequence[Recorded]) -> Comparison:
                 comparison.unavailable.append((one, run))
             else:
                 tested.append((one, run, run.info))
-    labels = _unique([_labels(one, run) for one, run, _ in tested])
-    keys = _unique([[_key(label)] for label in labels])
+    labels = unique([_labels(one, run) for one, run, _ in tested])
+    keys = unique([[key_of(label)] for label in labels])
     for (one, run, info), label, key in zip(tested, labels, keys, strict=True):
         found = {result.vector.id: result for result in run.results}
         comparison.columns.append(Column(label, key, info, run, one, found))
@@ -133,7 +133,7 @@ def _labels(one: Recorded, run: RuntimeRun) -> list[str]:
     return [run.name, f"{run.name} {run.info.version}", f"{run.name} ({stem})"]
 
 
-def _unique(names: Sequence[Sequence[str]]) -> list[str]:
+def unique(names: Sequence[Sequence[str]]) -> list[str]:
     """Return a name for each thing that no other has: of its possible names, the first that does, or a number."""
     chosen = [options[0] for options in names]
     for level in range(1, max((len(options) for options in names), default=0)):
@@ -153,5 +153,6 @@ def _unique(names: Sequence[Sequence[str]]) -> list[str]:
     return chosen
 
 
-def _key(label: str) -> str:
+def key_of(label: str) -> str:
+    """Return a form of a name that can be part of file names and addresses."""
     return re.sub(r"[^a-z0-9._]+", "-", label.lower()).strip("-.") or "runtime"

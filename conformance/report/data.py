@@ -37,7 +37,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_.-]*(?=:)")
 def script(name: str, data: Json) -> str:
     """Return the script that hands ``data`` to the page under ``name``."""
     packed = base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
-    return f'bpfData("{name}","{packed}")\n'
+    return f'bpfData("{name}","{packed}")'
 
 
 def files(comparison: Comparison, chunks: Sequence[Chunk]) -> Iterator[tuple[str, Json]]:

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from ...spec.table import isa
 from ..results import ResultsError, counts, counts_by_group
-from .comparison import Column, compare
+from .comparison import Column, compare, key_of, unique
 from .recorded import Recorded, SuiteId, read
 
 #: Width and height of a chart; its plot leaves room for the labels.
@@ -82,17 +82,16 @@ def charts(documents: Sequence[Recorded]) -> list[Chart]:
     Of several runs of one version with one suite, the newest counts.
     """
     points: dict[str, dict[tuple[str, SuiteId], Point]] = {}
-    keys: dict[str, str] = {}
     for one in documents:
         for comparison in compare([one]):
             for column in comparison.columns:
                 name = column.run.name
                 known = points.setdefault(name, {})
-                keys.setdefault(name, column.key)
                 place = column.info.version, one.suite
                 known.pop(place, None)
                 known[place] = _point(column)
-    return [_chart(keys[name], name, list(found.values())) for name, found in points.items()]
+    keys = unique([[key_of(name)] for name in points])
+    return [_chart(key, name, list(found.values())) for key, (name, found) in zip(keys, points.items(), strict=True)]
 
 
 def _point(column: Column) -> Point:
@@ -154,10 +153,12 @@ def _series(xs: Sequence[float], points: Sequence[Point]) -> Iterable[Markup]:
         shares = [100 * point.counts[key] / point.total if point.total else 0 for point in points]
         if key != "pass" and not any(shares):
             continue
-        path = " ".join(f"{x:.1f},{_y(share):.1f}" for x, share in zip(xs, shares, strict=True))
-        yield Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="2.5" stroke-dasharray="{}"/>').format(
-            path, colour, dashes
-        )
+        places = [f"{x:.1f},{_y(share):.1f}" for x, share in zip(xs, shares, strict=True)]
+        for suite in dict.fromkeys(point.suite for point in points):
+            path = " ".join(place for place, point in zip(places, points, strict=True) if point.suite == suite)
+            yield Markup(
+                '<polyline points="{}" fill="none" stroke="{}" stroke-width="2.5" stroke-dasharray="{}"/>'
+            ).format(path, colour, dashes)
         for x, share, point in zip(xs, shares, points, strict=True):
             yield from _mark(key, x, _y(share), colour, point, f"{point.version}: {point.counts[key]:,} {words}")
         ends.append((_y(shares[-1]), f"{words} {shares[-1]:.1f} %", colour))

@@ -17,6 +17,7 @@ from ..results import LARGEST_DATA
 from . import data, sections
 from .comparison import Column, Comparison, described
 from .diagram import diagram, example
+from .history import Chart
 from .reasons import reasons
 from .tally import LEVELS, Chunk, Tally, chunks, total
 
@@ -42,7 +43,7 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
-def write_site(comparisons: Sequence[Comparison], folder: Path, history: Sequence[Any] = ()) -> None:
+def write_site(comparisons: Sequence[Comparison], folder: Path, history: Sequence[Chart] = ()) -> None:
     """Write the site into ``folder``, which is made if need be; pages that it had before are replaced.
 
     Results of several suites get a site each, in folders of their own, and a page that leads there.
@@ -51,8 +52,7 @@ def write_site(comparisons: Sequence[Comparison], folder: Path, history: Sequenc
         OSError: something cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("data", "sections", "requirements", "instructions", "groups"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    _clear(folder)
     if len(comparisons) == 1:
         _Site(comparisons[0], folder, history).write()
         return
@@ -62,8 +62,24 @@ def write_site(comparisons: Sequence[Comparison], folder: Path, history: Sequenc
     writer = _Writer(folder, {"history": bool(history), "up": ""})
     writer.static()
     writer.page("suites.html", "index.html", sites=[(site, site.folder.name + "/") for site in sites])
-    if history:
-        writer.page("history.html", "history.html", charts=history)
+    _history_page(writer, history)
+
+
+def _clear(folder: Path) -> None:
+    """Remove the pages of a site that is in ``folder``; whatever else is there stays."""
+    if not (folder / "static" / "report.css").is_file():
+        return
+    for name in ("data", "sections", "requirements", "instructions", "groups", "history", "suite-*"):
+        for old in folder.glob(name):
+            shutil.rmtree(old)
+
+
+def _history_page(writer: _Writer, charts: Sequence[Chart]) -> None:
+    """Write the page of charts, and each chart as a file, if there are any."""
+    if charts:
+        writer.page("history.html", "history.html", charts=charts)
+    for chart in charts:
+        writer.file(f"history/{chart.key}.svg", chart.svg)
 
 
 class _Writer:
@@ -82,7 +98,10 @@ class _Writer:
 
     def page(self, template: str, name: str, /, **values: Any) -> None:
         """Write a page; templates see as ``root`` how to get from it to the folder of the site."""
-        text = self._environment.get_template(template).render(root="../" * name.count("/"), **values)
+        self.file(name, self._environment.get_template(template).render(root="../" * name.count("/"), **values))
+
+    def file(self, name: str, text: str) -> None:
+        """Write a file of text."""
         file = self._folder / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text + "\n", encoding="utf-8")
@@ -98,7 +117,7 @@ class _Site:
 
     comparison: Comparison
     folder: Path
-    history: Sequence[Any]
+    history: Sequence[Chart]
     up: str = ""
     parts: list[Chunk] = field(init=False)
 
@@ -127,17 +146,15 @@ class _Site:
         always = {"site": self, "suite": self.comparison.suite, "columns": self.columns, "up": self.up}
         writer = _Writer(self.folder, {**always, "history": bool(self.history), "described": described})
         writer.static()
-        (self.folder / "data").mkdir(exist_ok=True)
         for name, content in data.files(self.comparison, self.parts):
-            (self.folder / "data" / f"{name}.js").write_text(data.script(name, content), encoding="ascii")
+            writer.file(f"data/{name}.js", data.script(name, content))
         filters = {"all_groups": list(isa().groups), "all_sections": self.known_sections()}
         writer.page("index.html", "index.html", tables=self.overview())
         writer.page("vectors.html", "vectors.html", preset={}, **filters)
         writer.page("vector.html", "vector.html")
         writer.page("instructions.html", "instructions.html", tables=self.all_instructions(), **filters)
         writer.page("not-run.html", "not-run.html", reasons=reasons(self.comparison), largest=LARGEST_DATA)
-        if self.history:
-            writer.page("history.html", "history.html", charts=self.history)
+        _history_page(writer, self.history)
         self._section_pages(writer, filters)
         self._requirement_pages(writer, filters)
         self._instruction_pages(writer, filters)
@@ -219,24 +236,19 @@ class _Site:
         for row in isa().instructions:
             parts = self.instructions.get(row.name, [])
             levels = _by(parts, lambda part: (part.entry.level.value,))
-            covers = _by(parts, lambda part: part.entry.covers)
+            covers = {name for part in parts for name in part.entry.covers}
             by_level = [
                 Row(level, "", "", f"levels={level}", self._sum(of)) for level in LEVELS if (of := levels.get(level))
             ]
-            rows = [
-                self.requirement_row(known[name])._replace(tally=self._sum(of))
-                for name, of in covers.items()
-                if name in known
-            ]
             tables = [Table("", [Row("All vectors", "", "", "", self._sum(parts))])]
-            titled = (("By level", by_level), ("By requirement", sorted(rows)))
             writer.page(
                 "instruction.html",
                 f"instructions/{row.name}.html",
                 row=row,
                 slots=diagram(row),
                 example=example(row),
-                tables=[*tables, *(Table(title, rows) for title, rows in titled if rows)],
+                tables=[*tables, *([Table("By level", by_level)] if by_level else [])],
+                requirements=[item for item in known.values() if item.id in covers],
                 preset={"instruction": row.name},
                 **filters,
             )
