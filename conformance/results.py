@@ -50,6 +50,21 @@ class Selection:
     sections: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Command:
+    """What a run that was interrupted was asked to do, beside the selection: enough to go on with it.
+
+    ``folder`` is where it was started; names of runtimes and configurations may depend on it.
+    """
+
+    folder: str
+    runtimes: tuple[str, ...]
+    plugin_args: str | None
+    vectors: tuple[str, ...]
+    data: tuple[str, ...]
+    timeout: float
+
+
 @dataclass
 class Run:
     """A run of a suite: what was selected of it, and what each runtime made of that."""
@@ -60,6 +75,7 @@ class Run:
     selection: Selection = field(default_factory=Selection)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
+    command: Command | None = None
 
     @property
     def complete(self) -> bool:
@@ -100,6 +116,7 @@ def document(run: Run) -> Json:
         "started": run.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": round(run.seconds, 3),
         "complete": run.complete,
+        **({} if run.complete or run.command is None else {"resume": asdict(run.command)}),
         "runtimes": [_runtime(one) for one in run.runtimes if one.info is not None],
         "unavailable": [
             {"name": one.name, "reason": one.problem, "broken": one.broken} for one in run.runtimes if one.info is None

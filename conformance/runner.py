@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -55,6 +55,7 @@ class RuntimeRun:
 
 #: First word of the reason for which a vector has no result.
 NOT_RUN = "not-run"
+_INTERRUPTED = "the run was interrupted"
 #: Is called with the name of the runtime and each of its results, as they come.
 OnResult: TypeAlias = Callable[[str, Result], None]
 
@@ -66,27 +67,33 @@ def run(
     processes: int = 1,
     timeout: float = 30.0,
     on_result: OnResult | None = None,
+    earlier: Mapping[str, RuntimeRun] | None = None,
 ) -> list[RuntimeRun]:
     """Run ``vectors`` on each of ``runtimes``, one runtime after the other.
 
     ``processes`` is how many run vectors at the same time, ``timeout`` how many seconds one vector may take. An
-    interruption (Ctrl-C) ends the run early; vectors that were not run are errors, and ``complete`` is False.
+    interruption (Ctrl-C) ends the run early; vectors that were not run are errors, and ``complete`` is False. With the
+    runs of an ``earlier`` time, by the names of the runtimes, only what they do not have is run.
     """
     report = on_result or (lambda name, result: None)
+    earlier = earlier or {}
     runs: list[RuntimeRun] = []
     with ExitStack() as stack:
         # All of them start now, so that opening one goes on while another is being tested.
         pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
         for runtime, pool in zip(runtimes, pools, strict=True):
-            one = _test(runtime.name, pool, vectors, report)
+            one = _test(runtime.name, pool, vectors, report, earlier.get(runtime.name))
             runs.append(one)
             pool.close()
             if not one.complete:
                 break
-    return runs
+    left = runtimes[len(runs) :]
+    return [*runs, *(RuntimeRun(one.name, None, problem=_INTERRUPTED, complete=False) for one in left)]
 
 
-def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResult) -> RuntimeRun:
+def _test(
+    name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResult, earlier: RuntimeRun | None
+) -> RuntimeRun:
     results: list[Result | None] = [None] * len(vectors)
 
     def settle(index: int, result: Result) -> None:
@@ -98,35 +105,60 @@ def _test(name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResu
     try:
         one.info = pool.open()
         start = perf_counter()
-        _ask_all(pool, one.info, vectors, settle)
+        if earlier is None or earlier.info is None:
+            _ask_all(pool, one.info, list(enumerate(vectors)), settle)
+        elif earlier.info != one.info:
+            was = earlier.info
+            raise _Changed(f"it was {was.name} {was.version} before, and is {one.info.name} {one.info.version} now")
+        else:
+            start -= earlier.seconds
+            known = {result.vector.id: result for result in earlier.results if not was_not_run(result)}
+            for index, vector in enumerate(vectors):
+                if vector.id in known:
+                    settle(index, known[vector.id]._replace(vector=vector))
+            _ask_all(
+                pool, one.info, [(at, vector) for at, vector in enumerate(vectors) if vector.id not in known], settle
+            )
     except Unavailable as reason:
         one.problem = str(reason)
     except RuntimeBroken as reason:
         one.problem, one.broken = f"the adapter failed: {reason}", True
+    except _Changed as reason:
+        one.info = None
+        one.problem, one.broken = f"{reason}: run the suite anew", True
     except KeyboardInterrupt:
         one.complete = False
-        one.problem = "" if one.info else "the run was interrupted"
+        one.problem = "" if one.info else _INTERRUPTED
     one.seconds = perf_counter() - start
     if one.info is not None:
-        not_run = harness_error(f"{NOT_RUN}: the run was interrupted")
+        not_run = harness_error(f"{NOT_RUN}: {_INTERRUPTED}")
         pairs = zip(vectors, results, strict=True)
         one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
     return one
 
 
+class _Changed(Exception):
+    """A runtime that is not the one whose run should go on."""
+
+
+def was_not_run(result: Result) -> bool:
+    """Whether a run was interrupted before its vector was run."""
+    return result.judgement.reason.startswith(f"{NOT_RUN}:")
+
+
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector]) -> list[Result]:
     """Return what the runtime of ``pool`` makes of ``vectors``, whatever groups it claims."""
     results: dict[int, Result] = {}
-    _ask_all(pool, replace(info, groups=None), vectors, results.__setitem__)
+    _ask_all(pool, replace(info, groups=None), list(enumerate(vectors)), results.__setitem__)
     return [results[index] for index in range(len(vectors))]
 
 
 def _ask_all(
-    pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], settle: Callable[[int, Result], None]
+    pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[tuple[int, Vector]], settle: Callable[[int, Result], None]
 ) -> None:
-    """Ask about all vectors, in rounds: most are settled in the first."""
+    """Ask about all vectors, in rounds: most are settled in the first. What settles them is told with their numbers."""
     asked: list[_Question] = []
-    for index, vector in enumerate(vectors):
+    for index, vector in vectors:
         reason = _not_asked(vector, info)
         if reason is None:
             asked.append(_Question(index, vector, inquire(vector, info)))

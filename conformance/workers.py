@@ -13,8 +13,8 @@ import multiprocessing
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -151,6 +151,16 @@ class WorkerPool:
         pending.clear()
 
 
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Take a signal only at the end, if it comes; processes that are started meanwhile go on without it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     """A process, as the parent sees it. ``chunk`` are the jobs it is at, by index; it introduces itself first."""
 
@@ -158,7 +168,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, runtime), daemon=True)
-        self.process.start()
+        # Until it can see to that itself, it does not hear of Ctrl-C.
+        with _held_back(signal.SIGINT):
+            self.process.start()
         theirs.close()
         self.chunk: list[int] | None = None
         self._patience = _OPENING
@@ -253,8 +265,11 @@ class _Worker:
 
 def _serve(connection: Connection, runtime: Openable) -> None:
     """Open the runtime, say who it is, then run what comes until the connection ends."""
-    # Ctrl-C goes to the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C goes to the whole process group; the parent decides what it means. A handler, unlike an ignored signal, is
+    # nothing that programs inherit which are started from here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _pass_over)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with _Report(connection):
         try:
             adapter = runtime.open()
@@ -266,9 +281,13 @@ def _serve(connection: Connection, runtime: Openable) -> None:
             while True:
                 try:
                     jobs = connection.recv()
-                except EOFError:
+                except (EOFError, ConnectionError):  # the parent has no more to ask, or does not want to know
                     return
                 _answer(connection, adapter, jobs)
+
+
+def _pass_over(number: int, frame: object) -> None:
+    """Do nothing about a signal."""
 
 
 def _answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> None:
@@ -299,7 +318,8 @@ class _Report:
     ) -> bool:
         if kind is None or not issubclass(kind, Exception):
             return False
-        if not issubclass(kind, BrokenPipeError):
+        if not issubclass(kind, ConnectionError):
             at = traceback.extract_tb(trace)[-1]
-            self._connection.send(f"{kind.__name__}: {error} ({at.filename}:{at.lineno})")
+            with suppress(ConnectionError):
+                self._connection.send(f"{kind.__name__}: {error} ({at.filename}:{at.lineno})")
         return True

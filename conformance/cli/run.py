@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input
+from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
 
 if TYPE_CHECKING:
     from ..model import Vector

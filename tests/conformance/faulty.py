@@ -84,6 +84,16 @@ class Hangs(Unruly):
             signal.pause()
 
 
+class HangsOnce(Unruly):
+    """The runtime does not come back from an atomic operation, the first time that it is asked."""
+
+    def before(self, job: Job) -> None:
+        mark = Path(os.environ["HANGING"])
+        if "atomic64" in job.groups and not mark.exists():
+            mark.touch()
+            signal.pause()
+
+
 class LosesOutcomes(ReferenceAdapter):
     """The adapter gives fewer outcomes than it was given jobs."""
 
@@ -149,3 +159,8 @@ def adds_wrongly() -> ReferenceAdapter:
     """64-bit addition of a register is off by one; claims base32 only."""
     table = mutated("ADD64_X", pseudocode.parse("dst = dst + src + (u64)1"))
     return ReferenceAdapter(table=table, groups=frozenset({"base32"}), name="modest")
+
+
+def changes_its_version() -> ReferenceAdapter:
+    """Is another runtime each time: its name is what the environment says."""
+    return ReferenceAdapter(name=os.environ.get("RUNTIME_NAME", "first"))

@@ -3,10 +3,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -310,23 +308,3 @@ def test_help_names_the_commands() -> None:
     done = bpf_isa("--help")
     assert done.returncode == 0
     assert "run " in done.stdout
-
-
-def test_an_interrupted_run_leaves_partial_results(tmp_path: Path) -> None:
-    target, hanging = tmp_path / "r.json", tmp_path / "hanging"
-    with subprocess.Popen(
-        [COMMAND, "run", "--vectors", SAMPLE, "-r", "x=python:faulty:Hangs", "--json", target, "-j", "1"],
-        env={**os.environ, "PYTHONPATH": str(HERE), "HANGING": str(hanging)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while process.poll() is None and not hanging.exists():
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "these results are partial" in output
-    data = results.read(target)
-    assert not data["complete"]
-    reasons = {result.get("reason") for result in data["runtimes"][0]["results"].values()}
-    assert "not-run: the run was interrupted" in reasons
