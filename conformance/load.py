@@ -53,7 +53,7 @@ def load_file(path: Path) -> list[Entry]:
     document = strict_yaml.load(path)
     data: Any = check_schema(document)
     source = Source(**data["source"])
-    return [_entry(document, raw, source) for raw in data["vectors"]]
+    return [make_entry(document, raw, source) for raw in data["vectors"]]
 
 
 def check_schema(document: strict_yaml.Document) -> dict[str, Any]:
@@ -87,7 +87,12 @@ def _schema_error(document: strict_yaml.Document, error: validate.SchemaError) -
     return VectorError(document.name, line, vector if isinstance(vector, str) else None, message)
 
 
-def _entry(document: strict_yaml.Document, raw: dict[str, Any], source: Source) -> Entry:
+def make_entry(document: strict_yaml.Document, raw: dict[str, Any], source: Source) -> Entry:
+    """Return the entry that ``raw`` describes, which follows the schema.
+
+    Raises:
+        VectorError: it contradicts itself or cites what is not there.
+    """
     expect: dict[str, Any] = raw.get("expect", {})
     entry = Entry(
         file=document.name,

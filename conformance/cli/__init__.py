@@ -29,6 +29,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "groups": LazyCommand(".groups:groups", "Find out which conformance groups a runtime supports."),
     "runtimes": LazyCommand(".runtimes:runtimes", "List the runtimes that can be tested on this machine."),
     "coverage": LazyCommand(".coverage:coverage", "Show which vectors cover which requirements and instructions."),
+    "lint": LazyCommand(".lint:lint", "Find what is wrong with vector files."),
     "fmt": LazyCommand(".fmt:fmt", "Put vector files into their canonical form."),
     "export": LazyCommand(".export:export", "Write the whole suite as JSON Lines."),
     "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),

@@ -54,11 +54,12 @@ def rows(draft: Draft) -> list[dict[str, str]]:
     Raises:
         DraftError: a case does not run to its end on the reference VM.
     """
+    cases = _distinct(draft.cases)
     if draft.rejected:
-        return [{"case": name, **values} for name, values in draft.cases.items()]
+        return [{"case": name, **values} for name, values in cases.items()]
     template = compile_text(draft.asm)
     table = []
-    for name, values in draft.cases.items():
+    for name, values in cases.items():
         row = {"case": name, **values}
         results = {}
         for order in BYTE_ORDERS:
@@ -80,6 +81,14 @@ def rows(draft: Draft) -> list[dict[str, str]]:
                 row[f"{column}.little"], row[f"{column}.big"] = little, big
         table.append(row)
     return table
+
+
+def _distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """Return ``cases`` without those whose values an earlier one has: lists of operands overlap."""
+    first: dict[frozenset[tuple[str, str]], str] = {}
+    for name, values in cases.items():
+        first.setdefault(frozenset(values.items()), name)
+    return {name: cases[name] for name in first.values()}
 
 
 def _observed(outcome: Returned, columns: Iterable[str]) -> dict[str, str]:

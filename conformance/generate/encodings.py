@@ -247,6 +247,7 @@ def _second_slot(row: Instruction) -> Draft:
 def _undefined_opcodes() -> Iterator[Draft]:
     """Every undefined opcode, with the operands of each instruction whose opcode differs from it in one bit."""
     table = isa()
+    known: set[str] = set()
     for opcode in range(256):
         if opcode in table.by_opcode:
             continue
@@ -260,7 +261,12 @@ def _undefined_opcodes() -> Iterator[Draft]:
             cases = _cases(row, around, [(slug(row), (first._replace(opcode=opcode), *rest))])
             what = f"an undefined opcode, with the operands of {row.name}"
             covers = (f"rfc9669-{_OPCODE_RULES[row.section]}",)
-            yield _draft(f"opcode-{opcode:02x}/bit-{bit}", what, around, covers, "reserved-opcodes", cases)
+            draft = _draft(f"opcode-{opcode:02x}/bit-{bit}", what, around, covers, "reserved-opcodes", cases)
+            # Neighbours with the same operands and the same result make the same program.
+            program = f"{draft.code}: {list(draft.cases.values())}"
+            if program not in known:
+                known.add(program)
+                yield draft
 
 
 #: By section of the closest instruction: the requirement that leaves an opcode undefined.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -157,7 +158,8 @@ def test_the_form_is_stable_and_says_the_same(
     )
     result = canonical(text)
     assert canonical(result) == result
-    (vector,) = strict_yaml.loads(result).data["vectors"]  # type: ignore[call-overload,index]
+    data: Any = strict_yaml.loads(result).data
+    (vector,) = data["vectors"]
     assert vector["what"].split() == what.split()
     assert vector["memory"].split() == memory
     assert re.findall(r"(?m)^ *(#.*)", result)[1:] == [*before, *within]

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about what a vector does: its program survives the assembler, and its outcome depends on the instruction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from ...adapters.reference import ReferenceAdapter
+from ...reference_vm.verifier.structural import verify
+from ...spec import tree as t
+from ...spec.assemble import assemble
+from ...spec.disassemble import disassemble
+from ...spec.encoding import SLOT_BYTES, ByteOrder, pack, unpack
+from ...spec.table import Instruction, isa
+from ..adequacy.bench import BaselineError, Case, make_case
+from ..adequacy.build import complement, const, negation
+from ..adequacy.mutant import WRITABLE, faulty_row, register
+from ..coverage.measure import instructions_of
+from ..model import Vector
+from ..verdict import Verdict, judge
+from .words import Complaint
+
+#: Instructions that a larger part of all vectors contains set the stage for others.
+_COMMON = 0.1
+ORDERS: tuple[ByteOrder, ...] = ("little", "big")
+_JUMP_NOWHERE = assemble("goto +0")
+_EXIT = assemble("exit")
+
+
+class Rarity(NamedTuple):
+    """How many vectors contain each instruction, of how many."""
+
+    vectors: Mapping[str, int]
+    total: int
+
+
+def rarity(vectors: Sequence[Vector]) -> Rarity:
+    """Return how rare each instruction is in ``vectors``."""
+    return Rarity(Counter(name for vector in vectors for name in instructions_of(vector)), len(vectors))
+
+
+def complaints(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
+    """Yield what is wrong with the program of a vector; ``counts`` tells what it may be about."""
+    yield from _round_trip(vector)
+    if vector.little.expect.rejected:
+        yield from _refused(vector)
+    else:
+        yield from _executed(vector, counts)
+
+
+def _round_trip(vector: Vector) -> Iterator[Complaint]:
+    little, big = vector.little.code, vector.big.code
+    # Where each slot of one is the slot of the other, so is its text.
+    alike = len(little) % SLOT_BYTES == 0 and pack(unpack(little), "big") == big
+    for order in ORDERS[:1] if alike else ORDERS:
+        code = vector.variant(order).code
+        if assemble(disassemble(code, order), order) != code:
+            yield "round-trip", f"{order}-endian: the disassembled program assembles to another one"
+
+
+# Programs that run
+
+
+def _executed(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
+    if not _passes(vector, "big"):
+        yield "wrong-expectation", "the reference VM does something else (big-endian)"
+        return
+    try:
+        case = make_case(vector, "little")
+    except BaselineError:
+        yield "wrong-expectation", "the reference VM does something else (little-endian)"
+        return
+    names = _tested(vector, case, counts)
+    if any(_matters(case, name) for name in names):
+        return
+    big = make_case(vector, "big")
+    if not any(_matters(big, name) for name in names):
+        yield "vacuous", f"the outcome is the same whatever {' or '.join(sorted(names))} does"
+
+
+def _tested(vector: Vector, case: Case, counts: Rarity) -> list[str]:
+    """Return what a vector is about: the instruction that its id begins with, or those it executes, rare ones first.
+
+    Instructions that most programs contain set the stage; they count if the program has no others.
+    """
+    named = _by_slug().get(vector.entry.id.partition("/")[0])
+    if named in case.executed:
+        return [named]
+    executed = sorted(case.executed, key=lambda name: (counts.vectors[name], name))
+    return [name for name in executed if counts.vectors[name] <= counts.total * _COMMON] or executed
+
+
+@cache
+def _by_slug() -> Mapping[str, str]:
+    return {row.name.lower().replace("_", "-"): row.name for row in isa().instructions}
+
+
+def _matters(case: Case, name: str) -> bool:
+    """Whether something else becomes of the program if the instruction is perverted, everywhere or in one place."""
+    places = list(case.at(name))
+    choices = [places] if len(places) == 1 else [places, places[:1], places[-1:]]
+    for means in _perversions(isa().by_name[name]):
+        row = faulty_row(isa().by_name[name], means)
+        for chosen in choices:
+            changes = {slot: item._replace(instruction=row) for slot, item in chosen}
+            if not case.passes(case.executable.replaced(changes)):
+                return True
+    return False
+
+
+@cache
+def _perversions(row: Instruction) -> tuple[tuple[t.Stmt, ...], ...]:
+    """Return meanings that differ from that of ``row`` in all it does.
+
+    Those are the opposite, nothing at all, and for a jump one that leads elsewhere or destroys the registers.
+    """
+    opposite = tuple(new for statement in row.means for new in _opposite(statement))
+    elsewhere = tuple(_displaced(statement) for statement in row.means)
+    found: list[tuple[t.Stmt, ...]] = [opposite, elsewhere, ()]
+    if elsewhere != row.means:
+        found.append((*(t.Assign(register(n), complement(register(n))) for n in range(WRITABLE)), *row.means))
+    return tuple(means for means in found if means != row.means)
+
+
+def _displaced(statement: t.Stmt) -> t.Stmt:
+    match statement:
+        case t.Jump(distance, condition):
+            return t.Jump(t.Binary("+", distance, const(1, distance.type)), condition)
+    return statement
+
+
+def _opposite(statement: t.Stmt) -> tuple[t.Stmt, ...]:
+    match statement:
+        case t.Assign(t.Register() as target, value):
+            return (t.Assign(target, complement(value)),)
+        case t.Store(kind, address, value):
+            return (t.Store(kind, address, complement(value)),)
+        case t.Jump(distance, condition) if condition is not None:
+            return (t.Jump(distance, negation(condition)),)
+        case t.CallHelper() | t.CallLocal():
+            return (t.Assign(register(0), complement(register(0))), statement, t.Assign(register(0), const(77, t.U64)))
+        case t.Lock(body):
+            return (t.Lock(tuple(new for inner in body for new in _opposite(inner))),)
+    return (statement,)
+
+
+# Programs that must be rejected
+
+
+def _refused(vector: Vector) -> Iterator[Complaint]:
+    for order in ORDERS:
+        if not _passes(vector, order):
+            yield "wrong-expectation", f"the reference VM does something else ({order}-endian)"
+            return
+    code = vector.little.code
+    wrong = sorted({finding.slot for finding in verify(code) if finding.severity == "error"})
+    # An odd end, or nothing at all, is one fault; what is only found while the program runs is none of the loader's.
+    if len(code) % SLOT_BYTES or not code or not wrong:
+        return
+    if not any(_is_right(code, wrong[0], filler) for filler in (_JUMP_NOWHERE, _EXIT)):
+        yield "several-faults", f"more is wrong than slot {wrong[0]}: without it the program is rejected, too"
+
+
+def _passes(vector: Vector, order: ByteOrder) -> bool:
+    (outcome,) = _reference(order).run([vector.job(order)])
+    return judge(vector.variant(order).expect, outcome).verdict is Verdict.PASS
+
+
+@cache
+def _reference(order: ByteOrder) -> ReferenceAdapter:
+    return ReferenceAdapter(order)
+
+
+def _is_right(code: bytes, slot: int, filler: bytes) -> bool:
+    """Whether the program would be loaded if ``filler`` stood at ``slot``, or at it and the next or the one before."""
+    for first, last in ((slot, slot + 1), (slot, slot + 2), (slot - 1, slot + 1)):
+        repaired = code[: first * SLOT_BYTES] + filler * (last - first) + code[last * SLOT_BYTES :]
+        if first >= 0 and len(repaired) == len(code) and not _errors(repaired):
+            return True
+    return False
+
+
+def _errors(code: bytes) -> bool:
+    return any(finding.severity == "error" for finding in verify(code))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about what an entry says: its id, its sentence, its level and what it cites."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ...spec.requirements import load_errata, load_requirements
+from ..model import Level
+
+#: A complaint about an entry: rule and message.
+Complaint = tuple[str, str]
+
+_TESTING = re.compile(
+    r"(?:this |the )?(?:tests?|testing|checks?|checking|verif(?:y|ies)|ensures?|make sure)\b", re.IGNORECASE
+)
+_NOTHING = re.compile(r"(?:tests?|vectors?|cases?|misc|others?|examples?|foo|bar|tmp)?-?[0-9]*\Z")
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+def complaints(raw: dict[str, Any]) -> Iterator[Complaint]:
+    """Yield what is wrong with the words of an entry, as its file has it."""
+    yield from _about_id(raw["id"])
+    yield from _about_what(raw.get("what", ""), raw["id"])
+    requirements, errata = load_requirements(), load_errata()
+    for name in raw["covers"]:
+        if name not in requirements:
+            yield "unknown-requirement", f"covers {name!r}, which is no requirement"
+    for name in raw.get("errata", ()):
+        if name not in errata:
+            yield "unknown-erratum", f"cites {name!r}, which is no erratum"
+    yield from _about_level(raw)
+
+
+def _about_id(name: str) -> Iterator[Complaint]:
+    for part in name.split("/"):
+        if _NOTHING.match(part):
+            yield "id-says-nothing", f"{part!r} in the id does not say what the vector is about"
+
+
+def _about_what(what: str, name: str) -> Iterator[Complaint]:
+    if not what:
+        yield "what-missing", "the field what is missing: say in a sentence what the point is"
+        return
+    if _TESTING.match(what):
+        yield "what-test-that", f"{what!r}: say what is true of the instruction, not that it is tested"
+    if set(_WORD.findall(what.lower())) <= set(_WORD.findall(name)):
+        yield "what-repeats-id", f"{what!r} says no more than the id"
+
+
+def _about_level(raw: dict[str, Any]) -> Iterator[Complaint]:
+    level = Level(raw.get("level", Level.MUST))
+    expect: dict[str, Any] = raw.get("expect", {})
+    returns = not expect.keys() & {"rejected", "faulted"}
+    if level is Level.INTERPRETATION and not raw.get("errata"):
+        yield "level", "interpretation needs the erratum that interprets the RFC"
+    if (level is Level.EXTENSION) != ("extension" in raw):
+        yield "level", "level extension and the field extension (its name) go together"
+    if level is Level.ROBUSTNESS and returns:
+        yield "level", "robustness is about what RFC 9669 leaves undefined, but a result is expected"
+    if "faulted" in expect and level in {Level.MUST, Level.INTERPRETATION}:
+        yield "level", f"a fault is expected, which RFC 9669 does not define: {level} is too high"
+    cited = [load_requirements()[name] for name in raw["covers"] if name in load_requirements()]
+    if cited and all(item.verified_by == "none" for item in cited):
+        yield "level", f"all that is cited is said to be untestable: {', '.join(item.id for item in cited)}"
