@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -51,6 +53,21 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lazy = lazy
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whoever closes its output (``| head``) learns by the exit status that it did not finish."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except (BrokenPipeError, SystemExit) as failure:
+            if isinstance(failure, SystemExit) and not isinstance(failure.__context__, BrokenPipeError):
+                raise  # only rich makes an exit of its own of a broken pipe
+            # Else the interpreter would try again to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            error = click.ClickException("standard output was closed before everything was written")
+            error.exit_code = 2
+            raise error from None
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all subcommands, in table order."""

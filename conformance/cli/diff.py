@@ -21,7 +21,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 20
 
 
-@click.command
+@click.command(short_help="Show what changed between two runtimes, or two versions of one.")
 @click.argument("before", type=_FILE)
 @click.argument("after", type=_FILE)
 @click.option("--from", "first", metavar="NAME", help="Runtime of BEFORE.")

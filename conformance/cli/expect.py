@@ -13,7 +13,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _HEADER = "# What is known about a runtime; see docs/expectations.md of bpf-isa. `bpf-isa expect` keeps the reasons.\n"
 
 
-@click.command
+@click.command(short_help="Write what is known about a runtime from what a run shows.")
 @click.argument("results", type=_FILE)
 @click.option("--update", "file", required=True, type=_FILE, help="Expectation file to write.")
 @click.option("-r", "--runtime", metavar="NAME", help="Runtime of the results.  [default: the file's, or the only one]")

@@ -20,7 +20,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 50
 
 
-@click.command
+@click.command(short_help="Compare results with what is known and required, for CI.")
 @click.argument("results", nargs=-1, required=True, type=_FILE)
 @click.option(
     "--expectations", "files", multiple=True, type=_FILE, help="What is known about a runtime; can be repeated."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMAT, FORMAT_VERSION = "bpf-isa-groups", 1
 
 
-@click.command
+@click.command(short_help="Find out which conformance groups a runtime supports.")
 @click.option("-r", "--runtime", "runtime", required=True, metavar="[NAME=]KIND[:ARG]", help="Runtime to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--vectors", "paths", multiple=True, type=click.Path(path_type=Path), help="Vectors to choose from.")

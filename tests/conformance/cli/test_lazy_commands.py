@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`bpf-isa --help` answers from a table; each line of the table is true."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -41,6 +43,17 @@ def test_version_is_that_of_the_distribution() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert result.exit_code == 0
     assert result.output == f"bpf-isa {version('bpf-isa-conformance')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["exec", "--trace", "-"], ["run", "--help"], ["coverage"]])
+def test_an_output_that_is_closed_is_one_error(arguments: list[str]) -> None:
+    """As in `bpf-isa ... | head -1`, with a reader that is gone before the first line."""
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    command = [str(Path(sys.executable).with_name("bpf-isa")), *arguments]
+    with os.fdopen(ours, "wb") as closed:
+        done = subprocess.run(command, input=b"r0 = 1\nexit\n", stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (2, b"Error: standard output was closed before everything was written\n")
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
