@@ -72,7 +72,7 @@ def asm(file: Path, byte_order: str, dialect: str, output: Path | None) -> None:
 @_FILE
 @_BYTE_ORDER
 @_DIALECT
-@click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it looks like hex]")
+@click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it is text]")
 @click.option("--section", metavar="NAME", help="Section of an ELF object.  [default: the only one with code]")
 @click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
 @click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
@@ -86,12 +86,13 @@ def disasm(
     `.byte`, with a comment that says why. The output can be assembled again.
     """
     from ...spec.disassemble import disassemble
+    from .programs import format_of
 
     raw, name = _read(file)
     order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
         code, order = _code_section(raw, name, section)
-    elif in_hex or (in_hex is None and _HEX.fullmatch(raw)):
+    elif in_hex or (in_hex is None and format_of(raw) != "raw"):  # no whole program is printable as text
         code = parse_hex(raw, name)
     else:
         code = raw
@@ -131,9 +132,6 @@ def _read(file: Path) -> tuple[bytes, str]:
             return stream.read(), "<stdin>" if str(file) == "-" else str(file)
     except OSError as error:
         raise Unusable(f"{file}: cannot be read: {error.strerror}") from None
-
-
-_HEX = re.compile(rb"(?:[0-9a-fA-F\s]|#.*)*")
 
 
 def parse_hex(raw: bytes, name: str) -> bytes:

@@ -54,14 +54,19 @@ def verify_(
             _print(finding, program.code, program.byte_order)
     if not as_json:
         errors = sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{file.name}: {errors} errors, {len(findings) - errors} warnings")
+        click.echo(f"{file.name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
         raise SystemExit(FAILED)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _print(finding: Finding, code: bytes, byte_order: ByteOrder) -> None:
     click.echo(str(finding))
-    click.echo(f"    {_shown(finding, code, byte_order)}")
+    if shown := _shown(finding, code, byte_order):
+        click.echo(f"    {shown}")
     click.echo(f"    rule: {RULES[finding.rule]}")
 
 

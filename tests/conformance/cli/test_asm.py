@@ -122,6 +122,7 @@ def test_no_program_is_a_program_too() -> None:
         (["asm"], b"exit\n\xff\n", "Error: <stdin>: not text (byte 0xff at 5)"),
         (["disasm", "--hex"], "9500\n 95 0g", "Error: <stdin>:2:6: expected pairs of hex digits, found `0g`"),
         (["disasm"], "950", "Error: <stdin>:1:1: expected pairs of hex digits, found `950`"),
+        (["disasm"], "r0 = 1\nexit\n", "Error: <stdin>:1:1: expected pairs of hex digits, found `r0`"),
         (["disasm", "--hex"], b"\xff00", "Error: <stdin>:1:1: expected pairs of hex digits, found `\\xff00`"),
         (["disasm"], b"\x7fELF", "Error: <stdin>: not a sound ELF file: "),
         (["asm", "/nonexistent.s"], "", "File '/nonexistent.s' does not exist."),

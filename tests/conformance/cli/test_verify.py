@@ -26,7 +26,7 @@ def test_warnings_do_not_fail() -> None:
     done = verify("r0 = 1\nexit\nexit\n")
     assert done.returncode == 0
     assert "slot 2: warning: unreachable" in done.stdout
-    assert "0 errors, 1 warnings" in done.stdout
+    assert "0 errors, 1 warning\n" in done.stdout
 
 
 def test_every_finding_with_its_slot_its_rule_and_the_instruction() -> None:
