@@ -65,9 +65,10 @@ def load(path: Path) -> Document:
         YamlError: the file cannot be read or is not acceptable YAML.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        with path.open("rb") as file:  # devices and pipes do not tell their size
+            raw = file.read(LARGEST_FILE + 1)
+        if len(raw) > LARGEST_FILE:
             raise YamlError(str(path), 1, 1, f"larger than {LARGEST_FILE >> 20} MiB")
-        raw = path.read_bytes()
     except OSError as error:
         raise YamlError(str(path), 1, 1, f"cannot be read: {error.strerror}") from None
     try:
