@@ -83,7 +83,7 @@ MINIATURES: Mapping[str, Miniature] = {
     "wide-conditions": Miniature(
         "32-bit conditional jumps compare all 64 bits.",
         "Runtimes that got the class JMP32 as a second name of JMP.",
-        ("4.3-jmp32-width", "4.3-jeq", "4.3-jsgt"),
+        ("4.3-jmp32-width", "4.3-jsgt", "4.3-jsle"),
         mistaken(r"(J\w+)32_([KX])", r"\g<1>64_\2"),
     ),
     "bit-test-wants-all": Miniature(
