@@ -36,7 +36,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "export": LazyCommand(".export:export", "Write the whole suite as JSON Lines."),
     "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),
     "adequacy": LazyCommand(".adequacy:adequacy", "Seed faults into the specification and show which vectors notice."),
-    "exec": LazyCommand(".exec:exec_", "Run one program on the reference VM and show what it did."),
+    "exec": LazyCommand(".exec:exec_", "Run one program and show what it did."),
     "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
     "asm": LazyCommand(".asm:asm", "Assemble a program."),
     "disasm": LazyCommand(".asm:disasm", "Disassemble a program."),

@@ -10,7 +10,7 @@ import click
 from ..generate import files
 
 
-@click.command()
+@click.command(short_help="Write the generated vector files, or check that they are current.")
 @click.argument("family", nargs=-1, type=click.Choice(list(files.FILES)))
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what would be written.")
 @click.option(
