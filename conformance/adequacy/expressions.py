@@ -35,6 +35,8 @@ _NEIGHBOURS = {
     for op in t.ARITHMETIC
 }
 _NARROW = (8, 16, 32)
+#: How the names of mutants begin that access memory at aligned addresses only.
+ALIGNS = "aligns the address"
 
 
 def edits(expression: t.Expr) -> Iterator[Edit]:
@@ -319,7 +321,7 @@ def wrong_addresses(address: t.Expr, size: int) -> Iterator[Edit]:
     for mask in (1, 3, 7):
         if mask < size:
             aligned = t.Binary("&", address, const(~mask, address.type))
-            yield f"aligns the address to {mask + 1} bytes", aligned
+            yield f"{ALIGNS} to {mask + 1} bytes", aligned
     fields = [node for node in t.walk(address) if isinstance(node, t.Cast) and isinstance(node.value, t.Field)]
     for field in fields:
         scaled = t.Binary("+", address, t.Binary("*", coerce(t.U64, field), const(size - 1, t.U64)))

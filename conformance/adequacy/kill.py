@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which vectors notice a mutant, and what becomes of one that none does.
 
-A mutant is run on the vectors that execute its row until two have noticed: the second only tells whether the first
-was the only one. A mutant that a number of vectors has not noticed is shown to the solver, for it may be no fault at
-all; what is neither noticed nor equivalent is alive.
+A mutant is tried on the vectors that execute its row until two have noticed: the second only tells whether the first
+was the only one. If none does, operands are looked for that tell the mutant from its row, first by trying, then with
+the solver, which may as well prove that there are none: what is neither noticed nor equivalent is alive.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import NamedTuple
 
 from . import smt
 from .bench import Bench, Case
-from .moments import Moment, departs, moments
+from .moments import Moment, departs, moments, notices
 from .mutant import Mutant
+from .sampling import guess
+from .smt import Difference
+from .suggest import Suggestion, is_noticed, suggest
 
-#: After so many vectors have not noticed a mutant, the solver is asked whether there is anything to notice.
+#: After so many vectors have not noticed a mutant, the solver is asked early whether there is anything to notice.
 _PATIENCE = 2000
 #: As many vectors that noticed something lately are tried first.
 _RECENT = 12
@@ -30,7 +33,7 @@ class Status(StrEnum):
     KILLED = "killed"  # a vector notices
     EQUIVALENT = "equivalent"  # the solver proves that there is nothing to notice
     ALIVE = "alive"  # no vector notices, though there is something
-    UNDECIDED = "undecided"  # no vector notices; the solver is missing, or found no answer in time
+    UNDECIDED = "undecided"  # no vector notices, nor does trying; the solver is missing, or found no answer in time
 
 
 class Decision(NamedTuple):
@@ -39,7 +42,8 @@ class Decision(NamedTuple):
     mutant: Mutant
     status: Status
     killers: tuple[str, ...] = ()
-    difference: smt.Difference | None = None
+    difference: Difference | None = None
+    suggestion: Suggestion | None = None
     reason: str = ""
 
 
@@ -50,6 +54,7 @@ class Pool:
         self.row = row
         self.cases = list(cases)
         self.recent: deque[Case] = deque(maxlen=_RECENT)
+        self.suggestions: list[Suggestion] = []
         self._moments: dict[str, list[Moment] | None] = {}
 
     def candidates(self, mutant: Mutant) -> Iterator[Case]:
@@ -71,6 +76,20 @@ class Pool:
             return False
         return notices(case, mutant)
 
+    def suggestion(self, mutant: Mutant, difference: Difference | None = None) -> Suggestion | None:
+        """Return a vector that is missing: one suggested before that notices ``mutant``, or one made of ``difference``.
+
+        Without a difference, operands like any others are tried. None if that does not do.
+        """
+        known = next((one for one in self.suggestions if is_noticed(one, mutant)), None)
+        difference = difference or guess(mutant)
+        if known is not None or difference is None:
+            return known
+        made = suggest(mutant, difference)
+        if made is not None:
+            self.suggestions.append(made)
+        return made
+
     def promote(self, case: Case) -> None:
         """Try ``case`` early from now on."""
         if case in self.recent:
@@ -80,16 +99,6 @@ class Pool:
 
 def _concerns(mutant: Mutant, case: Case) -> bool:
     return not mutant.when or any(mutant.applies(item) for _, item in case.at(mutant.row.name))
-
-
-def notices(case: Case, mutant: Mutant) -> bool:
-    """Whether the verdict on a runtime with the fault of ``mutant`` is not ``pass``."""
-    changes = {
-        slot: item._replace(instruction=mutant.instruction_for(item))
-        for slot, item in case.at(mutant.row.name)
-        if mutant.applies(item)
-    }
-    return bool(changes) and not case.passes(case.executable.replaced(changes))
 
 
 def decide(mutant: Mutant, pool: Pool, bench: Bench) -> Decision:
@@ -113,15 +122,17 @@ def decide(mutant: Mutant, pool: Pool, bench: Bench) -> Decision:
         killers = [case.id for case in tried if notices(bench.big(case), mutant)][:2]
     if killers:
         return Decision(mutant, Status.KILLED, tuple(killers))
+    shown = pool.suggestion(mutant)
+    if shown is not None:
+        return Decision(mutant, Status.ALIVE, difference=shown.difference, suggestion=shown)
     answer = answer or _ask(mutant)
     if answer is None:
         return Decision(mutant, Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
-    match answer.verdict:
-        case "equivalent":
-            return Decision(mutant, Status.EQUIVALENT)
-        case "differs":
-            return Decision(mutant, Status.ALIVE, difference=answer.difference)
-    return Decision(mutant, Status.UNDECIDED, reason="the solver found no answer in time")
+    if answer.verdict == "equivalent":
+        return Decision(mutant, Status.EQUIVALENT)
+    if answer.difference is None:
+        return Decision(mutant, Status.UNDECIDED, reason="the solver found no answer in time")
+    return Decision(mutant, Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))
 
 
 def _ask(mutant: Mutant) -> smt.Answer | None:

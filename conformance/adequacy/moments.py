@@ -123,3 +123,13 @@ def departs(mutant: Mutant, moment: Moment, byte_order: ByteOrder) -> bool:
     except _Departure:
         return True
     return move != moment.move or registers != moment.after or replay.next != len(moment.events)
+
+
+def notices(case: Case, mutant: Mutant) -> bool:
+    """Whether the verdict on a runtime with the fault of ``mutant`` is not ``pass``."""
+    changes = {
+        slot: item._replace(instruction=mutant.instruction_for(item))
+        for slot, item in case.at(mutant.row.name)
+        if mutant.applies(item)
+    }
+    return bool(changes) and not case.passes(case.executable.replaced(changes))

@@ -9,7 +9,7 @@ from typing import cast
 from ...spec import tree as t
 from ...spec.table import Fixed, Instruction, Isa, Operand
 from .build import NodeT, complement, const, in_statements, places, through
-from .expressions import edits
+from .expressions import ALIGNS, edits
 from .guards import guarded
 from .mutant import WRITABLE, Condition, Mutant, Shift, register
 from .shortcuts import shortcuts
@@ -23,7 +23,11 @@ def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
     }
     labels: dict[str, int] = {}
     unique = []
+    atomic = any(isinstance(statement, t.Lock) for statement in row.means)
     for mutant in _all(row, table):
+        if atomic and mutant.what.startswith(ALIGNS):
+            # Not all machines have atomic operations on other addresses than aligned ones.
+            continue
         key = (mutant.means, mutant.when, mutant.shift)
         if key not in found:
             found[key] = mutant

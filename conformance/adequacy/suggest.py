@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from ...adapters.protocol import Job
 from ...adapters.reference import BUDGET, machine_for
@@ -26,25 +27,27 @@ from ...spec.table import Operand
 from ..model import Expectation
 from .bench import Case
 from .control_mutants import distance_field
-from .kill import notices
+from .moments import notices
 from .mutant import Mutant
+from .sampling import KNOWN
 from .smt import Difference
 
 _REGISTERS = 10
 _STACK_POINTER = 10
-#: Known values for registers that the instruction has nothing to do with: all distinct, no half empty.
-_KNOWN = tuple(0x0101_0101_0101_0101 * (number + 1) ^ 0xF0E1_D2C3_B4A5_9687 for number in range(_REGISTERS))
 #: Where in the memory of 64 bytes, or below the end of the stack, the datum lies (at the next multiple of 8 below).
 _DATUM = 24
 _MEMORY_BYTES = 64
 _SPARE = 9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Suggestion:
-    """A vector: its program, memory and expectation by byte order."""
+    """A vector: its program, memory and expectation by byte order.
 
-    row: str
+    ``difference`` is what it was made of; by ``what`` it was called for.
+    """
+
+    difference: Difference
     what: str
     asm: str
     memory: bytes | None
@@ -65,16 +68,16 @@ def suggest(mutant: Mutant, difference: Difference) -> Suggestion | None:
     program = _program(mutant, difference)
     if program is None:
         return None
-    asm, memory, hidden = program
+    asm, memory = program.asm, program.memory
     orders: tuple[ByteOrder, ...] = ("little", "big")
     expect = {}
     for order in orders:
         outcome = _run(asm, memory, order)
         if outcome is None:
             return None
-        shown = {f"r{n}": outcome.registers[n] for n in range(_REGISTERS) if n not in hidden}
-        expect[order] = Expectation(shown, outcome.memory)
-    suggestion = Suggestion(mutant.row.name, f"{mutant.row.name} {mutant.what}", asm, memory, expect)
+        shown = {f"r{n}": outcome.registers[n] for n in range(_REGISTERS) if n not in program.hidden}
+        expect[order] = Expectation(shown, outcome.memory if program.shows_memory else None)
+    suggestion = Suggestion(difference, f"{mutant.row.name} {mutant.what}", asm, memory, expect)
     return suggestion if is_noticed(suggestion, mutant) else None
 
 
@@ -94,11 +97,17 @@ def _run(asm: str, memory: bytes | None, byte_order: ByteOrder) -> Returned | No
     return outcome if isinstance(outcome, Returned) else None
 
 
-_Program = tuple[str, bytes | None, frozenset[int]]
+class _Program(NamedTuple):
+    """Assembly and memory; ``hidden`` are the registers whose values are not the same everywhere."""
+
+    asm: str
+    memory: bytes | None = None
+    hidden: frozenset[int] = frozenset()
+    shows_memory: bool = True
 
 
 def _program(mutant: Mutant, difference: Difference) -> _Program | None:
-    """Return assembly, memory, and the registers whose values are not the same everywhere."""
+    """Return a program that shows the difference; None if there is none to be made."""
     row = mutant.row
     nodes = list(t.walk(*row.means))
     if any(isinstance(n, t.CallHelper | t.CallLocal | t.Return) for n in nodes) or row.wide:
@@ -112,13 +121,13 @@ def _program(mutant: Mutant, difference: Difference) -> _Program | None:
     if not mutant.applies(item):
         return None
     used = _numbers(mutant, item)
-    registers = {n: difference.registers[n] if n in used else _KNOWN[n] for n in range(_REGISTERS)}
+    registers = {n: difference.registers[n] if n in used else KNOWN[n] for n in range(_REGISTERS)}
     if any(isinstance(n, t.Load | t.Store) for n in nodes):
         return _with_memory(item, difference, registers)
     setting = [f"r{number} = {value:#x} ll" for number, value in registers.items()]
     if distance_field(row) is not None:
         return _with_jump(item, setting, used)
-    return "\n".join([*setting, format_instruction(item), "exit"]) + "\n", None, frozenset()
+    return _Program("\n".join([*setting, format_instruction(item), "exit"]) + "\n")
 
 
 def _numbers(mutant: Mutant, item: Decoded) -> set[int]:
@@ -155,10 +164,15 @@ def _with_memory(item: Decoded, difference: Difference, registers: Mapping[int, 
     if base == _STACK_POINTER and item.src != _SPARE and "dst" not in item.instruction.writes:
         # What was stored is seen through a register that is not needed any more.
         after = [f"r{_SPARE} = *(u64 *)(r10 - {-item.offset})"]
-    # A register that holds an address has no value to expect, unless the instruction writes another there.
-    loads = item.instruction.writes == {"dst"}
-    hidden = frozenset() if base == _STACK_POINTER or (loads and item.dst == base) else frozenset([base])
-    return "\n".join([*setting, format_instruction(item), *after, "exit"]) + "\n", memory, hidden
+    # What depends on where the memory is cannot be expected: a register that holds an address, unless the instruction
+    # puts something else there, and memory if such a register is stored.
+    row = item.instruction
+    stored = "src" in row.operands and base == item.src and "dst" not in row.writes
+    numbers = {"dst": item.dst, "src": item.src, "r0": 0}
+    replaced = base in {numbers[name] for name in row.writes}
+    hidden = frozenset([base]) if base != _STACK_POINTER and not replaced else frozenset[int]()
+    text = "\n".join([*setting, format_instruction(item), *after, "exit"]) + "\n"
+    return _Program(text, memory, hidden, shows_memory=not stored)
 
 
 def _stored(content: bytes, offset: int) -> Iterable[str]:
@@ -188,7 +202,7 @@ def _with_jump(item: Decoded, setting: list[str], used: set[int]) -> _Program | 
         lines = [f"goto +{room + len(target)}", *target, *_padding(room), *setting, jump, *following]
     else:
         lines = [*setting, jump, *["exit"] * distance, *target]
-    return "\n".join(lines) + "\n", None, frozenset()
+    return _Program("\n".join(lines) + "\n")
 
 
 def _padding(count: int) -> list[str]:

@@ -21,10 +21,12 @@ from ..suite import load_suite
 from .bench import Bench, Case, Refusal
 from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants, stack_mutants
 from .encoding_mutants import EncodingMutant, encoding_mutants
-from .kill import Decision, Status, decide_all, notices
+from .kill import Status, decide_all
+from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
-from .suggest import Suggestion, is_noticed, suggest, vector_text
+from .smt import Difference
+from .suggest import Suggestion, vector_text
 
 #: Under these names the faults that belong to no one row are counted.
 FRAMES, LOADING = "local calls", "loading"
@@ -208,7 +210,7 @@ def _mutants(name: str) -> tuple[Mutant, ...]:
 
 
 def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
-    suggested: list[tuple[Suggestion, str]] = []
+    texts: dict[Suggestion, str] = {}
     for decision in decide_all(mutants, bench):
         mutant = decision.mutant
         finding = Finding(
@@ -220,37 +222,30 @@ def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
             reason=decision.reason,
         )
         if decision.status in (Status.ALIVE, Status.UNDECIDED):
-            finding = finding._replace(
-                means=mutant.row.means_text, faulty=str(mutant), **_remedy(decision, bench, suggested)
-            )
+            finding = finding._replace(means=mutant.row.means_text, faulty=str(mutant))
+        if decision.difference is not None:
+            finding = finding._replace(differs_at=_operands(mutant, decision.difference))
+        made = decision.suggestion
+        if made is not None:
+            if made not in texts:
+                name = f"suggested/{mutant.row.name.lower().replace('_', '-')}/{len(texts) + 1}"
+                texts[made] = vector_text(made, name, _covers(mutant, bench))
+            finding = finding._replace(suggestion=texts[made])
         yield finding
 
 
-def _remedy(decision: Decision, bench: Bench, suggested: list[tuple[Suggestion, str]]) -> dict[str, Any]:
-    """Return what to say of a mutant that is alive; one suggestion serves all mutants that it notices."""
-    difference, mutant = decision.difference, decision.mutant
-    if difference is None:
-        return {}
+def _operands(mutant: Mutant, difference: Difference) -> dict[str, Any]:
+    """Return the operands of ``difference`` as the JSON document has them."""
     registers = {
         name: hex(difference.registers[number])
         for name, number in (("dst", difference.dst), ("src", difference.src), ("r0", 0))
         if name in mutant.row.reads | mutant.row.writes
     }
-    where = {
+    return {
         "byte order": difference.byte_order,
         **{name: getattr(difference, name) for name in mutant.row.operands},
         "values": registers,
     }
-    for made, text in suggested:
-        if is_noticed(made, mutant):
-            return {"differs_at": where, "suggestion": text}
-    made_now = suggest(mutant, difference)
-    if made_now is None:
-        return {"differs_at": where}
-    slug = mutant.row.name.lower().replace("_", "-")
-    text = vector_text(made_now, f"suggested/{slug}/{len(suggested) + 1}", _covers(mutant, bench))
-    suggested.append((made_now, text))
-    return {"differs_at": where, "suggestion": text}
 
 
 def _covers(mutant: Mutant, bench: Bench) -> list[str]:

@@ -44,7 +44,7 @@ def adequacy(
     """Measure the strength of the vectors.
 
     Every mutant of the specification is killed (a vector notices), equivalent (z3 proves that there is nothing to
-    notice) or alive; without z3-solver, those that no vector notices are undecided.
+    notice) or alive; without z3-solver, those for which no operands are found that show them are undecided.
 
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
     """

@@ -125,6 +125,8 @@ def test_no_random_operands_tell_apart_what_the_solver_calls_equivalent(name: st
             }
             item = make(row, **{field: fields[field] for field in row.operands})
             registers = [choice.choice([choice.getrandbits(64), choice.getrandbits(8), 0]) for _ in range(9)]
+            if not one.applies(item):
+                continue
             faulty = item._replace(instruction=one.instruction_for(item))
             assert run(item, registers) == run(faulty, registers), one.id
     assert equivalent or name in WITHOUT_EQUIVALENTS
