@@ -8,6 +8,7 @@ this effect leaves: a runtime that returns it has run the slot as another instru
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from ...reference_vm.faults import Returned
@@ -49,6 +50,7 @@ def drafts() -> Iterator[Draft]:
     for row in isa().instructions:
         yield from _stray_fields(row)
         yield from _high_registers(row)
+        yield from _frame_pointer(row)
         if row.wide:
             yield _second_slot(row)
     yield from _undefined_opcodes()
@@ -170,7 +172,8 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
     around = carrier(row)
     right = slots_of(_fixed(row, around))
     for name, rule in row.fields.items():
-        if not isinstance(rule, Fixed) or not (rule.unused or isa().by_opcode[row.opcode][0] is row):
+        selects = isinstance(rule, Fixed) and not rule.unused and name != "next_imm"
+        if not isinstance(rule, Fixed) or (selects and isa().by_opcode[row.opcode][0] is not row):
             continue
         broken: list[tuple[str, tuple[Slot, ...]]] = []
         for value in _stray_values(row, name, rule):
@@ -180,14 +183,14 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
                 broken.append((_named(value), (right[0]._replace(**{name: value}), *right[1:])))
         cases = _cases(row, around, broken)
         if cases:
-            what = f"{name} must be 0" if rule.unused else f"{name} has no such value"
+            what = f"{name} has no such value" if selects else f"{name} must be 0"
             yield _draft(
                 f"{slug(row)}/stray-{name.replace('_', '-')}", what, around, *_field_rule(row, name, rule), cases
             )
 
 
 def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
-    if rule.unused or name in ("dst", "offset"):
+    if rule.unused or name in ("dst", "offset", "next_imm"):
         return _STRAY[name]
     if name == "src":
         return range(16)
@@ -200,6 +203,8 @@ def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
 def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ...], str]:
     """Return the requirements and the erratum about a field of a row that holds no such value."""
     word = name.replace("_", "-")
+    if name == "next_imm":
+        return ("rfc9669-5.4-unused-next-imm-zero",), "unused-fields-and-runtimes"
     if not rule.unused:
         requirement, erratum = {
             ("4.2", "imm"): ("4.2-end-width", "undefined-offsets"),
@@ -208,8 +213,6 @@ def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ..
             ("5.4", "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
         }[row.section, name]
         return (f"rfc9669-{requirement}",), erratum
-    if name == "next_imm":
-        return ("rfc9669-5.4-unused-next-imm-zero",), "unused-fields-and-runtimes"
     general = ("rfc9669-3.1-unused-fields-zero", f"rfc9669-3.1-unused-{word}-zero")
     defined = any(isinstance(r := other.fields[name], Fixed) and not r.unused for other in isa().by_opcode[row.opcode])
     return general, "undefined-offsets" if defined else "unused-fields-and-runtimes"
@@ -225,6 +228,19 @@ def _high_registers(row: Instruction) -> Iterator[Draft]:
             covers = (f"rfc9669-3.1-{name}-reg-range", "rfc9669-3.1-registers")
             what = f"{name} names a register above r10"
             yield _draft(f"{slug(row)}/high-{name}", what, around, covers, "register-numbers-above-10", cases)
+
+
+def _frame_pointer(row: Instruction) -> Iterator[Draft]:
+    """R10 where the row writes a register."""
+    around = carrier(row)
+    first, *rest = slots_of(_fixed(row, around))
+    written = sorted(row.writes & {"dst", "src"})
+    cases = {name: {"slot": pack((first._replace(**{name: 10}), *rest)).hex()} for name in written}
+    if cases:
+        covers = tuple(f"rfc9669-3.1-{name}-reg-range" for name in written)
+        what = "an instruction that would change r10"
+        draft = _draft(f"{slug(row)}/writes-r10", what, around, covers, "frame-pointer-read-only", cases)
+        yield replace(draft, level="abi")
 
 
 def _second_slot(row: Instruction) -> Draft:
@@ -267,6 +283,20 @@ def _undefined_opcodes() -> Iterator[Draft]:
             if program not in known:
                 known.add(program)
                 yield draft
+        if not any(opcode ^ 1 << bit in table.by_opcode for bit in range(8)):
+            yield _remote_opcode(opcode)
+
+
+def _remote_opcode(opcode: int) -> Draft:
+    """An undefined opcode that no instruction has with one bit changed: in an addition's place, with its operands."""
+    row = isa().by_name["ADD64_X"]
+    around = carrier(row)
+    (slot,) = slots_of(_fixed(row, around))
+    code = opcode & 7
+    rule = "4.1-undefined-codes" if code in (4, 7) else "4.3-undefined-codes" if code in (5, 6) else "5-undefined-modes"
+    cases = {slug(row): {"slot": pack([slot._replace(opcode=opcode)]).hex()}}
+    what = "an undefined opcode that differs in several bits from every other"
+    return _draft(f"opcode-{opcode:02x}/remote", what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)
 
 
 #: By section of the closest instruction: the requirement that leaves an opcode undefined.
