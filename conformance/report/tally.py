@@ -133,8 +133,9 @@ class Tally:
         parts = []
         for level in LEVELS:
             if level in self.counts:
-                numbers = ",".join(map(str, self.counts[level][column]))
-                parts.append(level[0] + numbers.removesuffix(",0").removesuffix(",0").removesuffix(",0"))
+                numbers = self.counts[level][column]
+                last = max((index for index, number in enumerate(numbers) if number), default=0)
+                parts.append(level[0] + ",".join(map(str, numbers[: last + 1])))
         return " ".join(parts)
 
     def disagreements(self) -> str:

@@ -146,7 +146,7 @@ window.bpf = (() => {
       toAddress(stateOf(form));
       apply();
     };
-    form.addEventListener("input", changed);
+    for (const event of ["input", "change"]) form.addEventListener(event, changed);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(changed));
     const start = () => {

@@ -61,9 +61,7 @@
 
   const bitsOf = (value, other) => {
     const [mine, theirs] = [value, other].map((text) => BigInt(text).toString(2).padStart(64, "0"));
-    return [...Array(8).keys()].map((byte) =>
-      element("span", { class: "byte" }, ...[...mine.slice(8 * byte, 8 * byte + 8)].map((bit, at) => (bit === theirs[8 * byte + at] ? bit : element("mark", {}, bit)))),
-    );
+    return [...mine].flatMap((bit, at) => [at % 8 ? "" : " ", bit === theirs[at] ? bit : element("mark", {}, bit)]);
   };
   const bits = (label, name, want, got) => {
     const differing = [...(BigInt(want) ^ BigInt(got)).toString(2)].filter((bit) => bit === "1").length;

@@ -144,10 +144,12 @@
     apply();
   };
   let timer = 0;
-  form.addEventListener("input", (event) => {
-    clearTimeout(timer);
-    timer = setTimeout(changed, event.target.type === "search" ? 120 : 0);
-  });
+  for (const kind of ["input", "change"]) {
+    form.addEventListener(kind, (event) => {
+      clearTimeout(timer);
+      timer = setTimeout(changed, event.target.type === "search" ? 120 : 0);
+    });
+  }
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => {
     extras = {};

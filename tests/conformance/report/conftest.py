@@ -48,7 +48,7 @@ def command() -> BpfIsa:
 
     def run(*arguments: str | Path, folder: Path | None = None) -> Done:
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-        words = [COMMAND, *map(str, arguments)]
+        words = [str(COMMAND), *map(str, arguments)]
         done = subprocess.run(
             words, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=300
         )
