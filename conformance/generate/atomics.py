@@ -13,7 +13,8 @@ from .memory import BASE_OFFSETS
 from .registers import VALUES, prologue
 
 _ALL = tuple(f"r{n}" for n in range(10))
-_PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
+#: The operand at the eighth byte has its sign bit set, in each width and byte order.
+_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _OPERANDS: Mapping[str, int] = {
     "0": 0,
     "1": 1,
@@ -39,6 +40,7 @@ def drafts() -> Iterator[Draft]:
         yield _one_register(row)
         yield _offsets(row)
         yield _base_offsets(row)
+        yield _on_the_stack(row)
         if "r0" in row.writes:
             yield _comparison(row)
             yield _r0_as_base(row)
@@ -104,13 +106,52 @@ def _register_pairs(row: Instruction) -> Draft:
     }
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = 0\nexit\n"
+        f"{{match}}{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = 0\nexit\n"
     )
+    # Memory holds R0, so that CMPXCHG stores its operand.
+    match = f"{_store(row, '{b}', '0')}\n" if "r0" in row.writes else ""
+    asm = asm.replace("{match}", match)
     if "r0" in row.writes:
         cases = {name: values for name, values in cases.items() if values["b"] != "0"}
     what = "each register as base and as operand; no other register changes"
     observe = (*_ALL, "after")
     return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+
+
+def _on_the_stack(row: Instruction) -> Draft:
+    """R10 as base, with each register as operand; then all registers and what was operated on go to the memory."""
+    below = {n: 8 * (n + 1) for n in range(10)}
+    fill = "".join(f"r0 = {VALUES[n] ^ (0x8181 << 16):#x} ll\n*(u64 *)(r10 - {at}) = r0\n" for n, at in below.items())
+    act = "".join(f"{line(row, dst='10', src=str(n), offset=str(-at))}\n" for n, at in below.items())
+    keep = "".join(f"*(u64 *)(r9 + {8 * n}) = r{n}\n" for n in range(9))
+    keep += "r0 = *(u64 *)(r10 - 96)\n*(u64 *)(r9 + 72) = r0\n"
+    keep += "".join(f"r0 = *(u64 *)(r10 - {at})\n*(u64 *)(r9 + {80 + 8 * n}) = r0\n" for n, at in below.items())
+    asm = (
+        f"*(u64 *)(r10 - 88) = r1\n{fill}{prologue()}{_match_on_the_stack(row)}{act}"
+        f"*(u64 *)(r10 - 96) = r9\nr9 = *(u64 *)(r10 - 88)\n{keep}r9 = 0\nexit\n"
+    )
+    what = "on the stack with each register as operand: r0 to r9 and ten operands are in the memory afterwards"
+    cases: Mapping[str, Mapping[str, str]] = {"r0-to-r9": {}}
+    return Draft(
+        f"{slug(row)}/stack",
+        what,
+        covers(row),
+        cases,
+        asm,
+        observe=("after",),
+        memory="00*160",
+        level="abi",
+        errata=("stack-and-call-depth",),
+    )
+
+
+def _match_on_the_stack(row: Instruction) -> str:
+    """For CMPXCHG: R0 is what the operands of r1 to r4 meet."""
+    if "r0" not in row.writes:
+        return ""
+    suffix = "W" if bits(row) == 32 else "DW"
+    store = isa().by_name[f"STX_MEM_{suffix}"]
+    return "".join(f"{line(store, dst='10', src='0', offset=str(-8 * (n + 1)))}\n" for n in (1, 2, 3, 4))
 
 
 def _one_register(row: Instruction) -> Draft:
@@ -165,13 +206,16 @@ def _r0_as_base(row: Instruction) -> Draft:
 
     r0 is what was stored, r1 the difference of R0 to the address, in the width of the operation: 0.
     """
-    narrow = bits(row) == 32
+    cut = "w7 = w7\n" if bits(row) == 32 else ""
     asm = (
-        f"r6 = r1\n*(u64 *)(r6 + 8) = r6\nr{{v}} = {VALUES[8]:#x} ll\nr0 = r6\n"
-        f"{line(row, dst='0', src='{v}', offset='8')}\nr1 = r0\n"
-        f"{'w7 = w6' if narrow else 'r7 = r6'}\nr1 -= r7\nr0 = *(u{bits(row)} *)(r6 + 8)\nexit\n"
+        f"r6 = r1\nr0 = r6\nr0 += {{adjust}}\n*(u{bits(row)} *)(r6 + 8) = r0\nr7 = r0\nr{{v}} = {VALUES[8]:#x} ll\n"
+        f"{line(row, dst='0', src='{v}', offset='{off}')}\nr1 = r0\n"
+        f"{cut}r1 -= r7\nr0 = *(u{bits(row)} *)(r6 + 8)\nexit\n"
     )
-    cases = {f"r{n}": {"v": str(n)} for n in (1, 2, 3, 4, 5, 9)}
+    cases = {f"r{n}": {"v": str(n), "off": "8", "adjust": "0"} for n in (1, 2, 3, 4, 5, 9)}
+    for offset in (0, -128, 128, 4096):
+        name = f"{'m' if offset < 0 else 'p'}{abs(offset)}"
+        cases[name] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
     what = "R0 as base, matching: the address is used before R0 receives the old value"
     return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
 

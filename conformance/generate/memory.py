@@ -20,8 +20,8 @@ OFFSETS = (
 )
 #: One of each size of displacement that machines have, on either side of 0.
 BASE_OFFSETS = (0, 120, 128, -128, -136, 4096)
-#: Bytes that differ in every place and in their sign bits, twice.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
+#: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
+_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _ALL = tuple(f"r{n}" for n in range(10))
 
 
@@ -42,6 +42,7 @@ def drafts() -> Iterator[Draft]:
             yield _immediates(row)
         else:
             yield _stored_registers(row)
+            yield _stored_frame_pointer(row)
         yield _stack_ends(row)
         if "base32" in row.groups:
             yield _base32_only(row)
@@ -193,6 +194,18 @@ def _stored_registers(row: Instruction) -> Draft:
     return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
 
 
+def _stored_frame_pointer(row: Instruction) -> Draft:
+    """R10 and a copy of it leave the same bytes."""
+    store = [line(row, dst="1", src=src, offset=offset) for src, offset in (("10", "0"), ("3", "8"))]
+    asm = (
+        f"r3 = r10\n{store[0]}\n{store[1]}\nr0 = *(u64 *)(r1 + 0)\nr4 = *(u64 *)(r1 + 8)\nr0 ^= r4\nr3 = 0\n"
+        "*(u64 *)(r1 + 0) = 0\n*(u64 *)(r1 + 8) = 0\nexit\n"
+    )
+    cases: Mapping[str, Mapping[str, str]] = {"r10": {}}
+    what = "r10 is stored as a copy of it is"
+    return Draft(f"{slug(row)}/frame-pointer", what, covers(row), cases, asm, memory="00*16")
+
+
 def _stack_ends(row: Instruction) -> Draft:
     """The first and the last bytes of the 512 that a stack frame has."""
     size = width(row)
@@ -202,7 +215,7 @@ def _stack_ends(row: Instruction) -> Draft:
         asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r0 = 0\n{_access(row, '10', '0', '{off}')}\nexit\n"
     else:
         back = "".join(f"r4 = *(u64 *)(r10 - {at})\nr0 *= 31\nr0 ^= r4\n" for at in (512, 504, 264, 256, 248, 16, 8))
-        store = _access(row, "10", "5", "{off}")
+        store = _access(row, "10", "5", "{off}", imm="-2023406815")
         asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{store}\nr0 = 7\n{back}exit\n"
     what = "the stack from its first byte to its last, relative to r10"
     return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from ...spec.table import Instruction, isa
 from . import arithmetic, jumps
 from .arithmetic import is_32_bit, operation, slug
+from .boundaries import hexed
 from .draft import Draft, line
 
 #: r0 to r9 at the start: distinct, both halves distinct, sign bits of either half set in some.
@@ -24,7 +25,7 @@ VALUES = (
     0x00000003000001C7,
     0xFFFFFFFE7FFFFFFD,
     0x6666666699999999,
-    0x0000000012345677,
+    0x2468ACE012345677,
     0xA1B2C3D4E5F60718,
     0x7777777700000009,
 )
@@ -43,11 +44,13 @@ def drafts() -> Iterator[Draft]:
     for row in isa().instructions:
         if row.section in ("4.1", "4.2"):
             yield _computation(row)
+            if row.section == "4.1" and is_32_bit(row) and operation(row) not in ("MOV", "MOVSX"):
+                yield _negative_result(row)
             if "src" in row.operands:
                 yield _frame_pointer(row)
         elif row.section == "4.3" and "dst" in row.operands:
             yield _condition(row)
-            if "src" in row.operands and not is_32_bit(row):
+            if "src" in row.operands:
                 yield _frame_pointer_condition(row)
     yield _wide_constant()
 
@@ -67,6 +70,10 @@ def _computation(row: Instruction) -> Draft:
     if "src" in row.operands:
         text = line(row, dst="{d}", src="{s}")
         cases: dict[str, Mapping[str, str]] = {f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d, s in pairs_of(row)}
+        if operation(row) == "MOVSX":
+            # A source that is not negative in the width that is extended would tell nothing.
+            text = f"r{{s}} = {{value}} ll\n{text}"
+            cases = {n: {**c, "value": f"{VALUES[int(c['s'])] | 0x80808080:#x}"} for n, c in cases.items()}
         what = "each pair of registers, dst = src among them; no other register changes"
         roles: tuple[str, ...] = ("rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
     else:
@@ -82,6 +89,23 @@ def _computation(row: Instruction) -> Draft:
         roles = ("rfc9669-3.1-dst-reg-range",)
     asm = f"{prologue()}{text}\nexit\n"
     return Draft(f"{slug(row)}/registers", what, (*covers, *roles), cases, asm, observe=_ALL)
+
+
+def _negative_result(row: Instruction) -> Draft:
+    """A 32-bit result with its sign bit set, in each register: extended it would fill the upper half."""
+    name = operation(row)
+    number = {"DIV": 1, "SDIV": 1, "MUL": 1, "LSH": 0, "RSH": 0, "AND": -7, "MOD": -7, "SMOD": -7}.get(name, 5)
+    cases = {f"r{d}": {"d": str(d), "s": str((d + 3) % 10)} for d in range(10)}
+    if "src" not in row.operands:
+        cases = {name: {"d": values["d"]} for name, values in cases.items()}
+    value = 0x5A5A5A5A10000001 if name == "NEG" else 0x5A5A5A5AF0000001
+    asm = f"{prologue()}r{{d}} = {value:#x} ll\n"
+    if "src" in row.operands:
+        asm += f"r{{s}} = {number}\n{line(row, dst='{d}', src='{s}')}\nexit\n"
+    else:
+        asm += f"{line(row, dst='{d}', imm=str(number))}\nexit\n"
+    what = "each register, with a result that is negative as a 32-bit number"
+    return Draft(f"{slug(row)}/negative", what, arithmetic.covers(row), cases, asm, observe=_ALL)
 
 
 def byte_swap_covers(row: Instruction) -> tuple[str, ...]:
@@ -107,43 +131,90 @@ def _frame_pointer(row: Instruction) -> Draft:
     return Draft(f"{slug(row)}/frame-pointer", what, covers, cases, asm, observe=_ALL)
 
 
+#: A number for registers that take no part: cut to 32 bits it is another.
+_WIDE = 0x12345A5A00000010
+#: Operands of a condition, by operation: what the one register holds that matters, what it is compared with, and
+#: what the others hold, to which a number below ten is added: with one of them in place of either operand, control
+#: would go the other way. Negative numbers are extended to 64 bits; where halves are compared, upper ones are dirty.
+_ALONE: Mapping[str, tuple[tuple[int, int, int], ...]] = {
+    "JEQ": ((-77, -77, -99),),
+    "JNE": ((-77, -77, -99),),
+    "JSET": ((1 << 30, 1 << 30, _WIDE), (-(1 << 31), -(1 << 31), 16)),
+    "JGT": ((-1, -2, -99), (2, 1, 16)),
+    "JGE": ((-2, -2, -99), (1, 1, 16)),
+    "JLT": ((-(1 << 31) - 1, -(1 << 31), -99), (-2, -1, -99)),
+    "JLE": ((-(1 << 31) - 1, -(1 << 31), -99), (-1, -1, -99)),
+    "JSGT": ((-1, -2, -99), (-98, -99, 16)),
+    "JSGE": ((-2, -2, -99), (-99, -99, 16)),
+    "JSLT": ((-99, -98, 16), (-2, -1, -99)),
+    "JSLE": ((-99, -99, 16), (-1, -1, -99)),
+}
+
+
 def _condition(row: Instruction) -> Draft:
-    covers = jumps.covers(row)
+    """Either operand in each register, with a value that decides by itself; and conditions that do not hold."""
+    name = row.name.split("_", maxsplit=1)[0][:-2]
+    has_src = "src" in row.operands
     cases: dict[str, Mapping[str, str]] = {}
-    if "src" in row.operands:
-        text = line(row, dst="{d}", src="{s}", offset="taken")
-        for d in range(10):
-            for s in range(10):
-                if d == s or (d - s) % 10 in (1, 9, 4) or 0 in (d, s):
-                    cases[f"r{d}_r{s}"] = {"d": str(d), "s": str(s)}
-        what = "each register on either side; no register changes"
+    for index, (value, other, rest) in enumerate(_ALONE[name]):
+        for n in range(10):
+            for role in ("dst", "src") if has_src else ("dst",):
+                away = (n + 3) % 10
+                dst, src = (n, away) if role == "dst" else (away, n)
+                upper = (0x7B5A5A5A, 0x12345678) if "L" in name else (0x12345678, 0x7B5A5A5A)
+                operands = {"d": str(dst), "dv": _dirty(row, value, upper[0])}
+                operands |= {"s": str(src), "sv": _dirty(row, other, upper[1])} if has_src else {"imm": _as_imm(other)}
+                cases[f"{role}-r{n}_{index}"] = operands | {"base": hexed(rest), "m": _marker(dst, src, has_src)}
+    for n in range(10):
+        other = n if has_src else 0
+        pair = {"d": str(n), "dv": hexed(5), "base": hexed(_WIDE), "m": _marker(n, other, has_src)}
+        cases[f"same-r{n}"] = pair | ({"s": str(n), "sv": hexed(5)} if has_src else {"imm": "8"})
+    asm = "".join(f"r{n} = {{base}} ll\nr{n} += {n}\n" for n in range(10)) + "r{d} = {dv} ll\n"
+    if has_src:
+        asm += f"r{{s}} = {{sv}} ll\n{line(row, dst='{d}', src='{s}', offset='taken')}\n"
     else:
-        text = line(row, dst="{d}", imm="{imm}", offset="taken")
-        for d in range(10):
-            same = VALUES[d] & 0xFFFFFFFF
-            same -= (same >> 31) << 32
-            for name, number in (("low-half", same), ("m1", -1)):
-                cases[f"r{d}_{name}"] = {"d": str(d), "imm": str(number)}
-        what = "each register; no register changes"
-    # Which way control went must show without disturbing what is compared: a fall-through adds 1 to r9, or to r0
-    # where r9 takes part.
-    asm = f"{prologue()}{text}\nr{{m}} += 1\ntaken:\nexit\n"
-    marked = {
-        name: {**values, "m": "0" if "9" in (values["d"], values.get("s")) else "9"} for name, values in cases.items()
-    }
-    roles = ("rfc9669-3.1-dst-reg-range",)
-    return Draft(f"{slug(row)}/registers", what, (*covers, *roles), marked, asm, observe=_ALL)
+        asm += f"{line(row, dst='{d}', imm='{imm}', offset='taken')}\n"
+    # Which way control went must show without disturbing what is compared.
+    asm += "r{m} += 32\ntaken:\nexit\n"
+    what = "either operand in each register, where another register's value would decide otherwise; none changes"
+    covers = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range")
+    return Draft(f"{slug(row)}/registers", what, covers, cases, asm, observe=_ALL)
+
+
+def _dirty(row: Instruction, value: int, upper: int) -> str:
+    """A 64-bit operand; of a 32-bit condition it has an upper half that would decide otherwise."""
+    return hexed((value & 0xFFFFFFFF) | upper << 32 if is_32_bit(row) else value)
+
+
+def _as_imm(value: int) -> str:
+    return str((value & 0xFFFFFFFF) - ((value & 0x80000000) << 1))
+
+
+def _marker(dst: int, src: int, has_src: bool) -> str:
+    """A register that is not compared."""
+    return str(next(n for n in range(10) if n != dst and not (has_src and n == src)))
 
 
 def _frame_pointer_condition(row: Instruction) -> Draft:
-    """R10 compared with a copy of itself, on either side."""
+    """R10 compared with its value and with the numbers beside it, on either side; the other registers are 0 or -1.
+
+    Where r10 lies is not known: in 32 bits it may be 0 or the smallest number, with other neighbours than elsewhere,
+    and it has any bits in common with them.
+    """
+    steps = {"below": -1, "at": 0, "above": 1}
+    if is_32_bit(row) or row.name.startswith("JSET"):
+        steps = {"at": 0}
     cases = {
-        f"{side}-r{n}": {"d": d, "s": s, "n": n}
-        for n in ("0", "1", "9")
-        for side, d, s in (("dst", "10", n), ("src", n, "10"))
+        f"{side}-{where}-{rest}": {"d": d, "s": s, "step": str(step), "rest": str(number)}
+        for where, step in steps.items()
+        for side, d, s in (("dst", "10", "3"), ("src", "3", "10"))
+        for rest, number in (("0", 0), ("m1", -1))
     }
-    asm = f"r{{n}} = r10\n{line(row, dst='{d}', src='{s}', offset='taken')}\nr0 = 2\nexit\ntaken:\nr0 = 1\nexit\n"
-    what = "r10 equals a copy of itself"
+    asm = (
+        "r0 = {rest}\nr1 = {rest}\nr2 = {rest}\nr9 = {rest}\nr3 = r10\nr3 += {step}\n"
+        f"{line(row, dst='{d}', src='{s}', offset='taken')}\nr0 = 2\nr3 = 0\nexit\ntaken:\nr0 = 1\nr3 = 0\nexit\n"
+    )
+    what = "r10 against a copy of it, and against the numbers beside it"
     return Draft(f"{slug(row)}/frame-pointer", what, jumps.covers(row), cases, asm)
 
 
