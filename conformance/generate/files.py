@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from . import arithmetic, atomics, byteswap, encodings, jumps, memory, registers
+from . import arithmetic, atomics, byteswap, encodings, immediates, jumps, memory, registers, surroundings
 from .draft import Draft
 from .write import file_text
 
@@ -35,6 +35,8 @@ FILES: Mapping[str, Family] = {
     "registers": Family(registers.drafts, _COMPUTED),
     "memory": Family(memory.drafts, _COMPUTED),
     "atomics": Family(atomics.drafts, _COMPUTED),
+    "immediates": Family(immediates.drafts, _COMPUTED),
+    "surroundings": Family(surroundings.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 

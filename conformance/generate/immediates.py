@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Immediates at the limits of what machines encode (RFC 9669 sections 3.1, 4.1, 4.3 and 5.1).
+
+A JIT that finds imm in the range of its machine's short forms uses one of them, and a longer form otherwise; it goes
+wrong beside the limits of these ranges, and for divisors that it turns into multiplications and shifts. One program
+tries many immediates, because each needs one instruction only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...spec.table import Instruction, isa
+from . import arithmetic, jumps
+from .arithmetic import is_32_bit, operation, slug
+from .draft import Draft, line
+from .memory import covers as access_covers
+from .memory import width
+
+_MIN, _MAX = -(1 << 31), (1 << 31) - 1
+#: Limits of fields of 8, 9, 12, 13, 16, 20, 21 and 24 bits, signed and not; what is shifted into place by 12 or 16
+#: bits; what rounds up where the low 12 bits are signed; small numbers that addresses or shifts can stand for.
+LIMITS = (
+    *(2, 3, 4, 5, 8, 9, 127, 128, 129, -127, -128, -129, 255, 256, 257, -255, -256, -257),
+    *(2047, 2048, -2048, -2049, 4095, 4096, -4095, -4096, 0xFF000, 0xFFF000, 0x1000000, 0x7FFFF7FF, 0x7FFFF800),
+    *(32767, 32768, -32768, -32769, 65535, 65536, 0xFF0000, 0x12340000, -65536, 0x7FFFF, -0x80001, 0x800000),
+    *(_MAX, _MIN, _MIN + 1, -2, 0x1FFFFF),
+)
+#: Divisors and factors: powers of two and their neighbours, numbers whose inverses need one bit more than there is.
+_FACTORS = (
+    *(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 25, 27, 28, 60, 100, 125, 128, 255, 256, 625, 641, 1000, 1024, 4096),
+    *(10000, 32768, 65535, 65536, 65537, 1000000007, 0x40000000, 0x55555555, 0x7FFFFFFE, _MAX),
+    *(_MIN, _MIN + 1, -2, -3, -4, -5, -7, -8, -10, -16, -128, -641, -65536, -0x40000000),
+)
+_SHIFTS = (2, 3, 12, 16, 20, 21, 24, 31, 32, 33, 48, 63, 64, 127, 128, 255, 256, 4096, _MAX, _MIN, -1, -8, -128)
+_DIVIDENDS: Mapping[str, str] = {
+    "ones": "0xffffffffffffffff",
+    "mixed": "0xfedcba9876543210",
+    "positive": "0x7ffffffe7ffffffe",
+    "near-a-multiple": "0x5555555500000006",
+}
+_VALUES: Mapping[str, str] = {"mixed": "0xfedcba9876543210", "ones": "0xffffffff00000001"}
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of arithmetic, conditional jumps and stores with an immediate."""
+    for row in isa().instructions:
+        if "imm" not in row.operands or row.wide:
+            continue
+        if row.section == "4.1":
+            yield _arithmetic(row)
+        elif row.section == "4.3" and "dst" in row.operands:
+            yield _condition(row)
+        elif row.section == "5.1":
+            yield _store(row)
+
+
+def _arithmetic(row: Instruction) -> Draft:
+    """The results for all immediates, one after the other in memory."""
+    name = operation(row)
+    factors = name in ("MUL", "DIV", "SDIV", "MOD", "SMOD")
+    numbers = _FACTORS if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    asm = "".join(
+        f"r3 = {{dst}} ll\n{line(row, dst='3', imm=str(number))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
+        for place, number in enumerate(numbers)
+    )
+    cases = {name: {"dst": value} for name, value in (_DIVIDENDS if factors else _VALUES).items()}
+    what = f"the results of {len(numbers)} immediates, one after the other in memory"
+    return Draft(
+        f"{slug(row)}/limits",
+        what,
+        arithmetic.covers(row),
+        cases,
+        f"{asm}r0 = 0\nr1 = 0\nexit\n",
+        observe=("after",),
+        memory=f"00*{8 * len(numbers)}",
+    )
+
+
+def _condition(row: Instruction) -> Draft:
+    """Each bit of r0 is a condition that did not hold: the register is the immediate, or greater by one.
+
+    A zero from memory makes the register unknown to whoever looks for conditions that are decided beforehand.
+    """
+    cases = {}
+    for part in range(0, len(LIMITS), 16):
+        numbers = LIMITS[part : part + 16]
+        values = {f"imm{place}": str(number) for place, number in enumerate(numbers)}
+        values |= {f"at{place}": _register(row, number) for place, number in enumerate(numbers)}
+        cases[f"from-{part}"] = values | {
+            f"above{place}": _register(row, number + 1) for place, number in enumerate(numbers)
+        }
+    asm = "r6 = *(u8 *)(r1 + 0)\nr0 = 0\n"
+    for place in range(16):
+        for where in ("at", "above"):
+            jump = line(row, dst="3", imm=f"{{imm{place}}}", offset="+1")
+            asm += f"r3 = {{{where}{place}}} ll\nr3 ^= r6\nr0 += r0\n{jump}\nr0 += 1\n"
+    what = "32 conditions: each bit of r0 is one that did not hold, the first is the highest"
+    return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", memory="00")
+
+
+def _register(row: Instruction, number: int) -> str:
+    mask = 0xFFFFFFFF if is_32_bit(row) else 0xFFFFFFFFFFFFFFFF
+    return f"{(number & mask) | (0x5A5A5A5A00000000 if is_32_bit(row) else 0):#x}"
+
+
+def _store(row: Instruction) -> Draft:
+    """All immediates, one after the other in memory."""
+    size = width(row)
+    asm = "".join(
+        f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(LIMITS)
+    )
+    what = f"{len(LIMITS)} immediates, one after the other in memory"
+    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
+    return Draft(
+        f"{slug(row)}/limits",
+        what,
+        access_covers(row),
+        cases,
+        f"{asm}r0 = 0\nr1 = 0\nexit\n",
+        observe=("after",),
+        memory=f"00*{size * len(LIMITS)}",
+    )

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every instruction in surroundings that runtimes treat differently, among operands that are known beforehand.
+
+What is known of registers while a program is translated must be forgotten where an instruction changes them and where
+control meets; code that runs often may be translated again; functions have their own frames; and the machine code of
+a jump takes another form when its target is far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...spec import tree
+from ...spec.table import Instruction, isa
+from . import arithmetic, atomics, jumps, memory
+from .arithmetic import slug
+from .draft import Draft, line
+from .registers import byte_swap_covers
+
+_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 00"
+#: r3 takes part in all that shows its value, or what a runtime takes for it: arithmetic, a store, a condition.
+_USE = (
+    "r7 ^= r3\nr8 = r7\nr8 <<= 7\nr7 += r8\n*(u64 *)(r6 + 16) = r3\nr8 = *(u64 *)(r6 + 16)\nr7 += r8\n"
+    "if r3 s> 1000 goto +1\nr7 += 3\n"
+)
+#: One frame after the other, down to the eighth.
+_DESCEND = "".join(f"call local frame{n}\nexit\nframe{n}:\n" for n in range(2, 9))
+_TIMES = 300
+#: Conditions that hold and conditions that do not, of r3 = 5 with 4 in r2, 5 in r4, 6 in r5 and 8 in r7: by operation
+#: the numbers to compare with.
+_HOLDS = {
+    "JEQ": (5, 6), "JNE": (4, 5), "JSET": (5, 8), "JGT": (4, 5), "JGE": (5, 6), "JLT": (6, 5), "JLE": (5, 4),
+    "JSGT": (4, 5), "JSGE": (5, 6), "JSLT": (6, 5), "JSLE": (5, 4),
+}  # fmt: skip
+_HOLDERS = {4: "2", 5: "4", 6: "5", 8: "7"}
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of loops, of functions, and of far jumps."""
+    for row in isa().instructions:
+        act = _act(row)
+        if act:
+            yield _often(row, act)
+            yield _deep(row, act)
+    conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    for row in conditions:
+        yield _moved(row)
+    for holds in (True, False):
+        yield _all_forward(conditions, holds)
+        yield _all_backward(conditions, holds)
+
+
+def _act(row: Instruction) -> str:
+    """Assembly of ``row`` on r3, r4 and the memory at r6, with its outcome in r3 or r7; nothing for what is not apt."""
+    if any(isinstance(node, tree.Call | tree.CallHelper) and _is_platform(node) for node in tree.walk(*row.means)):
+        return ""
+    if row.section in ("4.1", "4.2"):
+        return f"{line(row, dst='3', src='4', imm='29')}\n"
+    if row.section in ("5.1", "5.2"):
+        if memory.is_load(row):
+            return f"{line(row, dst='3', src='6', offset='8')}\n"
+        return f"{line(row, dst='6', src='3', offset='8', imm='-77')}\nr3 = *(u64 *)(r6 + 8)\n"
+    if row.section == "5.3":
+        return f"{line(row, dst='6', src='3', offset='8')}\nr3 ^= r0\n"
+    if row.section == "5.5":
+        return f"{line(row, src='4', imm='2')}\nr3 = r0\n"
+    if row.wide:
+        return f"{line(row, dst='3', imm64='0x89abcdef01234567')}\n"
+    if row.name in ("JA", "JA32"):
+        return f"{line(row, offset='+1', imm='+1')}\nr7 += 5\n"
+    if row.section == "4.3" and "dst" in row.operands:
+        return f"{line(row, dst='3', src='4', imm=_other(row), offset='+1')}\nr7 += 5\n"
+    return ""
+
+
+def _is_platform(node: tree.Node) -> bool:
+    return isinstance(node, tree.CallHelper) or (
+        isinstance(node, tree.Call) and node.name in tree.PLATFORM_FUNCTIONS and node.name != "packet"
+    )
+
+
+def covers(row: Instruction) -> tuple[str, ...]:
+    """Return the requirements of a row, whatever its section."""
+    if row.section == "4.1":
+        return arithmetic.covers(row)
+    if row.section == "4.2":
+        return byte_swap_covers(row)
+    if row.section in ("5.1", "5.2"):
+        return memory.covers(row)
+    if row.section == "5.3":
+        return atomics.covers(row)
+    if row.section == "5.5":
+        return (f"rfc9669-5.5-{row.name.removeprefix('LD_').lower().replace('_', '-')}",)
+    if row.wide:
+        return ("rfc9669-5.4-imm64", "rfc9669-5.4-wide")
+    if "dst" in row.operands:
+        return jumps.covers(row)
+    return (f"rfc9669-4.3-{row.name.lower()}",)
+
+
+def _operands(row: Instruction) -> str:
+    """The constants that r0, r3 and r4 are given: a condition holds for some of the numbers that r3 will have."""
+    if row.section == "4.3":
+        return f"r3 = 28\nr4 = {_other(row)}\nr0 = 0\n"
+    return "r3 = -1193046\nr4 = 29\nr0 = 7\n" if row.section != "5.5" else "r4 = 5\n"
+
+
+def _other(row: Instruction) -> str:
+    """What r3 is compared with, which goes from 28 to 31 in the loop: the condition holds in some of the turns."""
+    return "1" if row.name.startswith("JSET") else "29"
+
+
+def _often(row: Instruction, act: str) -> Draft:
+    """A loop; conditions get an operand that changes from turn to turn."""
+    vary = "r8 = r9\nr8 &= 3\nr3 += r8\n" if row.section == "4.3" else ""
+    asm = (
+        f"r6 = r1\nr7 = 0\nr9 = 0\nr3 = 0\nagain:\n{_operands(row)}{vary}r8 = *(u8 *)(r6 + 0)\n{act}{_USE}"
+        f"r9 += 1\nif r9 != {_TIMES} goto again\nr0 = r7\nr6 = 0\nexit\n"
+    )
+    what = f"{_TIMES} times in a loop, with operands that are the same each time, and in uses of the result"
+    return _draft(row, "loop", what, asm)
+
+
+def _deep(row: Instruction, act: str) -> Draft:
+    """In the eighth frame, where two ways meet on which the registers hold different constants."""
+    asm = (
+        f"{_DESCEND}r6 = r1\nr7 = 0\nr9 = *(u8 *)(r6 + 23)\n{_operands(row)}if r9 != {{byte}} goto act\n"
+        f"r3 = 30\nr4 = 2\nr0 = 3\nact:\n{act}{_USE}r0 = r7\nexit\n"
+    )
+    what = "in the eighth frame, at the target of a jump, with other constants in the registers on either way"
+    more = ("rfc9669-4.3.2-call-local",)
+    cases = {"taken": {"byte": "85"}, "not-taken": {"byte": "0"}}
+    errata = ("calling-convention", "stack-and-call-depth")
+    return _draft(row, "deep", what, asm, more, cases, "abi", errata)
+
+
+def _draft(
+    row: Instruction,
+    name: str,
+    what: str,
+    asm: str,
+    more: tuple[str, ...] = (),
+    cases: Mapping[str, Mapping[str, str]] | None = None,
+    level: str = "must",
+    errata: tuple[str, ...] = (),
+) -> Draft:
+    if row.section == "5.5":
+        level = "interpretation" if level == "must" else level
+        errata = ("packet-access-undefined", *errata)
+    stored = row.section == "5.3" or (row.section == "5.1" and not memory.is_load(row))
+    return Draft(
+        f"{slug(row)}/{name}",
+        what,
+        (*covers(row), *more),
+        cases or {"constants": {}},
+        asm,
+        observe=("r0", "after") if stored else ("r0",),
+        memory=_PATTERN,
+        level=level,
+        errata=errata,
+    )
+
+
+def _compare(row: Instruction, holds: bool, target: str) -> str:
+    """A condition on r3 = 5 that holds or does not."""
+    number = _HOLDS[row.name.split("_", maxsplit=1)[0][:-2]][0 if holds else 1]
+    return line(row, dst="3", src=_HOLDERS[number], imm=str(number), offset=target)
+
+
+#: The registers that :func:`_compare` needs; a zero from memory makes r3 unknown to whoever looks for conditions that
+#: are decided beforehand.
+_PREPARE = "r6 = *(u8 *)(r1 + 0)\nr2 = 4\nr3 = 5\nr3 += r6\nr4 = 5\nr5 = 6\nr7 = 8\nr0 = 0\n"
+
+
+def _moved(row: Instruction) -> Draft:
+    """Distances beyond what 8 bits hold, forward and then back, past a condition that does not hold either time."""
+    asm = (
+        f"{_PREPARE}if r6 == 7 goto filler\n{_compare(row, False, 'far')}\n{_compare(row, True, 'far')}\nr0 = 1\nexit\n"
+        "back:\nr0 += 10000\nexit\nfiller:\n.rept 300\nr0 += 1\n.endr\nexit\n"
+        f"far:\nr0 += 1000\n{_compare(row, False, 'back')}\n{_compare(row, True, 'back')}\nr0 = 2\nexit\n"
+    )
+    found = (*jumps.covers(row), "rfc9669-4.3-backward", "rfc9669-3.1-offset-width")
+    what = "over 300 slots forward and back, with a condition that holds and one that does not"
+    return Draft(f"{slug(row)}/beyond-8-bits", what, found, {"there-and-back": {}}, asm, memory="00")
+
+
+def _all_forward(rows: Sequence[Instruction], holds: bool) -> Draft:
+    """Each jump leads 32767 slots on, to one that leads 32768 slots back, behind the first."""
+    conditions = "".join(f"{_compare(row, holds, '+32767')}\nr0 += 1\n" for row in rows)
+    between = 32768 - 2 * len(rows) - 2
+    asm = (
+        f"{_PREPARE}if r6 == 7 goto filler\n{conditions}exit\nfiller:\n.rept {between}\nr0 += 2\n.endr\nexit\n"
+        f".rept {len(rows)}\nr0 += 256\ngoto -32768\n.endr\n"
+    )
+    return _far(rows, "forward", holds, asm)
+
+
+def _all_backward(rows: Sequence[Instruction], holds: bool) -> Draft:
+    """Each jump leads 32768 slots back, to one that leads 32767 slots on, behind the first."""
+    conditions = "".join(f"{_compare(row, holds, '-32768')}\nr0 += 1\n" for row in rows)
+    between = 32768 - 2 * len(rows) - 2
+    asm = (
+        f"{_PREPARE}if r6 == 7 goto filler\ngoto +32767\n.rept {len(rows)}\nr0 += 256\ngoto +32767\n.endr\n"
+        f"filler:\n.rept {between}\nr0 += 2\n.endr\nexit\n{conditions}exit\n"
+    )
+    return _far(rows, "backward", holds, asm)
+
+
+def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> Draft:
+    name = f"far-jumps/{direction}-{'taken' if holds else 'not-taken'}"
+    what = (
+        f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
+    )
+    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
+    return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00")
