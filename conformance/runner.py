@@ -146,10 +146,10 @@ def was_not_run(result: Result) -> bool:
     return result.judgement.reason.startswith(f"{NOT_RUN}:")
 
 
-def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector]) -> list[Result]:
-    """Return what the runtime of ``pool`` makes of ``vectors``, whatever groups it claims."""
+def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
+    """Return what the runtime of ``pool`` makes of ``vectors``; unless ``trust_claims``, whatever groups it claims."""
     results: dict[int, Result] = {}
-    _ask_all(pool, replace(info, groups=None), list(enumerate(vectors)), results.__setitem__)
+    _ask_all(pool, info if trust_claims else replace(info, groups=None), list(enumerate(vectors)), results.__setitem__)
     return [results[index] for index in range(len(vectors))]
 
 

@@ -164,3 +164,9 @@ def adds_wrongly() -> ReferenceAdapter:
 def changes_its_version() -> ReferenceAdapter:
     """Is another runtime each time: its name is what the environment says."""
     return ReferenceAdapter(name=os.environ.get("RUNTIME_NAME", "first"))
+
+
+def tells_when_it_is_opened() -> ReferenceAdapter:
+    """A correct runtime that leaves a file for each process that opens it."""
+    Path(os.environ["OPENED"], str(os.getpid())).touch()
+    return ReferenceAdapter()
