@@ -51,12 +51,18 @@ def interrupted(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     ) as process:
         while process.poll() is None and not (folder / "hanging").exists():
             time.sleep(0.02)
         os.killpg(process.pid, by)
         output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def _heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children: not this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def told(data: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +144,7 @@ def partial(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=environment(folder),
         cwd=folder,
         stdout=subprocess.DEVNULL,
+        preexec_fn=_heed_interrupts,
     ) as process:
         while process.poll() is None and not (folder / "hanging").exists():
             time.sleep(0.02)
