@@ -72,12 +72,7 @@ def read_program(
         code = data
     else:
         text = _text(data, name)
-        try:
-            code = assemble(text, order) if kind == "asm" else bytes.fromhex(text)
-        except AsmError as error:
-            raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
-        except ValueError:
-            raise Unusable(f"{name}: expected pairs of hexadecimal digits and nothing else") from None
+        code = _assembled(text, name, order) if kind == "asm" else _from_hex(text, name)
     if not any_length and (not code or len(code) % SLOT_BYTES):
         raise Unusable(f"{name}: {len(code)} bytes are no program: instructions take {SLOT_BYTES} bytes each")
     return Input(code, order, 0, tuple(ArrayMap(value) for value in maps))
@@ -98,6 +93,20 @@ def _read_object(
     if byte_order not in (None, loaded.byte_order):
         raise Unusable(f"{name}: the object is {loaded.byte_order}-endian")
     return Input(encode(loaded.program, loaded.byte_order), loaded.byte_order, loaded.entry, loaded.maps)
+
+
+def _assembled(text: str, name: str, byte_order: ByteOrder) -> bytes:
+    try:
+        return assemble(text, byte_order)
+    except AsmError as error:
+        raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
+
+
+def _from_hex(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Unusable(f"{name}: expected pairs of hexadecimal digits and nothing else") from None
 
 
 def _text(data: bytes, name: str) -> str:

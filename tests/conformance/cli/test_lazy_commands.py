@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bpf_isa.conformance.cli import COMMANDS, LazyCommand, LazyGroup, main
+from bpf_isa.spec.table import TableError
 
 HEAVY = ("fastjsonschema", "lark", "llvmlite", "rich", "yaml")
 
@@ -66,3 +67,17 @@ def test_a_table_entry_that_is_no_command_is_named() -> None:
     group = LazyGroup(lazy={"odd": LazyCommand("bpf_isa.conformance.cli:COMMANDS", "")})
     with pytest.raises(TypeError, match="COMMANDS: expected a click command, got dict"):
         group.get_command(click.Context(group), "odd")
+
+
+@click.command
+def damaged() -> None:
+    raise TableError("ADD64_X (line 156): means: unknown name 'sorc' (column 13)")
+
+
+def test_a_damaged_table_is_one_error_whichever_command_reads_it() -> None:
+    group = LazyGroup(lazy={"damaged": LazyCommand(f"{__name__}:damaged", "")})
+    result = CliRunner().invoke(group, ["damaged"])
+    assert (result.exit_code, result.output) == (
+        2,
+        "Error: ADD64_X (line 156): means: unknown name 'sorc' (column 13)\n",
+    )
