@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.yaml"
 VECTORS = 10
 COMMAND = Path(sys.executable).with_name("bpf-isa")
+#: What a shell starts in the background ignores SIGINT, and so do its children: not the runs of these tests.
+HEEDING = ("env", "--default-signal=INT")
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -42,7 +44,7 @@ def interrupted(
     folder: Path, *arguments: str | Path, by: signal.Signals = signal.SIGINT
 ) -> subprocess.CompletedProcess[str]:
     """Interrupt a run, with all its processes as a terminal does, as soon as its runtime hangs."""
-    command = [COMMAND, "run", "--vectors", SAMPLE, "-j", "1", *arguments]
+    command = [*HEEDING, COMMAND, "run", "--vectors", SAMPLE, "-j", "1", *arguments]
     with subprocess.Popen(
         command,
         env=environment(folder),
@@ -51,18 +53,12 @@ def interrupted(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_interrupts,
     ) as process:
         while process.poll() is None and not (folder / "hanging").exists():
             time.sleep(0.02)
         os.killpg(process.pid, by)
         output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
-
-
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children: not this one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def told(data: dict[str, Any]) -> dict[str, Any]:
@@ -140,11 +136,10 @@ def partial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "v.yaml").write_text(SAMPLE.read_text())
     runtimes = ["-r", "c=python:faulty:changes_its_version", "-r", "x=python:faulty:HangsOnce"]
     with subprocess.Popen(
-        [COMMAND, "run", "--vectors", "v.yaml", "-j", "1", "--json", "r.json", *runtimes],
+        [*HEEDING, COMMAND, "run", "--vectors", "v.yaml", "-j", "1", "--json", "r.json", *runtimes],
         env=environment(folder),
         cwd=folder,
         stdout=subprocess.DEVNULL,
-        preexec_fn=_heed_interrupts,
     ) as process:
         while process.poll() is None and not (folder / "hanging").exists():
             time.sleep(0.02)
