@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from .failing import Unusable
+
 DISTRIBUTION = "bpf-isa-conformance"
 
 
@@ -47,13 +49,6 @@ COMMANDS: dict[str, LazyCommand] = {
 """Every subcommand, in the order in which `--help` lists them."""
 
 
-def unusable(message: str) -> click.ClickException:
-    """Return the error that ends a command with ``message`` and status 2."""
-    error = click.ClickException(message)
-    error.exit_code = 2
-    return error
-
-
 class LazyGroup(click.Group):
     """A click group that knows its subcommands by name and imports one only to run it."""
 
@@ -71,13 +66,13 @@ class LazyGroup(click.Group):
                 raise  # only rich makes an exit of its own of a broken pipe
             # Else the interpreter would try again to write what is left, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise unusable("standard output was closed before everything was written") from None
+            raise Unusable("standard output was closed before everything was written") from None
         except ValueError as failure:
             from ...spec.strict_yaml import YamlError
             from ...spec.table import TableError
 
             if isinstance(failure, TableError | YamlError):  # of the installed isa.yaml, which every command reads
-                raise unusable(str(failure)) from None
+                raise Unusable(str(failure)) from None
             raise
         return result
 

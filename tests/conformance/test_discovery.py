@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from bpf_isa.adapters.protocol import RuntimeInfo
 from bpf_isa.adapters.registry import KINDS, parse_spec
 from bpf_isa.conformance import discovery
 from bpf_isa.conformance.cli import main
@@ -137,7 +138,7 @@ def test_included_groups_are_required() -> None:
     assert all(closure([name]) >= {"base32"} for name in affected)
 
 
-_INFO = discovery.RuntimeInfo("x", "1", "unknown", "none", "little", None, frozenset({"r0"}))
+_INFO = RuntimeInfo("x", "1", "unknown", "none", "little", None, frozenset({"r0"}))
 
 
 # bpf-isa runtimes
