@@ -25,7 +25,7 @@ _USE = (
 )
 #: One frame after the other, down to the eighth.
 _DESCEND = "".join(f"call local frame{n}\nexit\nframe{n}:\n" for n in range(2, 9))
-_TIMES = 300
+_TIMES = 301
 #: Conditions that hold and conditions that do not, of r3 = 5 with 4 in r2, 5 in r4, 6 in r5 and 8 in r7: by operation
 #: the numbers to compare with.
 _HOLDS = {
