@@ -39,7 +39,9 @@ _ALIKE = 3
 _MOST_BYTES = 2048
 _BUDGET = 100_000
 #: First words of reasons for which the harness, the platform or its policy is to blame, and no instruction.
-_NOT_THE_INSTRUCTION = frozenset({"observe", "platform", "policy", "linux", "dpdk", "byte-order", "not-lowerable"})
+_NOT_THE_INSTRUCTION = frozenset(
+    {"observe", "platform", "protocol", "policy", "linux", "dpdk", "byte-order", "not-lowerable"}
+)
 #: Reasons with such a first word that are about an instruction all the same.
 _THE_INSTRUCTION = frozenset({"dpdk.unknown-instruction"})
 

@@ -121,8 +121,8 @@ class SuiteCollector(pytest.Directory):
             raise self.CollectError(str(error)) from None
         # They start while the suite is loaded; none is needed to tell which items there are.
         pools = [None if options.collectonly else WorkerPool(spec, 1, options.bpf_timeout) for spec in specs]
-        for pool in filter(None, pools):
-            self.config.add_cleanup(pool.close)
+        for opened in filter(None, pools):
+            self.config.add_cleanup(opened.close)
         try:
             with bad_input():
                 suite = _suite(tuple(options.bpf_vectors), tuple(options.bpf_data))
