@@ -108,7 +108,7 @@ expectations:
 def test_known_failures_are_strict_xfails(project: Path) -> None:
     known = project / "k.yaml"
     known.write_text(KNOWN.replace("FAILURE", "wrong-result"))
-    arguments = ["--bpf-runtime", WRONG, "--bpf-expectations", known, "-v", "-rx"]
+    arguments: list[str | Path] = ["--bpf-runtime", WRONG, "--bpf-expectations", known, "-v", "-rx"]
     done = suite(project, *arguments)
     assert done.returncode == 0, done.stdout
     assert outcomes(done)["wrong::add64-x/carries"] == "XFAIL"
