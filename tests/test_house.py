@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
-OTHER_FOLDERS = ("tests", "benchmarks", "docs", "examples", ".ci", ".github")
+OTHER_FOLDERS = ("tests", "benchmarks", "docs", "examples", "ci", ".ci", ".github")
 
 LICENCE_LINE = "SPDX-License-Identifier: Apache-2.0"
 CODE_SUFFIXES = {".py", ".c", ".h", ".js", ".sh"}
