@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 from ...reference_vm.executable import writes_frame_pointer
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step, row_code
+from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
 from .bench import Case
 from .mutant import Mutant
@@ -97,7 +98,7 @@ class _Replay:
         self.next = 0
 
     def __getattr__(self, name: str) -> Any:
-        if self.next < len(self.events) and not self.events[self.next].arguments:
+        if t.PLATFORM_FUNCTIONS.get(name) == ():
             return self._answer(name, ())
         answer: Callable[..., Any] = lambda *arguments: self._answer(name, arguments)  # noqa: E731  # of a name
         return answer

@@ -121,16 +121,16 @@ def test_idle_vectors_are_found(tmp_path: Path) -> None:
 def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path: Path) -> None:
     """The shortcut never hides a kill."""
     memory = '    memory: "00112233445566778899aabbccddeeff"\n'
-    asm = "r3 = r1\nr4 = 9\nr2 = *(u16 *)(r3 + 5)\nr4 += r2\n*(u32 *)(r3 + 8) = r4\nr0 = r4\nexit"
-    found = bench(tmp_path, vector("memory", asm, '{r0: "0x665e"}', memory))
+    asm = "r3 = r1\nr4 = 9\nr2 = *(u16 *)(r3 + 5)\nr4 += r2\n*(u32 *)(r3 + 8) = r4\n"
+    asm += "r5 = 2\nr0 = *(u8 *)skb[r5 + 1]\nr0 += r4\nexit"
+    found = bench(tmp_path, vector("memory", asm, '{r0: "0x6691"}', memory))
     (case,) = found.cases
-    for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X"):
+    for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X", "LD_IND_B"):
         known = moments(case, name)
         assert known is not None
-        assert len(known) == 1
         for mutant in mutants_of(TABLE.by_name[name], TABLE):
             if notices(case, mutant):
-                assert departs(mutant, known[0], "little"), mutant.id
+                assert any(departs(mutant, moment, "little") for moment in known), mutant.id
 
 
 def test_big_endian_machines_are_tried_where_the_byte_order_matters(tmp_path: Path) -> None:
