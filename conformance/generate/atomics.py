@@ -165,7 +165,7 @@ def _one_register(row: Instruction) -> Draft:
     load = line(isa().by_name[f"LDX_MEM_{suffix}"], dst="7", src="6", offset="8")
     store = line(isa().by_name[f"STX_MEM_{suffix}"], dst="6", src="8", offset="8")
     asm = (
-        f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n{store}\n{load}\nr0 = r7\nr{{b}} = r6\n"
+        f"r6 = r1\nr8 = {VALUES[6]:#x} ll\n{store}\n{load}\nr0 = r7\nr{{b}} = r6\n"
         f"{line(row, dst='{b}', src='{b}', offset='8')}\n{load}\n{_ordinary(row)}\n"
         f"r1 = r{{b}}\n{'' if 'src' in row.writes else 'r1 -= r6'}\nr7 -= r8\nr0 = r7\nexit\n"
     )

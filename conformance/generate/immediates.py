@@ -37,7 +37,6 @@ _DIVIDENDS: Mapping[str, str] = {
     "ones": "0xffffffffffffffff",
     "mixed": "0xfedcba9876543210",
     "positive": "0x7ffffffe7ffffffe",
-    "near-a-multiple": "0x5555555500000006",
 }
 _VALUES: Mapping[str, str] = {"mixed": "0xfedcba9876543210", "ones": "0xffffffff00000001"}
 
@@ -59,7 +58,9 @@ def _arithmetic(row: Instruction) -> Draft:
     """The results for all immediates, one after the other in memory."""
     name = operation(row)
     factors = name in ("MUL", "DIV", "SDIV", "MOD", "SMOD")
-    numbers = _FACTORS if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    numbers = (
+        tuple(dict.fromkeys((*_FACTORS, *LIMITS))) if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    )
     asm = "".join(
         f"r3 = {{dst}} ll\n{line(row, dst='3', imm=str(number))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
         for place, number in enumerate(numbers)

@@ -43,7 +43,7 @@ def _operands(row: Instruction, direction: str, program: str) -> Draft:
     head = "r3 = {dst} ll"
     chosen: dict[str, Mapping[str, str]] = {}
     if "src" in row.operands:
-        head += "\nr4 = {src} ll"
+        head = f"r4 = {{src}} ll\n{head}"
         jump = line(row, dst="3", src="4", offset="taken")
         chosen = {name: {"dst": hexed(a), "src": hexed(b)} for name, a, b in pairs()}
     else:

@@ -42,7 +42,7 @@ def drafts() -> Iterator[Draft]:
             yield _immediates(row)
         else:
             yield _stored_registers(row)
-            yield _stored_frame_pointer(row)
+            yield _stored_address(row)
         yield _stack_ends(row)
         if "base32" in row.groups:
             yield _base32_only(row)
@@ -194,16 +194,16 @@ def _stored_registers(row: Instruction) -> Draft:
     return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
 
 
-def _stored_frame_pointer(row: Instruction) -> Draft:
-    """R10 and a copy of it leave the same bytes."""
-    store = [line(row, dst="1", src=src, offset=offset) for src, offset in (("10", "0"), ("3", "8"))]
+def _stored_address(row: Instruction) -> Draft:
+    """R10, or the base register itself, leaves the same bytes as a copy of it stored through another base."""
+    store = [line(row, dst=dst, src=src, offset=offset) for dst, src, offset in (("{b}", "{v}", "0"), ("7", "8", "8"))]
     asm = (
-        f"r3 = r10\n{store[0]}\n{store[1]}\nr0 = *(u64 *)(r1 + 0)\nr4 = *(u64 *)(r1 + 8)\nr0 ^= r4\nr3 = 0\n"
-        "*(u64 *)(r1 + 0) = 0\n*(u64 *)(r1 + 8) = 0\nexit\n"
+        f"r7 = r1\nr{{b}} = r1\nr8 = r{{v}}\n{store[0]}\n{store[1]}\nr0 = *(u64 *)(r7 + 0)\nr4 = *(u64 *)(r7 + 8)\n"
+        "r0 ^= r4\nr8 = 0\n*(u64 *)(r7 + 0) = 0\n*(u64 *)(r7 + 8) = 0\nexit\n"
     )
-    cases: Mapping[str, Mapping[str, str]] = {"r10": {}}
-    what = "r10 is stored as a copy of it is"
-    return Draft(f"{slug(row)}/frame-pointer", what, covers(row), cases, asm, memory="00*16")
+    cases = {"r10": {"b": "1", "v": "10"}} | {f"base-r{n}": {"b": str(n), "v": str(n)} for n in (0, 1, 2, 5, 9)}
+    what = "r10 and the base itself are stored as a copy of them is"
+    return Draft(f"{slug(row)}/address", what, covers(row), cases, asm, memory="00*16")
 
 
 def _stack_ends(row: Instruction) -> Draft:

@@ -151,6 +151,23 @@ _ALONE: Mapping[str, tuple[tuple[int, int, int], ...]] = {
 }
 
 
+#: Operands by operation, of a 64-bit condition that holds and of one that does not: the upper halves decide, or the
+#: sign of an immediate, and the lower halves for themselves would decide otherwise wherever they can.
+_HALVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "JEQ": ((8, 8), (0x1234567800000008, 8)),
+    "JNE": ((0x1234567800000008, 8), (8, 8)),
+    "JSET": ((0x1234567800000000, -8), (0x1234567800000005, 8)),
+    "JGT": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
+    "JGE": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
+    "JLT": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
+    "JLE": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
+    "JSGT": ((5, -8), (0x8234567800000009, 8)),
+    "JSGE": ((5, -8), (0x8234567800000009, 8)),
+    "JSLT": ((0x8234567800000009, 8), (5, -8)),
+    "JSLE": ((0x8234567800000009, 8), (5, -8)),
+}
+
+
 def _condition(row: Instruction) -> Draft:
     """Either operand in each register, with a value that decides by itself; and conditions that do not hold."""
     name = row.name.split("_", maxsplit=1)[0][:-2]
@@ -166,9 +183,14 @@ def _condition(row: Instruction) -> Draft:
                 operands |= {"s": str(src), "sv": _dirty(row, other, upper[1])} if has_src else {"imm": _as_imm(other)}
                 cases[f"{role}-r{n}_{index}"] = operands | {"base": hexed(rest), "m": _marker(dst, src, has_src)}
     for n in range(10):
-        other = n if has_src else 0
-        pair = {"d": str(n), "dv": hexed(5), "base": hexed(_WIDE), "m": _marker(n, other, has_src)}
-        cases[f"same-r{n}"] = pair | ({"s": str(n), "sv": hexed(5)} if has_src else {"imm": "8"})
+        for part, (value, other) in zip(("holds", "holds-not"), _halves(row, name), strict=True):
+            away = (n + 3) % 10
+            operands = {"d": str(n), "dv": hexed(value), "base": hexed(_WIDE), "m": _marker(n, away, has_src)}
+            operands |= {"s": str(away), "sv": _dirty(row, other, 0x7B5A5A5A)} if has_src else {"imm": _as_imm(other)}
+            cases[f"{part}-r{n}"] = operands
+        if has_src and n % 4 == 0:
+            pair = {"d": str(n), "dv": hexed(5), "base": hexed(_WIDE), "m": _marker(n, n, has_src)}
+            cases[f"same-r{n}"] = pair | {"s": str(n), "sv": hexed(5)}
     asm = "".join(f"r{n} = {{base}} ll\nr{n} += {n}\n" for n in range(10)) + "r{d} = {dv} ll\n"
     if has_src:
         asm += f"r{{s}} = {{sv}} ll\n{line(row, dst='{d}', src='{s}', offset='taken')}\n"
@@ -179,6 +201,15 @@ def _condition(row: Instruction) -> Draft:
     what = "either operand in each register, where another register's value would decide otherwise; none changes"
     covers = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range")
     return Draft(f"{slug(row)}/registers", what, covers, cases, asm, observe=_ALL)
+
+
+def _halves(row: Instruction, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The operands of :data:`_HALVES`; for equality of lower halves they have to be others."""
+    holds, not_so = _HALVES[name]
+    if not is_32_bit(row) or name not in ("JEQ", "JNE"):
+        return holds, not_so
+    equal, unequal = (0x1234567800000008, 8), (0x1234567800000005, 8)
+    return (equal, unequal) if name == "JEQ" else (unequal, equal)
 
 
 def _dirty(row: Instruction, value: int, upper: int) -> str:
@@ -204,6 +235,8 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
     steps = {"below": -1, "at": 0, "above": 1}
     if is_32_bit(row) or row.name.startswith("JSET"):
         steps = {"at": 0}
+    elif row.name.startswith(("JEQ", "JNE")):
+        steps["above-32-bits"] = 1 << 32
     cases = {
         f"{side}-{where}-{rest}": {"d": d, "s": s, "step": str(step), "rest": str(number)}
         for where, step in steps.items()
@@ -211,7 +244,7 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
         for rest, number in (("0", 0), ("m1", -1))
     }
     asm = (
-        "r0 = {rest}\nr1 = {rest}\nr2 = {rest}\nr9 = {rest}\nr3 = r10\nr3 += {step}\n"
+        "r0 = {rest}\nr1 = {rest}\nr2 = {rest}\nr3 = r10\nr9 = {step} ll\nr3 += r9\nr9 = {rest}\n"
         f"{line(row, dst='{d}', src='{s}', offset='taken')}\nr0 = 2\nr3 = 0\nexit\ntaken:\nr0 = 1\nr3 = 0\nexit\n"
     )
     what = "r10 against a copy of it, and against the numbers beside it"

@@ -18,10 +18,12 @@ from .draft import Draft, line
 from .registers import byte_swap_covers
 
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 00"
+#: What r3 holds before an instruction that is no condition; whoever takes it for what r3 holds afterwards goes wrong.
+_KNOWN = "-1193046"
 #: r3 takes part in all that shows its value, or what a runtime takes for it: arithmetic, a store, a condition.
 _USE = (
     "r7 ^= r3\nr8 = r7\nr8 <<= 7\nr7 += r8\n*(u64 *)(r6 + 16) = r3\nr8 = *(u64 *)(r6 + 16)\nr7 += r8\n"
-    "if r3 s> 1000 goto +1\nr7 += 3\n"
+    f"if r3 == {_KNOWN} goto +1\nr7 += 3\n"
 )
 #: One frame after the other, down to the eighth.
 _DESCEND = "".join(f"call local frame{n}\nexit\nframe{n}:\n" for n in range(2, 9))
@@ -102,7 +104,7 @@ def _operands(row: Instruction) -> str:
     """The constants that r0, r3 and r4 are given: a condition holds for some of the numbers that r3 will have."""
     if row.section == "4.3":
         return f"r3 = 28\nr4 = {_other(row)}\nr0 = 0\n"
-    return "r3 = -1193046\nr4 = 29\nr0 = 7\n" if row.section != "5.5" else "r4 = 5\n"
+    return f"r3 = {_KNOWN}\nr4 = {5 if row.section == '5.5' else 29}\nr0 = 7\n"
 
 
 def _other(row: Instruction) -> str:
