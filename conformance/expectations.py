@@ -249,11 +249,17 @@ class Seen:
     failure: str | None
     reason: str
 
+    @property
+    def not_claimed(self) -> bool:
+        """Whether the vector was not run because the runtime claims other groups only: that is known without a file."""
+        return self.reason.startswith("group:")
+
 
 def updated(old: Expectations, version: str, results: dict[str, Any], *, unsupported: bool) -> Expectations:
     """Return ``old`` changed to what ``results`` of ``version`` show; reasons and links of what is still so are kept.
 
-    What fails and is not in the file comes to it without explanation; so do unsupported vectors if ``unsupported``.
+    What fails and is not in the file comes to it without explanation; so do, if ``unsupported``, vectors that are not
+    supported although the runtime claims their groups.
     Entries about other versions stay as they are.
 
     Raises:
@@ -276,7 +282,7 @@ def updated(old: Expectations, version: str, results: dict[str, Any], *, unsuppo
             known.append(Known(kept, entry.verdict, entry.reason, entry.failure, entry.link, entry.versions))
         for vector in [one for one in left if entry.matches(one) and _foreseen(entry, left[one])]:
             del left[vector]
-    new = [one for one in left.values() if one.verdict == Verdict.FAIL or unsupported]
+    new = [one for one in left.values() if one.verdict == Verdict.FAIL or (unsupported and not one.not_claimed)]
     known += _unexplained(new, list(results))
     return Expectations(old.path, old.runtime, tuple(known), old.header)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from .failing import FAILED, OK, bad_input
 if TYPE_CHECKING:
     from ..expectations import Expectations
     from ..gate import Violation
+    from ..results import Json
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 #: How many violations of a kind are shown; the JSON has all of them.
@@ -31,8 +33,11 @@ _SHOWN = 50
     metavar="[RUNTIME:]GROUP,...",
     help="Conformance groups of which every vector has to pass; can be repeated.",
 )
+@click.option("--shipped", is_flag=True, help="Also take for known what this package knows, of the Linux kernel say.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def gate(results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str, ...], as_json: bool) -> None:
+def gate(
+    results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str, ...], shipped: bool, as_json: bool
+) -> None:
     """Compare results with what is known about the runtimes and what is required of them.
 
     RESULTS are files of `bpf-isa run --json`. Of their runtimes no failure is accepted that no expectation file tells
@@ -48,6 +53,8 @@ def gate(results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str,
         required = gate.parse_requirements(require)
         known = [expectations.load(file) for file in files]
         documents = [read(path) for path in results]
+        if shipped:
+            known += _shipped(documents)
         found = gate.violations(documents, known, required)
     runtimes = [one["name"] for document in documents for one in document["runtimes"]]
     if as_json:
@@ -56,6 +63,15 @@ def gate(results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str,
     else:
         _show(runtimes, found, known)
     raise SystemExit(FAILED if found else OK)
+
+
+def _shipped(documents: list[Json]) -> list[Expectations]:
+    """Return what this package knows about the runtimes in ``documents``, under the names that they have there."""
+    from .. import expectations
+
+    runtimes = [one for document in documents for one in document["runtimes"]]
+    files = [(one["name"], expectations.shipped(one["identity"]["name"])) for one in runtimes]
+    return [replace(file, runtime=name) for name, file in files if file is not None]
 
 
 def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def runtimes(names: tuple[str, ...], as_json: bool) -> None:
     """List the runtimes that can be tested on this machine.
 
-    All kinds that need no argument are tried, and those that the project configures (see docs/ci.md); or the runtimes
-    with the given NAMES, as `bpf-isa run -r` takes them. For one that does not work the reason is shown, and what to
-    install or do.
+    All kinds that need no argument are tried, and those that the project configures (see docs/runtimes.md); or the
+    runtimes with the given NAMES, as `bpf-isa run -r` takes them. For one that does not work the reason is shown, and
+    what to install or do.
 
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """

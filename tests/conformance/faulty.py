@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bpf_isa.adapters.protocol import Job, Observable, Outcome, Unavailable
+from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.spec import pseudocode, tree
 from bpf_isa.spec.table import Instruction, Isa, Operand, isa
@@ -170,3 +170,14 @@ def tells_when_it_is_opened() -> ReferenceAdapter:
     """A correct runtime that leaves a file for each process that opens it."""
     Path(os.environ["OPENED"], str(os.getpid())).touch()
     return ReferenceAdapter()
+
+
+class HasNoFunctions(ReferenceAdapter):
+    """Claims nothing, and says of programs with functions that it does not support them."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            if job.id.startswith("calls/"):
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason="functions: there are none")
+            else:
+                yield from super().run([job])

@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "wrong": [f"mine=python:faulty:{WRONG}"],
             "lenient": ["mine=python:faulty:ignores_the_source_of_bswap"],
             "small": ["mine=python:faulty:claims_base32"],
+            "mute": ["mine=python:faulty:HasNoFunctions"],
             "both": ["good=reference", f"bad=python:faulty:{WRONG}"],
             "raises": ["mine=python:faulty:Raises"],
             "missing": ["mine=python:faulty:unavailable", "reference"],
@@ -178,6 +179,18 @@ def test_for_people(folder: Path) -> None:
     assert done.stdout.splitlines()[0] == "new failure: mine: add64-x/carries: wrong-result: wrong r0"
     assert done.stdout.splitlines()[-1] == "the gate is shut for mine: 1 new failure, 1 required group"
     assert bpf_isa("gate", folder / "right.json").stdout == "the gate is open for mine\n"
+
+
+def test_what_the_package_knows_counts_if_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    """It is about the runtime that says it is `linux`, whatever the run calls it: here with vectors that it lacks."""
+    data = json.loads((folder / "right.json").read_text())
+    data["runtimes"][0]["identity"].update(name="linux", version="6.1.0-13-amd64")
+    (tmp_path / "linux.json").write_text(json.dumps(data))
+    assert bpf_isa("gate", tmp_path / "linux.json").exit_code == 0
+    done = bpf_isa("gate", tmp_path / "linux.json", "--shipped")
+    assert done.exit_code == 1
+    assert re.search(r"^stale entry: mine: exit/stray-offset/\*: .*known/linux.yaml:\d+: ", done.stdout, re.MULTILINE)
+    assert bpf_isa("gate", folder / "right.json", "--shipped").exit_code == 0
 
 
 # Versions
@@ -331,10 +344,12 @@ def test_a_vector_that_fails_in_another_way_needs_another_reason(folder: Path, t
 
 
 def test_unsupported_vectors_come_if_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
-    assert update(folder, "small", tmp_path / "a.yaml") == ()
-    known = update(folder, "small", tmp_path / "b.yaml", "--unsupported")
-    assert {entry.verdict for entry in known} == {"unsupported"}
-    assert gate(folder, "small", (tmp_path / "b.yaml").read_text().partition("expectations:\n")[2], status=0) == []
+    assert update(folder, "mute", tmp_path / "a.yaml") == ()
+    known = update(folder, "mute", tmp_path / "b.yaml", "--unsupported")
+    assert known == (Known(("calls/local",), "unsupported", "unexplained: functions"),)
+    entries = (tmp_path / "b.yaml").read_text().partition("expectations:\n")[2]
+    assert gate(folder, "mute", entries, require="base64", status=0) == []
+    assert update(folder, "small", tmp_path / "c.yaml", "--unsupported") == ()  # its claims say as much
 
 
 def test_an_update_makes_the_gate_pass(folder: Path, tmp_path: Path) -> None:
