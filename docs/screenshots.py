@@ -8,7 +8,7 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-WIDTH = 1280
+WIDTH = 1440
 #: The first vector that one runtime passes and another computes wrongly; any other if there is none.
 TELLING = """
 const done = arguments[0];
@@ -40,10 +40,10 @@ def main(report: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(found["chromedriver"]))
     try:
-        _look(driver, report / "index.html", folder / "report-overview.png", 860, "light")
+        _look(driver, report / "index.html", folder / "report-overview.png", 900, "light")
         driver.get((report / "vectors.html").resolve().as_uri())
         vector = driver.execute_async_script(TELLING)
-        _look(driver, report / "vector.html", folder / "report-vector.png", 860, "dark", f"#{vector}")
+        _look(driver, report / "vector.html", folder / "report-vector.png", 900, "dark", f"#{vector}")
     finally:
         driver.quit()
 

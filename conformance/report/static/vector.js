@@ -190,7 +190,8 @@
     title.textContent = vector;
     document.title = `${vector} · BPF conformance`;
     const sections = [...new Set(entry.covers.map((name) => name.split("-")[1]))];
-    crumbs.replaceChildren(...sections.map((name) => element("a", { href: `sections/${name}.html` }, `Section ${name}`)), " ", ...part.instructions.slice(0, 4).map((name) => element("a", { href: `instructions/${name}.html` }, name)));
+    const way = [...sections.map((name) => [`sections/${name}.html`, `Section ${name}`]), ...part.instructions.slice(0, 4).map((name) => [`instructions/${name}.html`, name])];
+    crumbs.replaceChildren(...way.flatMap(([href, name]) => [element("a", { href }, name), " "]));
     const meta = element("p", { class: "meta" },
       element("span", { class: "tag", title: LEVELS[entry.level] }, `${entry.level}${entry.extension ? ` ${entry.extension}` : ""}: ${LEVELS[entry.level]}`),
       ...part.groups.map((name) => element("a", { href: `groups/${name}.html` }, name)),
