@@ -35,15 +35,16 @@ class BaselineError(Exception):
 class Case:
     """A vector in one byte order (its id, job and expectation), its program ready to run.
 
-    ``slots`` says where the program has each row (by name), ``executed`` which rows the program comes by.
+    ``slots`` says where the program has each row (by name), ``executed`` which rows the program comes by, ``steps``
+    how many instructions it executes.
     """
 
-    __slots__ = ("budget", "executable", "executed", "expect", "job", "slots")
+    __slots__ = ("budget", "executable", "executed", "expect", "job", "slots", "steps")
 
     def __init__(self, job: Job, expect: Expectation) -> None:
         self.job, self.expect = job, expect
         self.executable = prepare(job.code, job.byte_order)
-        self.budget = BUDGET
+        self.budget, self.steps = BUDGET, 0
         slots: dict[str, list[int]] = {}
         for slot, item in enumerate(self.executable.program):
             if item is not None:
@@ -64,6 +65,7 @@ class Case:
             (_noting(step, pc, seen), following) for pc, (step, following) in enumerate(watched.operations)
         ]
         result = run(watched, machine_for(self.job, self.job.byte_order), budget=BUDGET, hot_after=BUDGET)
+        self.steps = result.steps
         self.budget = min(BUDGET, _STEPS_FACTOR * result.steps + _STEPS_MORE)
         if judge(self.expect, outcome_of(result)).verdict is not Verdict.PASS:
             raise BaselineError(f"{self.id} ({self.job.byte_order}-endian) does not pass on the specification")
@@ -192,9 +194,15 @@ class Bench:
             for name in case.executed:
                 found.setdefault(name, []).append(case)
         for name, cases in found.items():
-            # First those that are about the row, being about no rarer one; then short programs.
+            # First those that are about the row, being about no rarer one; then those that show most, and short ones.
             few = uses[name]
-            cases.sort(key=lambda case, few=few: (rarest[case.id] < few, len(case.executable.program)))  # type: ignore[misc]
+            cases.sort(
+                key=lambda case, few=few: (  # type: ignore[misc]
+                    rarest[case.id] < few,
+                    -len(case.expect.observed),
+                    len(case.executable.program),
+                )
+            )
         return found
 
     def prepare(self) -> None:

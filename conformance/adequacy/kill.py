@@ -3,7 +3,8 @@
 
 A mutant is tried on the vectors that execute its row until two have noticed: the second only tells whether the first
 was the only one. If none does, operands are looked for that tell the mutant from its row, first by trying, then with
-the solver, which may as well prove that there are none: what is neither noticed nor equivalent is alive.
+the solver, which may as well prove that there are none. What is not equivalent then is tried on vectors whose
+executions are long, and on big-endian machines; what is not noticed there either is alive.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
+from ...spec.table import Instruction
 from . import smt
 from .bench import Bench, Case
-from .moments import Moment, departs, moments, notices
+from .moments import Trail, notices
 from .mutant import Mutant
 from .sampling import guess
 from .smt import Difference
 from .suggest import Suggestion, is_noticed, suggest
 
-#: After so many vectors have not noticed a mutant, the solver is asked early whether there is anything to notice.
-_PATIENCE = 2000
 #: As many vectors that noticed something lately are tried first.
 _RECENT = 12
 
@@ -50,31 +52,30 @@ class Decision(NamedTuple):
 class Pool:
     """The cases for the mutants of one row, those first that noticed the last ones."""
 
-    def __init__(self, row: str, cases: Iterable[Case]) -> None:
-        self.row = row
-        self.cases = list(cases)
+    def __init__(self, row: Instruction, bench: Bench) -> None:
+        self.row, self.bench = row, bench
         self.recent: deque[Case] = deque(maxlen=_RECENT)
         self.suggestions: list[Suggestion] = []
-        self._moments: dict[str, list[Moment] | None] = {}
+        self._trail = Trail(row, bench.using(row.name))
 
-    def candidates(self, mutant: Mutant) -> Iterator[Case]:
-        """Yield the cases in which ``mutant`` may show itself."""
-        first = list(self.recent)
-        for case in first:
-            if _concerns(mutant, case):
-                yield case
-        for case in self.cases:
-            if case not in first and _concerns(mutant, case):
-                yield case
+    @cached_property
+    def _big(self) -> Trail:
+        return Trail(self.row, map(self.bench.big, self.bench.using(self.row.name)))
 
-    def notices(self, case: Case, mutant: Mutant) -> bool:
-        """Whether ``case`` notices ``mutant``; its program is only run if there is something to notice."""
-        if case.id not in self._moments:
-            self._moments[case.id] = moments(case, self.row)
-        known = self._moments[case.id]
-        if known is not None and not any(departs(mutant, moment, case.job.byte_order) for moment in known):
-            return False
-        return notices(case, mutant)
+    def killers(self, mutant: Mutant) -> Iterator[str]:
+        """Yield the vectors that notice ``mutant``, but for long ones."""
+        for case in self._trail.departing(mutant, tuple(self.recent)):
+            if notices(case, mutant):
+                if case in self.recent:
+                    self.recent.remove(case)
+                self.recent.appendleft(case)
+                yield case.id
+
+    def late_killers(self, mutant: Mutant) -> Iterator[str]:
+        """Yield the long vectors that notice ``mutant``, and those that do on big-endian machines only."""
+        yield from (case.id for case in self._trail.long if notices(case, mutant))
+        if smt.depends_on_byte_order(mutant):
+            yield from (case.id for case in self._big.departing(mutant) if notices(case, mutant))
 
     def suggestion(self, mutant: Mutant, difference: Difference | None = None) -> Suggestion | None:
         """Return a vector that is missing: one suggested before that notices ``mutant``, or one made of ``difference``.
@@ -90,59 +91,31 @@ class Pool:
             self.suggestions.append(made)
         return made
 
-    def promote(self, case: Case) -> None:
-        """Try ``case`` early from now on."""
-        if case in self.recent:
-            self.recent.remove(case)
-        self.recent.appendleft(case)
 
-
-def _concerns(mutant: Mutant, case: Case) -> bool:
-    return not mutant.when or any(mutant.applies(item) for _, item in case.at(mutant.row.name))
-
-
-def decide(mutant: Mutant, pool: Pool, bench: Bench) -> Decision:
+def decide(mutant: Mutant, pool: Pool) -> Decision:
     """Find out what becomes of ``mutant``."""
-    killers: list[str] = []
-    answer: smt.Answer | None = None
-    tried: list[Case] = []
-    for case in pool.candidates(mutant):
-        if pool.notices(case, mutant):
-            killers.append(case.id)
-            pool.promote(case)
-            if len(killers) > 1:
-                break
-        elif not killers:
-            tried.append(case)
-            if len(tried) == _PATIENCE:
-                answer = _ask(mutant)
-                if answer is not None and answer.verdict == "equivalent":
-                    return Decision(mutant, Status.EQUIVALENT)
-    if not killers and smt.depends_on_byte_order(mutant):
-        killers = [case.id for case in tried if notices(bench.big(case), mutant)][:2]
+    killers = tuple(islice(pool.killers(mutant), 2))
     if killers:
-        return Decision(mutant, Status.KILLED, tuple(killers))
+        return Decision(mutant, Status.KILLED, killers)
     shown = pool.suggestion(mutant)
+    answer = smt.compare(mutant) if shown is None and smt.is_available() else None
+    if answer is not None and answer.verdict == "equivalent":
+        return Decision(mutant, Status.EQUIVALENT)
+    killers = tuple(islice(pool.late_killers(mutant), 2))
+    if killers:
+        return Decision(mutant, Status.KILLED, killers)
     if shown is not None:
         return Decision(mutant, Status.ALIVE, difference=shown.difference, suggestion=shown)
-    answer = answer or _ask(mutant)
     if answer is None:
         return Decision(mutant, Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
-    if answer.verdict == "equivalent":
-        return Decision(mutant, Status.EQUIVALENT)
     if answer.difference is None:
         return Decision(mutant, Status.UNDECIDED, reason="the solver found no answer in time")
     return Decision(mutant, Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))
-
-
-def _ask(mutant: Mutant) -> smt.Answer | None:
-    return smt.compare(mutant) if smt.is_available() else None
 
 
 def decide_all(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Decision]:
     """Find out what becomes of ``mutants`` of one row."""
     pool: Pool | None = None
     for mutant in mutants:
-        if pool is None:
-            pool = Pool(mutant.row.name, bench.using(mutant.row.name))
-        yield decide(mutant, pool, bench)
+        pool = pool or Pool(mutant.row, bench)
+        yield decide(mutant, pool)

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executions of one row in a vector, kept so that a mutant can be tried on each without running the program.
+"""The executions of one row in the vectors, kept so that a mutant can be tried on each without running programs.
 
 As long as a mutant does to the machine what the row did, the program goes on as before. So a vector need only be run
-as a whole if, at one of the moments when the row is executed, the mutant does something else.
+as a whole if, at one of the moments when the row is executed, the mutant does something else. What it does depends on
+the encoding, on the values of a few registers and on what the machine answers; moments that agree in these make a
+group, which is looked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from ...reference_vm.executable import writes_frame_pointer
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step, row_code
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
+from ...spec.table import Instruction
 from .bench import Case
 from .mutant import Mutant
 
-#: A vector in which the row is executed more often is run as a whole.
-_MOST = 48
+#: A vector in which the row is executed more often, or that takes more steps, is run as a whole, after all others.
+_MOST, _MOST_STEPS = 64, 4096
+_STACK_POINTER = 10
 
 
 class Event(NamedTuple):
@@ -36,13 +40,15 @@ class Moment(NamedTuple):
     slot: int
     item: Decoded
     before: list[int]
-    events: list[Event]
+    events: tuple[Event, ...]
     move: Move
     after: list[int]
 
 
 def moments(case: Case, row: str) -> list[Moment] | None:
     """Return all executions of ``row`` in ``case``; None if they are too many."""
+    if case.steps > _MOST_STEPS:
+        return None
     found: list[Moment] = []
     watched = case.executable.replaced({})
     for slot, item in case.at(row):
@@ -59,7 +65,7 @@ def _recording(step: Step, slot: int, item: Decoded, found: list[Moment]) -> Ste
         before = registers.copy()
         recorder = _Recorder(machine)
         move = step(registers, cast("Machine", recorder))
-        found.append(Moment(slot, item, before, recorder.events, move, registers.copy()))
+        found.append(Moment(slot, item, before, tuple(recorder.events), move, registers.copy()))
         return move
 
     return recorded
@@ -93,7 +99,7 @@ class _Departure(Exception):
 class _Replay:
     """Stands for the machine at a moment: answers what was asked then, in the same order."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: tuple[Event, ...]) -> None:
         self.events = events
         self.next = 0
 
@@ -110,20 +116,128 @@ class _Replay:
         return self.events[self.next - 1].result
 
 
-def departs(mutant: Mutant, moment: Moment, byte_order: ByteOrder) -> bool:
-    """Whether ``mutant`` does something else than its row at ``moment``."""
-    if not mutant.applies(moment.item):
-        return False
-    code = row_code(mutant.instruction_for(moment.item), byte_order)
-    if writes_frame_pointer(moment.item._replace(instruction=mutant.instruction_for(moment.item))):
+_SILENT = _Replay(())
+#: The fields of an instruction of one row.
+_Fields: TypeAlias = tuple[int, ...]
+
+
+class Departure:
+    """Tells whether a mutant does something else than its row at a moment, on machines of one byte order."""
+
+    def __init__(self, mutant: Mutant, byte_order: ByteOrder) -> None:
+        self.mutant, self.byte_order = mutant, byte_order
+        self._steps: dict[_Fields, Step | None] = {}
+        self._uses_slot = _asks_for_slot(mutant.row.means) or _asks_for_slot(mutant.means)
+
+    def __call__(self, moment: Moment) -> bool:
+        fields = moment.item[1:]
+        if self._uses_slot or fields not in self._steps:
+            self._steps[fields] = self._step(moment)
+        step = self._steps[fields]
+        if step is None:
+            return False
+        registers = moment.before.copy()
+        replay = _Replay(moment.events) if moment.events else _SILENT
+        try:
+            move = step(registers, cast("Machine", replay))
+        except _Departure:
+            return True
+        return move != moment.move or registers != moment.after or replay.next != len(moment.events)
+
+    def _step(self, moment: Moment) -> Step | None:
+        """Return what the mutant does at ``moment``; None if its fault is not in force there."""
+        if not self.mutant.applies(moment.item):
+            return None
+        row = self.mutant.instruction_for(moment.item)
+        if writes_frame_pointer(moment.item._replace(instruction=row)):
+            return _depart
+        return row_code(row, self.byte_order).make(moment.slot, *moment.item[1:])
+
+
+def _depart(registers: list[int], machine: Machine) -> Move:
+    raise _Departure
+
+
+def _asks_for_slot(means: Iterable[t.Stmt]) -> bool:
+    return any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*means))
+
+
+#: What a mutant does at a moment depends on nothing else, unless it names other registers: the slot if it matters, the
+#: fields, the values of dst, src, R0 and R10, and what the machine was asked.
+_Key: TypeAlias = tuple[int, _Fields, tuple[int, ...], tuple[Event, ...]]
+_KEY_NAMES = frozenset(["dst", "src", "r0", "r10"])
+
+
+def names_other_registers(mutant: Mutant) -> bool:
+    """Whether ``mutant`` has to do with registers whose values are not in a :data:`_Key`."""
+    nodes = t.walk(*mutant.means, *mutant.row.means)
+    return mutant.shift is not None or any(
+        isinstance(node, t.Register) and node.name not in _KEY_NAMES for node in nodes
+    )
+
+
+class Trail:
+    """The moments of one row in many cases, in the order of the cases, each recorded when it is first asked for.
+
+    ``long`` are the cases met so far whose executions are too many to be kept.
+    """
+
+    def __init__(self, row: Instruction, cases: Iterable[Case]) -> None:
+        self.row = row
+        self.long: list[Case] = []
+        self._cases = iter(cases)
+        self._moments: list[tuple[Case, int, Moment]] = []
+        self._groups: dict[_Key, int] = {}
+        self._by_case: dict[str, list[Moment]] = {}
+        self._uses_slot = _asks_for_slot(row.means)
+
+    def departing(self, mutant: Mutant, first: Iterable[Case] = ()) -> Iterator[Case]:
+        """Yield the cases, of those that are not long, in which ``mutant`` does something else than the row.
+
+        Of those that are recorded already, ``first`` come first.
+        """
+        departs: Departure | None = None
+        yielded: set[str] = set()
+        for case in first:
+            departs = departs or Departure(mutant, case.job.byte_order)
+            if any(map(departs, self._by_case.get(case.id, ()))):
+                yielded.add(case.id)
+                yield case
+        # Whether a moment departs is the same for all of its group, unless the mutant looks at other registers.
+        known: dict[int, bool] = {}
+        each = names_other_registers(mutant)
+        at = 0
+        while at < len(self._moments) or self._extend():
+            if at == len(self._moments):
+                continue
+            case, group, moment = self._moments[at]
+            at += 1
+            if each or group not in known:
+                departs = departs or Departure(mutant, case.job.byte_order)
+                known[group] = departs(moment)
+            if known[group] and case.id not in yielded:
+                yielded.add(case.id)
+                yield case
+
+    def _extend(self) -> bool:
+        """Record one more case; tell whether there was one."""
+        case = next(self._cases, None)
+        if case is None:
+            return False
+        found = moments(case, self.row.name)
+        if found is None:
+            self.long.append(case)
+            return True
+        self._by_case[case.id] = found
+        for moment in found:
+            group = self._groups.setdefault(self._key(moment), len(self._groups))
+            self._moments.append((case, group, moment))
         return True
-    step = code.make(moment.slot, *moment.item[1:])
-    registers, replay = moment.before.copy(), _Replay(moment.events)
-    try:
-        move = step(registers, cast("Machine", replay))
-    except _Departure:
-        return True
-    return move != moment.move or registers != moment.after or replay.next != len(moment.events)
+
+    def _key(self, moment: Moment) -> _Key:
+        item, before = moment.item, moment.before
+        values = before[item.dst], before[item.src], before[0], before[_STACK_POINTER]
+        return moment.slot if self._uses_slot else 0, item[1:], values, moment.events
 
 
 def notices(case: Case, mutant: Mutant) -> bool:

@@ -10,7 +10,7 @@ from bpf_isa.conformance.adequacy.bench import BaselineError, Bench
 from bpf_isa.conformance.adequacy.control_mutants import frame_mutants, loader_mutants, program_mutants
 from bpf_isa.conformance.adequacy.encoding_mutants import encoding_mutants
 from bpf_isa.conformance.adequacy.kill import Decision, Pool, Status, decide
-from bpf_isa.conformance.adequacy.moments import departs, moments, notices
+from bpf_isa.conformance.adequacy.moments import Departure, Trail, moments, notices
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.adequacy.report import suggestions
 from bpf_isa.conformance.adequacy.survey import Finding, Survey, encoding_findings, idle_vectors, survey
@@ -42,7 +42,7 @@ def decided(found: Bench, name: str) -> Decision:
     """What becomes of one mutant, given by its name."""
     row = TABLE.by_name[name.split(":", maxsplit=1)[0]]
     (mutant,) = (mutant for mutant in mutants_of(row, TABLE) if mutant.id == name)
-    return decide(mutant, Pool(row.name, found.using(row.name)), found)
+    return decide(mutant, Pool(row, found))
 
 
 REFUSED = [
@@ -126,11 +126,14 @@ def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path:
     found = bench(tmp_path, vector("memory", asm, '{r0: "0x6691"}', memory))
     (case,) = found.cases
     for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X", "LD_IND_B"):
-        known = moments(case, name)
+        row = TABLE.by_name[name]
+        trail, known = Trail(row, found.cases), moments(case, name)
         assert known is not None
-        for mutant in mutants_of(TABLE.by_name[name], TABLE):
-            if notices(case, mutant):
-                assert any(departs(mutant, moment, "little") for moment in known), mutant.id
+        for mutant in mutants_of(row, TABLE):
+            departs = Departure(mutant, "little")
+            shows = any(departs(moment) for moment in known)
+            assert shows or not notices(case, mutant), mutant.id
+            assert list(trail.departing(mutant)) == ([case] if shows else []), mutant.id
 
 
 def test_big_endian_machines_are_tried_where_the_byte_order_matters(tmp_path: Path) -> None:
