@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
+import textwrap
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import fastjsonschema
+import jsonschema_rs
+
+#: Characters of what the library says; a value in it may be long.
+_LONGEST = 300
 
 
 class SchemaError(ValueError):
@@ -24,10 +26,9 @@ class SchemaError(ValueError):
 
 
 @cache
-def _validator(schema: Path) -> Callable[[Any], Any]:
+def _validator(schema: Path) -> tuple[jsonschema_rs.Validator, Any]:
     definition = json.loads(schema.read_text(encoding="utf-8"))
-    compiled: Callable[[Any], Any] = fastjsonschema.compile(definition, use_default=False)
-    return compiled
+    return jsonschema_rs.validator_for(definition), definition
 
 
 def check(data: object, schema: Path) -> None:
@@ -36,50 +37,52 @@ def check(data: object, schema: Path) -> None:
     Raises:
         SchemaError: naming the first place that does not follow the schema.
     """
+    validator, definition = _validator(schema)
     try:
-        _validator(schema)(data)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise SchemaError(_path(data, error.name or ""), _explain(error)) from None
+        validator.validate(data)
+    except jsonschema_rs.ValidationError as error:
+        raise SchemaError(_path(data, error.instance_path), _explain(error, definition)) from None
+    except ValueError as error:  # a text with half a surrogate pair, say, which nothing in UTF-8 can be
+        raise SchemaError((), str(error)) from None
 
 
-def _path(data: object, name: str) -> tuple[str | int, ...]:
-    """Return the keys and indices of a place from its name, such as ``data.vectors[3].asm``.
-
-    Keys may have dots and brackets in them, so only the data tell where one ends.
-    """
-    steps: list[str | int] = []
-    place, rest = data, name.removeprefix("data")
-    while rest:
-        if isinstance(place, list) and (index := re.match(r"\[(\d+)\]", rest)):
-            steps.append(int(index[1]))
-            place, rest = place[int(index[1])], rest[index.end() :]
-        elif isinstance(place, dict):
-            keys = [key for key in place if re.match(re.escape(f".{key}") + r"(?:[.\[]|\Z)", rest)]
-            if not keys:
-                break
-            key = max(keys, key=len)
-            steps.append(key)
-            place, rest = place[key], rest[len(key) + 1 :]
-        else:
-            break
-    return tuple(steps)
+def _path(data: object, steps: list[str | int]) -> tuple[str | int, ...]:
+    """Return ``steps`` into ``data`` with keys that look like indices as texts, and with those that are empty."""
+    path: list[str | int] = []
+    place: Any = data
+    for step in steps:
+        while isinstance(place, dict) and str(step) not in place and "" in place:
+            path.append("")
+            place = place[""]
+        path.append(str(step) if isinstance(place, dict) else step)
+        place = place[path[-1]]
+    return tuple(path)
 
 
-def _explain(error: fastjsonschema.JsonSchemaValueException) -> str:
+def _explain(error: jsonschema_rs.ValidationError, definition: Any) -> str:
     """Say what is wrong in words: a schema's description says more than its pattern."""
-    definition, value = error.definition, error.value
-    if error.rule == "additionalProperties" and isinstance(value, dict):
+    for step in error.schema_path[:-1]:
+        definition = definition[step]
+    value, rule = error.instance, error.schema_path[-1]
+    if rule == "additionalProperties" and isinstance(value, dict):
         known = sorted(definition.get("properties", {}))
         unknown = min(set(value) - set(known))
         return f"unknown field {unknown!r}{_suggest(unknown, known)}"
-    if error.rule == "required" and isinstance(value, dict):
+    if rule == "required" and isinstance(value, dict):
         return f"{min(set(definition['required']) - set(value))!r} is missing"
-    if error.rule == "propertyNames":
-        return f"a name is not acceptable: {definition['propertyNames'].get('description', 'see the schema')}"
-    if error.rule in {"pattern", "type"} and "description" in definition:
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
+        return f"a name is not acceptable: {definition.get('description', 'see the schema')}"
+    if rule in {"pattern", "type", "anyOf", "oneOf"} and "description" in definition:
         return f"must be {definition['description']} (found {_short(value)})"
-    message = (error.message or "").removeprefix(error.name or "").strip()
-    return f"{message} (found {_short(value)})"
+    if rule == "type":
+        return f"must be {_either(definition['type'])} (found {_short(value)})"
+    if rule == "enum":
+        return f"must be one of {', '.join(map(str, definition['enum']))} (found {_short(value)})"
+    return textwrap.shorten(error.message, _LONGEST)
+
+
+def _either(types: str | list[str]) -> str:
+    return types if isinstance(types, str) else " or ".join(types)
 
 
 def _suggest(word: str, known: list[str]) -> str:

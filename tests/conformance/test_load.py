@@ -292,7 +292,7 @@ BAD_FILES = {
     ),
     "covers nothing": (
         HEAD.encode() + b"  - {id: a, covers: [], asm: exit, expect: {r0: '0'}}\n",
-        "covers: must contain at least 1 items",
+        "covers: [] has less than 1 item",
     ),
     "unknown requirement": (
         HEAD.encode() + b"  - {id: a, covers: [x], asm: exit, expect: {r0: '0'}}\n",

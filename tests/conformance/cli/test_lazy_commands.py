@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bpf_isa.conformance.cli import COMMANDS, LazyCommand, LazyGroup, main
 from bpf_isa.spec.table import TableError
 
-HEAVY = ("fastjsonschema", "lark", "llvmlite", "rich", "yaml")
+HEAVY = ("jsonschema_rs", "lark", "llvmlite", "rich", "yaml")
 
 
 def test_help_lists_every_command_without_importing_one() -> None:
