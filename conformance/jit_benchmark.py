@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..adapters.jit.llvm import Timings
 from ..adapters.jit.program import CompiledProgram, Compiler, compile
-from ..adapters.jit.trust import Acceptance, digest_of
-from ..adapters.protocol import Adapter, Job, Outcome, OutcomeKind
+from ..adapters.jit.trust import accept
+from ..adapters.protocol import Adapter, Job, OutcomeKind
 from ..adapters.reference import BUDGET as REFERENCE_BUDGET
 from ..adapters.reference import machine_for
 from ..reference_vm.faults import Returned
 from ..reference_vm.machine import Machine
+from ..reference_vm.verifier.transfer import Surroundings
 from ..spec.assemble import assemble
 from ..spec.encoding import ByteOrder, decode
 from .benchmark import MEMORY_BYTES, Rate, Workload
 
-BUDGET = 1 << 40
+BUDGET = 1 << 60
+#: Seconds that a run of the JIT should take at least.
+ENOUGH = 0.05
 _BATCH = 128
 #: Machine code does so many times the rounds of the interpreter in a time that can be measured.
 _MORE = 100
@@ -37,6 +43,10 @@ class Program(NamedTuple):
     def code(self, byte_order: ByteOrder = "little") -> bytes:
         """Return the program."""
         return assemble(self.asm.replace("{rounds}", str(self.rounds)), byte_order)
+
+    def twice(self) -> Program:
+        """Return the program with twice as many rounds."""
+        return self._replace(rounds=2 * self.rounds)
 
     def memory(self) -> bytes | None:
         """Return what its memory holds at first."""
@@ -210,63 +220,132 @@ PROGRAMS = {
 }
 
 
-def jit_rates(name: str, repeat: int) -> list[Rate]:
-    """Time the code of a program, checked and unchecked; making it does not count."""
-    program = PROGRAMS[name]
-    decoded = decode(program.code())
-    # These programs stay in their memory and come to an end, as the checked run shows.
-    vouched = Acceptance(digest_of(decoded, "little"), 0, program.memory_bytes, by=__name__)
-    checked, unchecked = compile(decoded), compile(decoded, accepted=vouched)
-    outcome, seconds = _best_run(checked, program, repeat)
-    _, quick = _best_run(unchecked, program, repeat)
-    return [Rate(name, "jit", outcome.steps, seconds), Rate(name, "jit, unchecked", outcome.steps, quick)]
+class Contestant(Protocol):
+    """Something that runs programs."""
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables."""
+
+    def prepare(self, name: str, program: Program) -> Callable[[], Sample]:
+        """Make ``program``, the one called ``name``, ready, and return what runs it once."""
+
+
+class Sample(NamedTuple):
+    """One run: how long it took, and R0 (None if that is not known)."""
+
+    seconds: float
+    r0: int | None
+
+
+class Unfit(Exception):
+    """A contestant cannot run a program, or gets a wrong result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The bundled JIT; ``checked`` or not."""
+
+    label: str
+    checked: bool
+
+    def prepare(self, name: str, program: Program) -> Callable[[], Sample]:
+        """See :class:`Contestant`."""
+        decoded = decode(program.code())
+        accepted = None if self.checked else accept(decoded, "little", Surroundings(program.memory_bytes))
+        compiled = compile(decoded, accepted=accepted)
+
+        def run() -> Sample:
+            outcome, seconds = _timed(compiled, program)
+            return Sample(seconds, outcome.r0)
+
+        return run
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A runtime behind an adapter."""
+
+    label: str
+    adapter: Adapter
+
+    def prepare(self, name: str, program: Program) -> Callable[[], Sample]:
+        """See :class:`Contestant`."""
+        order = self.adapter.info().byte_order
+        groups = frozenset({"base64", "divmul64"})
+        job = Job("bench", program.code(order), order, groups, frozenset({"r0"}), program.memory())
+
+        def run() -> Sample:
+            start = perf_counter()
+            (outcome,) = self.adapter.run([job])
+            seconds = perf_counter() - start
+            if outcome.kind is not OutcomeKind.RETURNED:
+                raise Unfit(f"{outcome.kind}: {outcome.reason}")
+            # `words` reads numbers of the machine's byte order: its result is for one of them.
+            return Sample(seconds, outcome.r0 if order == "little" else None)
+
+        return run
+
+
+#: The bundled JIT in both modes.
+OWN: tuple[Contestant, ...] = (Compiled("jit", checked=True), Compiled("jit, unchecked", checked=False))
+
+
+def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[list[Rate], dict[str, str]]:
+    """Time a program on all ``contestants`` in turns; return rates, and why a contestant has none, by its label.
+
+    Each runs it with so many rounds and with twice as many, ``repeat`` times. The difference of the best times is what
+    counts: starting a process, compiling, and copying memory are not in it.
+    """
+    programs = [_enough(PROGRAMS[name]), _enough(PROGRAMS[name]).twice()]
+    outcomes = [_timed(compile(program.code()), program)[0] for program in programs]
+    best: dict[str, list[float]] = {}
+    unfit: dict[str, str] = {}
+    ready: list[tuple[str, int, Callable[[], Sample]]] = []
+    for contestant in contestants:
+        best[contestant.label] = [inf] * len(programs)
+        for index, program in enumerate(programs):
+            ready.append((contestant.label, index, contestant.prepare(name, program)))
+    for _ in range(repeat):
+        for label, index, run in ready:
+            if label not in unfit:
+                try:
+                    sample = run()
+                    if sample.r0 not in {None, outcomes[index].r0}:
+                        raise Unfit(f"wrong result: {sample.r0}, not {outcomes[index].r0}")
+                    best[label][index] = min(best[label][index], sample.seconds)
+                except Unfit as error:
+                    unfit[label] = str(error)
+    instructions = outcomes[1].steps - outcomes[0].steps
+    rates = [
+        Rate(name, label, instructions, max(more - few, 1e-9))
+        for label, (few, more) in best.items()
+        if label not in unfit
+    ]
+    return rates, unfit
+
+
+def _enough(program: Program) -> Program:
+    """Return a program with as many rounds as take a time that can be measured well."""
+    _, seconds = _timed(compile(program.code()), program)
+    return program._replace(rounds=program.rounds * max(1, round(ENOUGH / seconds)))
 
 
 def workload_rate(workload: Workload, repeat: int) -> Rate:
     """Time the code of one of the interpreter's loops, with more rounds."""
     program = Program(workload.asm, _MORE * workload.rounds, MEMORY_BYTES)
-    outcome, seconds = _best_run(compile(program.code()), program, repeat)
+    compiled = compile(program.code())
+    outcome, seconds = min((_timed(compiled, program) for _ in range(repeat)), key=lambda pair: pair[1])
     return Rate(workload.name, "jit", outcome.steps, seconds)
 
 
-def _best_run(compiled: CompiledProgram, program: Program, repeat: int) -> tuple[Returned, float]:
-    best = float("inf")
-    for _ in range(repeat):
-        machine = Machine(memory=program.memory())
-        start = perf_counter()
-        outcome = compiled.run(machine, BUDGET)
-        best = min(best, perf_counter() - start)
+def _timed(compiled: CompiledProgram, program: Program) -> tuple[Returned, float]:
+    machine = Machine(memory=program.memory())
+    start = perf_counter()
+    outcome = compiled.run(machine, BUDGET)
+    seconds = perf_counter() - start
     assert isinstance(outcome, Returned), outcome
-    return outcome, best
-
-
-def adapter_rate(name: str, label: str, adapter: Adapter, repeat: int) -> Rate | str:
-    """Time a program on another runtime, or return why that did not work.
-
-    What a program that does nothing takes is subtracted: starting a process, say, and most of the compilation.
-    """
-    program = PROGRAMS[name]
-    reference = compile(program.code())(program.memory(), budget=BUDGET)
-    order = adapter.info().byte_order
-    idle = _best_job(adapter, assemble("r0 = 0\nexit", order), order, program, repeat)
-    busy = _best_job(adapter, program.code(order), order, program, repeat)
-    for outcome, _ in (idle, busy):
-        if outcome.kind is not OutcomeKind.RETURNED:
-            return f"{outcome.kind}: {outcome.reason}"
-    # `words` reads numbers of the machine's byte order: its result is for one of them.
-    if order == "little" and busy[0].r0 != reference.registers[0]:
-        return f"wrong result: {busy[0].r0}, not {reference.registers[0]}"
-    return Rate(name, label, reference.steps, max(busy[1] - idle[1], 1e-9))
-
-
-def _best_job(adapter: Adapter, code: bytes, order: ByteOrder, program: Program, repeat: int) -> tuple[Outcome, float]:
-    job = Job("bench", code, order, frozenset({"base64", "divmul64"}), frozenset({"r0"}), program.memory())
-    best = float("inf")
-    for _ in range(repeat):
-        start = perf_counter()
-        (outcome,) = adapter.run([job])
-        best = min(best, perf_counter() - start)
-    return outcome, best
+    return outcome, seconds
 
 
 class Split(NamedTuple):

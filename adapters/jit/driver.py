@@ -19,6 +19,7 @@ from ...spec.encoding import Program
 from .layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
 from .llvm import support_function
 from .plan import Plan, fold
+from .trust import Acceptance
 
 _MOST = (1 << 62) - 1
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
@@ -42,8 +43,16 @@ class EngineError(RuntimeError):
 class Driver(AbstractContextManager[None]):
     """Runs ``plan``'s code once on ``machine``; as a context manager, remembers what a helper function raises."""
 
-    def __init__(self, plan: Plan, program: Program, machine: Machine, budget: int, constants: int) -> None:
-        self.plan, self.program, self.machine = plan, program, machine
+    def __init__(
+        self,
+        plan: Plan,
+        program: Program,
+        machine: Machine,
+        budget: int,
+        constants: int,
+        accepted: Acceptance | None = None,
+    ) -> None:
+        self.plan, self.program, self.machine, self.accepted = plan, program, machine, accepted
         self.budget = budget
         self.error: BaseException | None = None
         self.pins: list[ctypes.c_char] = []
@@ -60,6 +69,8 @@ class Driver(AbstractContextManager[None]):
         self.words = (ctypes.c_uint64 * WORDS)(*words)
         self._map_regions()
         self._resolve_platform()
+        if accepted:
+            self.words[Word.REGISTERS + 1] = self.words[Word.INPUT_HOST]
 
     def _host(self, data: bytearray) -> int:
         """Return where ``data`` is; it stays there as long as this object lives."""
@@ -108,7 +119,7 @@ class Driver(AbstractContextManager[None]):
     def _platform(self, slot: int, call: t.Call) -> int:
         machine = self.machine
         if call.name == "packet":
-            return machine.packet
+            return self.words[Word.INPUT_HOST] if self.accepted else machine.packet
         arguments = [slot] if call.name == "code_addr" else []
         for argument in call.args:
             if isinstance(argument, t.Call):
@@ -118,22 +129,12 @@ class Driver(AbstractContextManager[None]):
                 assert number is not None, "a plan has no other calls"
                 arguments.append(argument.type.wrap(number))
         value: int = getattr(machine, call.name)(*arguments)
+        region = machine.memory.region_at(value)
+        if self.accepted and region:
+            return self._host(region.data) + value - region.base
         return value
 
     # The run
-
-    def trust(self, memory_bytes: int) -> None:
-        """Prepare for unchecked code, in whose registers are the host's addresses.
-
-        Raises:
-            ValueError: the input memory has not ``memory_bytes``.
-        """
-        source = self.machine.input
-        size = len(source.data) if source else 0
-        if size != memory_bytes:
-            raise ValueError(f"the program was accepted for {memory_bytes} bytes of memory, not for {size}")
-        self.words[Word.REGISTERS + 1] = self.words[Word.INPUT_HOST]
-        self.words[Word.BUDGET] = min(self.budget, _MOST)
 
     def run(self, address: int) -> Returned | Fault:
         """Call the code at ``address`` and return the outcome.
@@ -195,6 +196,8 @@ class Driver(AbstractContextManager[None]):
         that one instruction, or what the budget allows for in the last block.
         """
         slot, trap = self.words[Word.STOP] >> 8, Trap(self.words[Word.STOP] & 0xFF)
+        if self.accepted:
+            return self._out_of_budget(slot, trap, left)
         if trap is Trap.HELPER and not isinstance(self.error, faults.Trap):
             raise self.error or EngineError("a helper function could not be called")
         self._enter_frames()
@@ -213,6 +216,23 @@ class Driver(AbstractContextManager[None]):
         if not isinstance(outcome, Fault) or outcome.kind not in _KINDS[trap]:
             raise EngineError(f"compiled code stopped at slot {slot} ({trap.name}); the reference: {outcome}")
         return outcome
+
+    def _out_of_budget(self, slot: int, trap: Trap, left: int) -> Fault:
+        """Return the fault of unchecked code, which has no other reason to stop, and notices it late."""
+        if trap is not Trap.BUDGET:
+            raise EngineError(f"unchecked code stopped at slot {slot} ({trap.name})")
+        item = self.program[slot]
+        ended = self._returned(self.budget - left - self._unspent(slot))
+        return Fault(
+            registers=ended.registers,
+            memory=ended.memory,
+            maps=ended.maps,
+            steps=ended.steps,
+            kind=FaultKind.BUDGET,
+            pc=slot,
+            instruction=item.instruction.name if item else None,
+            reason=f"the program has not ended after {self.budget} instructions",
+        )
 
     def _refusal(self) -> faults.Trap:
         """Return why the access that the code noted cannot be done."""

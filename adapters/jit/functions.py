@@ -51,7 +51,9 @@ class FunctionLowering(MemoryLowering):
         self.entry, self.name, self.is_program = entry, name, is_program
         self.depth: Operand = 0 if is_program else "%depth"
         self.stack_use = stack_use(plan, entry)
-        self.loops = loops_of(plan, entry, self.places) if self.checks_inline else {}
+        self.loops = loops_of(plan, entry, self.places) if style.inline_checks and style.counted else {}
+        #: Blocks where unchecked code looks at its budget: every loop has one.
+        self.gates = plan.loop_heads(entry) if style.counted and not style.checked else set()
         #: Which of the copies of a loop without checks is being written.
         self.copy = 0
         #: Blocks after which the function ends because one that it called has stopped.
@@ -100,7 +102,7 @@ class FunctionLowering(MemoryLowering):
             self.line(f"%r{register} = alloca i64")
             value = self.get_word(Word.REGISTERS + register) if self.is_program else f"%a{register}"
             self.line(f"store i64 {value}, ptr %r{register}")
-        if self.style.checked:
+        if self.style.counted:
             self.line("%left = alloca i64")
             left = self.get_word(Word.BUDGET) if self.is_program else "%left0"
             self.line(f"store i64 {left}, ptr %left")
@@ -183,11 +185,11 @@ class FunctionLowering(MemoryLowering):
             self.put_word(Word.REGISTERS + register, self.value(f"load i64, ptr %r{register}"))
         if not (self.is_program and self.style.checked):
             self.put_word(Word.REGISTERS + FRAME_POINTER, self.frame_pointer)
-        if self.style.checked:
+        if self.style.counted:
             self.put_word(Word.BUDGET, self.value("load i64, ptr %left"))
 
     def _return_registers(self) -> None:
-        values = [self.value("load i64, ptr %left") if self.style.checked else "0"]
+        values = [self.value("load i64, ptr %left") if self.style.counted else "0"]
         values += [self.value(f"load i64, ptr %r{register}") for register in _RESULT_REGISTERS]
         result = "poison"
         for place, value in enumerate(values):
@@ -216,10 +218,10 @@ class FunctionLowering(MemoryLowering):
         self.dirty.clear()
         self.ended = False
         self.slot = slot
-        if self.style.checked:
+        if self.style.counted:
             left = self.value(f"sub i64 {self.value('load i64, ptr %left')}, {cost}")
             self.line(f"store i64 {left}, ptr %left")
-            if not self.quick:
+            if not self.quick and (self.style.checked or slot in self.gates):
                 self.trap_if(self.compare("slt", 64, left, 0), Trap.BUDGET)
 
     def _label(self, slot: int) -> str:
@@ -245,13 +247,14 @@ class FunctionLowering(MemoryLowering):
         left = self.value("load i64, ptr %left")
         go = self.compare("sge", 64, left, dearest)
         least: Operand = 0
-        for sweep in loop.sweeps:
+        sweeps = loop.sweeps if self.style.checked else ()
+        for sweep in sweeps:
             iterations, pointer = self.sweep(sweep)
             least = iterations if least == 0 else self.value(f"call i64 @llvm.umin.i64(i64 {least}, i64 {iterations})")
             for access in sweep.accesses:
                 self.swept[access] = pointer
         stop: Operand = dearest
-        if loop.sweeps:
+        if sweeps:
             go = self.binary("and", 1, go, self.compare("uge", 64, least, loop.copies))
             span = self.binary("mul", 64, self.binary("sub", 64, least, loop.copies), loop.least)
             bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
@@ -311,6 +314,9 @@ class FunctionLowering(MemoryLowering):
             case t.CallLocal():
                 self._call_local()
             case t.Return():
+                if self.style.counted and not self.style.checked and not self.is_program:
+                    # The caller takes a budget below 0 for the sign that the program has stopped.
+                    self.trap_if(self.compare("slt", 64, self.value("load i64, ptr %left"), 0), Trap.BUDGET)
                 self.flush()
                 self.returns = self.ended = True
                 self.line("br label %done")
@@ -341,11 +347,11 @@ class FunctionLowering(MemoryLowering):
         if self.style.checked:
             self.trap_if(self.compare("uge", 64, deeper, MAX_FRAMES), Trap.CALL_DEPTH)
         passed = ", ".join(f"i64 {literal(self.read(register), 64)}" for register in _PASSED_REGISTERS)
-        left = self.value("load i64, ptr %left") if self.style.checked else "0"
+        left = self.value("load i64, ptr %left") if self.style.counted else "0"
         self.flush()
         result = self.value(f"call fastcc {RESULT} @{self.name}f{target}(ptr %ctx, i64 {left}, i64 {deeper}, {passed})")
         left = self.value(f"extractvalue {RESULT} {result}, 0")
-        if self.style.checked:
+        if self.style.counted:
             self.line(f"store i64 {left}, ptr %left")
         following = self.label()
         self.unwinds.append(self.block)

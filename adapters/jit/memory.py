@@ -31,7 +31,7 @@ class MemoryLowering(StateLowering):
     def __init__(self, plan: Plan, style: Style, numbers: Iterator[int]) -> None:
         super().__init__(plan, style, numbers)
         self.checks_inline = style.inline_checks and style.checked
-        self.places = places_of(plan) if self.checks_inline else {}
+        self.places = places_of(plan) if style.inline_checks and style.counted else {}
         #: Regions that accesses in the current loop without checks lead to.
         self.swept: dict[tuple[int, t.Expr], tuple[str, Operand]] = {}
         self.needs_copy = False

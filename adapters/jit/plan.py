@@ -82,6 +82,11 @@ class Plan:
                     found.add(target_of(item, last))
         return {target for target in found if is_instruction(self.program, target)}
 
+    def loop_heads(self, entry: int) -> set[int]:
+        """Return the blocks reached from ``entry`` that a jump leads back to; every loop has one."""
+        blocks = [first for first in self.reachable(entry) if first < len(self.program)]
+        return {slot for first in blocks for slot in self.successors(first) if slot <= first}
+
     def successors(self, first: int) -> list[int]:
         """Return the first slots of the blocks that follow the one at ``first``, calls excepted."""
         last = self.blocks[first][-1]

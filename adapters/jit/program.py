@@ -14,6 +14,7 @@ from time import perf_counter
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET
 from ...reference_vm.machine import ArrayMap, Helper, Machine
+from ...reference_vm.verifier.safety import surroundings_of
 from ...spec.encoding import ByteOrder, Program, decode
 from ...spec.table import Isa
 from .driver import Driver
@@ -41,17 +42,10 @@ class Shape:
 class CompiledProgram:
     """A program as machine code, to be run any number of times; freed when no longer referenced."""
 
-    __slots__ = ("_constants", "_shape", "accepted", "byte_order", "program", "timings")
+    __slots__ = ("_constants", "_shape", "byte_order", "program", "timings")
 
-    def __init__(
-        self,
-        shape: Shape,
-        program: Program,
-        byte_order: ByteOrder,
-        timings: Timings,
-        accepted: Acceptance | None = None,
-    ) -> None:
-        self.program, self.byte_order, self.timings, self.accepted = program, byte_order, timings, accepted
+    def __init__(self, shape: Shape, program: Program, byte_order: ByteOrder, timings: Timings) -> None:
+        self.program, self.byte_order, self.timings = program, byte_order, timings
         self._shape = shape
         values = shape.plan.values(program)
         self._constants = (ctypes.c_int32 * len(values))(*values)
@@ -89,21 +83,54 @@ class CompiledProgram:
     def run(self, machine: Machine, budget: int = DEFAULT_BUDGET) -> Returned | Fault:
         """Run on ``machine``, which no program has run on yet. Other threads may run on machines that share maps.
 
-        Unchecked code does not count steps: they are 0 then.
-
         Raises:
-            ValueError: the machine has the other byte order, or another size of memory than was accepted.
+            ValueError: the machine has the other byte order.
             Exception: what a helper function raises, other than a Trap.
         """
+        return self._run(self._shape, machine, budget, None)
+
+    def _run(self, shape: Shape, machine: Machine, budget: int, accepted: Acceptance | None) -> Returned | Fault:
         if machine.byte_order != self.byte_order:
             raise ValueError(f"the program is {self.byte_order}-endian, but the machine {machine.byte_order}-endian")
         start = perf_counter()
-        driver = Driver(self._shape.plan, self.program, machine, budget, ctypes.addressof(self._constants))
-        if self.accepted:
-            driver.trust(self.accepted.memory_bytes)
-        outcome = driver.run(self._shape.address)
+        driver = Driver(shape.plan, self.program, machine, budget, ctypes.addressof(self._constants), accepted)
+        outcome = driver.run(shape.address)
         self.timings.running += perf_counter() - start
         return outcome
+
+
+class UncheckedProgram(CompiledProgram):
+    """A program as machine code without checks.
+
+    Registers other than R0 may have addresses of the host in the outcome. Where the program is not known to end
+    within the budget of a run, code is made that counts; it stops at the first beginning of a loop, or end of a local
+    function, after the budget is spent. Code that does not count tells no steps: they are 0.
+    """
+
+    __slots__ = ("_counting", "_level", "accepted")
+
+    def __init__(self, shape: Shape, compiler: Compiler, program: Program, accepted: Acceptance) -> None:
+        super().__init__(shape, program, compiler.byte_order, compiler.timings)
+        self.accepted, self._level = accepted, compiler.level
+        self._counting = shape if compiler.style.counted else None
+
+    def run(self, machine: Machine, budget: int = DEFAULT_BUDGET) -> Returned | Fault:
+        """Run on ``machine``, which no program has run on yet.
+
+        Raises:
+            ValueError: the machine has the other byte order, or is not what the program was accepted for.
+        """
+        accepted = self.accepted
+        found = surroundings_of(machine)
+        if found != accepted.surroundings:
+            raise ValueError(f"the program was accepted for {accepted.surroundings}, not for {found}")
+        shape = self._shape
+        if accepted.most_steps is None or accepted.most_steps > budget:
+            if self._counting is None:
+                compiler = Compiler(self.byte_order, level=self._level, checked=False, timings=self.timings)
+                self._counting = compiler.shape_of(self.program, accepted.entry)
+            shape = self._counting
+        return self._run(shape, machine, budget, accepted)
 
 
 def compile(
@@ -118,7 +145,7 @@ def compile(
 ) -> CompiledProgram:
     """Compile one program that begins at slot ``entry``; ``table`` decodes bytes (RFC 9669's if None).
 
-    With ``accepted`` its accesses are not checked and it has no budget.
+    With ``accepted`` its accesses are not checked, and an :class:`UncheckedProgram` is returned.
 
     Raises:
         DecodeError: the bytes are no program of ``table``.
@@ -129,10 +156,12 @@ def compile(
     program = code if isinstance(code, list) else decode(code, byte_order, table)
     if accepted and (accepted.entry, accepted.digest) != (entry, digest_of(program, byte_order)):
         raise NotAccepted("the acceptance is about another program")
-    compiler = Compiler(byte_order, level=level, checked=accepted is None, timings=timings)
-    (compiled,) = compiler.compile([program], entry)
-    compiled.accepted = accepted
-    return compiled
+    if accepted is None:
+        (compiled,) = Compiler(byte_order, level=level, timings=timings).compile([program], entry)
+        return compiled
+    counted = accepted.most_steps is None
+    compiler = Compiler(byte_order, level=level, checked=False, counted=counted, timings=timings)
+    return UncheckedProgram(compiler.shape_of(program, entry), compiler, program, accepted)
 
 
 class Compiler:
@@ -144,6 +173,7 @@ class Compiler:
         *,
         level: Level = "fast",
         checked: bool = True,
+        counted: bool = True,
         timings: Timings | None = None,
     ) -> None:
         self.byte_order, self.level = byte_order, level
@@ -153,6 +183,7 @@ class Compiler:
             swapped=byte_order != sys.byteorder,
             inline_checks=level == "full",
             checked=checked,
+            counted=counted,
         )
         #: The shapes that were compiled last, the latest at the end.
         self._shapes: OrderedDict[Hashable, Shape] = OrderedDict()
@@ -163,6 +194,21 @@ class Compiler:
         Raises:
             NotLowerable, Unavailable: see :func:`compile`.
         """
+        return [
+            CompiledProgram(shape, program, self.byte_order, self.timings)
+            for shape, program in zip(self._shapes_of(programs, entry), programs, strict=True)
+        ]
+
+    def shape_of(self, program: Program, entry: int = 0) -> Shape:
+        """Compile one program.
+
+        Raises:
+            NotLowerable, Unavailable: see :func:`compile`.
+        """
+        (shape,) = self._shapes_of([program], entry)
+        return shape
+
+    def _shapes_of(self, programs: Sequence[Program], entry: int) -> list[Shape]:
         start = perf_counter()
         shapes = [shape_of(program, entry) for program in programs]
         ready = {shape: self._shapes[shape] for shape in shapes if shape in self._shapes}
@@ -174,10 +220,7 @@ class Compiler:
         while len(self._shapes) > _KEPT_SHAPES:
             self._shapes.popitem(last=False)
         self.timings.programs += len(programs)
-        return [
-            CompiledProgram(ready[shape], program, self.byte_order, self.timings)
-            for shape, program in zip(shapes, programs, strict=True)
-        ]
+        return [ready[shape] for shape in shapes]
 
     def _generate(self, plans: dict[Hashable, Plan], start: float) -> dict[Hashable, Shape]:
         if not plans:

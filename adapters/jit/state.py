@@ -21,14 +21,16 @@ from .rows import NotLowerable, RowLowering
 class Style:
     """How to lower a program.
 
-    ``inline_checks`` spends code on checking the likeliest region of memory in place; without ``checked`` addresses
-    are the host's own, nothing is checked and no budget is kept.
+    ``inline_checks`` spends code on checking the likeliest region of memory in place. Without ``checked`` addresses
+    are the host's own and nothing is checked. Without ``counted`` no budget is kept; unchecked code that is counted
+    looks at its budget in loops only.
     """
 
     byte_order: ByteOrder
     swapped: bool
     inline_checks: bool
     checked: bool = True
+    counted: bool = True
 
 
 class StateLowering(RowLowering):

@@ -30,9 +30,10 @@ _EVERY = 20
 def bench(repeat: int, against: tuple[str, ...], as_json: bool) -> None:
     """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite.
 
-    Also programs as machine code of the bundled JIT, next to other runtimes if some are given (plugin:./ubpf_plugin,
-    say), and where the time goes when the JIT runs the suite. Of other runtimes, the time that a program takes which
-    does nothing is subtracted.
+    Also programs as machine code of the bundled JIT, next to other runtimes if some are given
+    (plugin:./ubpf_plugin:--jit, say), and where the time goes when the JIT runs the suite. The former are run in turns,
+    each with some number of rounds and with twice as many: the difference counts, so that starting a process and
+    compiling do not.
     """
     from .. import jit_benchmark
 
@@ -41,14 +42,12 @@ def bench(repeat: int, against: tuple[str, ...], as_json: bool) -> None:
     for workload in benchmark.WORKLOADS:
         rates += benchmark.interpreter_rates(workload, repeat)
         rates.append(jit_benchmark.workload_rate(workload, repeat))
+    others = [jit_benchmark.Adapted(label, adapter) for label, adapter in runtimes]
     for name in jit_benchmark.PROGRAMS:
-        rates += jit_benchmark.jit_rates(name, repeat)
-        for label, adapter in runtimes:
-            rate = jit_benchmark.adapter_rate(name, label, adapter, repeat)
-            if isinstance(rate, str):
-                click.echo(f"{label}, {name}: {rate}", err=True)
-            else:
-                rates.append(rate)
+        found, unfit = jit_benchmark.contest(name, [*jit_benchmark.OWN, *others], repeat)
+        rates += found
+        for label, reason in unfit.items():
+            click.echo(f"{label}, {name}: {reason}", err=True)
     for _, adapter in runtimes:
         adapter.close()
     split = jit_benchmark.suite_split(_EVERY)

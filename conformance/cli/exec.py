@@ -10,7 +10,7 @@ import click
 
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
-from ...reference_vm.machine import ArrayMap
+from ...reference_vm.machine import ArrayMap, Machine
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
 from .failing import FAILED, Unusable
@@ -31,7 +31,7 @@ from .programs import FORMATS, Format, Input, parse_hex, read_program
     help="The interpreter, or the bundled JIT.",
 )
 @click.option(
-    "--trust-verifier", is_flag=True, help="With the JIT: no checks while it runs; refused if it is not plainly safe."
+    "--trust-verifier", is_flag=True, help="With the JIT: no checks while it runs; refused if verify --safety refuses."
 )
 @click.option("--trace", is_flag=True, help="Print each step and the registers that it changed.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
@@ -102,6 +102,7 @@ def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) 
     from ...adapters.jit.program import compile
     from ...adapters.jit.trust import NotAccepted, accept
     from ...adapters.protocol import Unavailable
+    from ...reference_vm.verifier.safety import surroundings_of
 
     order = program.byte_order
     try:
@@ -110,7 +111,8 @@ def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) 
         # There is nothing to compile: the reference says why.
         return _interpret(program, data, budget)
     try:
-        accepted = accept(decoded, order, len(data or b""), program.entry) if trust else None
+        machine = Machine(byte_order=order, memory=data, maps=program.maps)
+        accepted = accept(decoded, order, surroundings_of(machine), program.entry) if trust else None
         run = compile(decoded, byte_order=order, entry=program.entry, accepted=accepted)
     except NotAccepted as error:
         raise Unusable(f"--trust-verifier: not accepted as safe: {error}") from None

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bpf-isa verify``: everything that the encoding and the shape of a program rule out."""
+"""``bpf-isa verify``: everything that the encoding and the shape of a program rule out, and whether it is safe."""
 
 from __future__ import annotations
 
 import json
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import click
 
+from ...reference_vm.machine import Machine
 from ...reference_vm.verifier.structural import RULES, Finding, is_valid, verify
 from ...spec.disassemble import format_instruction
-from ...spec.encoding import ByteOrder, Decoded, DecodeError, identify, unpack
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, decode, identify, unpack
 from ...spec.table import isa
 from .failing import FAILED
-from .programs import FORMATS, Format, read_program
+from .programs import FORMATS, Format, Input, read_program
+
+if TYPE_CHECKING:
+    from ...reference_vm.verifier.safety import Proof
+
+_SAFE = "every instruction is known to be safe, whatever memory holds (bpf-isa verify --safety)"
 
 
 @click.command("verify", short_help="Find everything that is wrong with the encoding and shape of a program.")
@@ -22,6 +28,13 @@ from .programs import FORMATS, Format, read_program
 @click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
 @click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
+@click.option("--safety", is_flag=True, help="Also prove that the program stays in its memory, whatever that holds.")
+@click.option("--memory-bytes", type=click.IntRange(0), default=0, help="With --safety: the size of the input memory.")
+@click.option(
+    "--map-bytes", "map_bytes", type=click.IntRange(1), multiple=True,
+    help="With --safety: the size of the value of the next map, number 0 first; repeatable.",
+)  # fmt: skip
+@click.option("--entry", metavar="FUNCTION", help="Function of an object to begin at.  [default: the section's start]")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, one a line.")
 def verify_(
     file: IO[bytes],
@@ -29,34 +42,70 @@ def verify_(
     byte_order: str | None,
     kind: str | None,
     section: str | None,
+    safety: bool,
+    memory_bytes: int,
+    map_bytes: tuple[int, ...],
+    entry: str | None,
     as_json: bool,
 ) -> None:
     """Report everything that is wrong with the program in FILE (- for standard input), not the first thing only.
 
     FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. --group can be repeated; a group
-    allows what it includes, and base32 is always allowed. Exit status: 0 if there are no errors (warnings do not
-    count), 1 if there are, 2 if there was no program to look at.
+    allows what it includes, and base32 is always allowed. With --safety, a program without errors is also proved to
+    be safe to run unchecked, as `exec --trust-verifier` demands, or it is told why that cannot be shown. Exit status:
+    0 if there are no errors (warnings do not count), 1 if there are, 2 if there was no program to look at.
     """
+    if not safety and (memory_bytes or map_bytes):
+        raise click.UsageError("--memory-bytes and --map-bytes are for --safety")
     program = read_program(
         file.read(),
         file.name,
         kind=cast("Format | None", kind),
         byte_order=cast("ByteOrder | None", byte_order),
         section=section,
+        function=entry,
+        maps=[bytes(size) for size in map_bytes],
         any_length=True,
     )
     findings = verify(program.code, program.byte_order, groups or None)
+    proof = None
+    if safety and is_valid(findings):
+        proof = _prove(program, memory_bytes)
+        if isinstance(proof, Finding):
+            findings.append(proof)
     for finding in findings:
         if as_json:
             fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
             click.echo(json.dumps({**fields, "message": finding.message}))
         else:
             _print(finding, program.code, program.byte_order)
+    if proof and not isinstance(proof, Finding):
+        _print_proof(proof, as_json)
     if not as_json:
         errors = sum(finding.severity == "error" for finding in findings)
         click.echo(f"{file.name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
         raise SystemExit(FAILED)
+
+
+def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
+    from ...reference_vm.verifier.safety import NotProved, prove, surroundings_of
+
+    machine = Machine(memory=bytes(memory_bytes), maps=program.maps)
+    decoded = decode(program.code, program.byte_order)
+    try:
+        return prove(decoded, program.byte_order, surroundings_of(machine), program.entry)
+    except NotProved as error:
+        where = f"{error.instruction}: " if error.instruction else ""
+        return Finding(error.slot, "not-proved-safe", where + error.reason)
+
+
+def _print_proof(proof: Proof, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"safe": True, "most_steps": proof.most_steps, "way": proof.way}))
+        return
+    steps = "no bound was found" if proof.most_steps is None else f"at most {_count(proof.most_steps, 'instruction')}"
+    click.echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -67,7 +116,7 @@ def _print(finding: Finding, code: bytes, byte_order: ByteOrder) -> None:
     click.echo(str(finding))
     if shown := _shown(finding, code, byte_order):
         click.echo(f"    {shown}")
-    click.echo(f"    rule: {RULES[finding.rule]}")
+    click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
 
 
 def _shown(finding: Finding, code: bytes, byte_order: ByteOrder) -> str:

@@ -164,7 +164,11 @@ def test_exec_prints_the_same_with_both_engines(tmp_path: Path, asm: str, option
     [
         ("exit", ["--engine", "jit", "--trace"], "--trace needs --engine reference"),
         ("exit", ["--trust-verifier"], "--trust-verifier needs --engine jit"),
-        ("again:\ngoto again", ["--engine", "jit", "--trust-verifier"], "not accepted as safe: slot 0: a loop"),
+        (
+            "r0 = r1\nexit",
+            ["--engine", "jit", "--trust-verifier", "--memory", "00"],
+            "not accepted as safe: slot 1 (EXIT): r0",
+        ),
     ],
 )
 def test_exec_refuses_what_it_cannot_do(tmp_path: Path, asm: str, options: list[str], message: str) -> None:
@@ -178,3 +182,6 @@ def test_exec_runs_unchecked_what_is_plainly_safe(tmp_path: Path) -> None:
     result = execute(tmp_path, "r0 = *(u8 *)(r1 + 1)\nexit", *options)
     assert result.exit_code == 0
     assert result.output.splitlines() == ["returned (unchecked)", "r0 = 0xb  unsigned 11  signed 11"]
+    result = execute(tmp_path, "again:\ngoto again", *options, "--budget", "5000")
+    assert result.exit_code == 1
+    assert "the program has not ended after 5000 instructions" in result.output

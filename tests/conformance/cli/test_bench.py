@@ -27,6 +27,7 @@ def short_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     monkeypatch.setattr(jit_benchmark, "PROGRAMS", programs)
     monkeypatch.setattr(bench, "_EVERY", 1000)
+    monkeypatch.setattr(jit_benchmark, "ENOUGH", 0)
 
 
 @pytest.mark.parametrize("workload", benchmark.WORKLOADS, ids=lambda workload: workload.name)

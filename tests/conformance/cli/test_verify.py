@@ -74,3 +74,33 @@ def test_a_missing_file_is_one_error_and_status_2() -> None:
     done = subprocess.run([SCRIPT, "verify", "/nonexistent"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+AT_AN_INDEX = "r3 = *(u8 *)(r1 + 0)\nr1 += r3\nr0 = *(u8 *)(r1 + 0)\nexit\n"
+
+
+def test_what_is_safe_and_within_how_many_instructions() -> None:
+    done = verify(AT_AN_INDEX, "--safety", "--memory-bytes", "256")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "safe with 256 bytes of memory, shown by invariants; instructions until it ends: at most 4 inst" in done.stdout
+    )
+    done = verify("r0 = 1\nexit\n", "--safety", "--json", "--map-bytes", "8")
+    assert json.loads(done.stdout) == {"safe": True, "most_steps": 2, "way": "invariants"}
+    done = verify("again:\ngoto again\n", "--safety")
+    assert "no bound was found" in done.stdout
+
+
+def test_why_a_program_is_not_known_to_be_safe() -> None:
+    done = verify(AT_AN_INDEX, "--safety", "--memory-bytes", "255")
+    assert done.returncode == 1
+    assert "slot 2: error: not-proved-safe: LDX_MEM_B: r1: the input memory has offsets 0 to 255" in done.stdout
+    assert "r0 = *(u8 *)(r1 + 0)" in done.stdout
+    assert "1 error, 0 warnings" in done.stdout
+    assert verify(AT_AN_INDEX).returncode == 0
+
+
+def test_sizes_are_for_the_proof_of_safety_only() -> None:
+    done = verify("exit\n", "--memory-bytes", "8")
+    assert done.returncode == 2
+    assert "--memory-bytes and --map-bytes are for --safety" in done.stderr

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many instructions a program executes at most.
+
+In each loop a register is looked for that only grows, or only shrinks: it stands for a value of its own at the head
+(:class:`.state.Place`, ``value``), and what has become of that where the head is reached again tells by how much.
+Since it stays within the bounds that are known at the head, there are only so many rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Generic, NamedTuple, TypeVar
+
+from . import ranges
+from .state import Place, Pointer, State, Value
+
+P = TypeVar("P")
+_ORIGIN = Pointer(Place("value"), ranges.known(0))
+_WORD = 1 << 64
+
+
+class Edge(NamedTuple, Generic[P]):
+    """A way from a point to the next one, or to the end of the program, by so many instructions."""
+
+    source: P
+    target: P | None
+    instructions: int
+
+
+class Bounds(Generic[P]):
+    """Works out the bound of a program.
+
+    Args:
+        edges: all ways from point to point.
+        states: what is known at each point.
+        rounds: gives the states that arrive at a point again if all that is known there is the given state, on
+            ways through the given points; None if they are not known.
+    """
+
+    def __init__(
+        self,
+        edges: Sequence[Edge[P]],
+        states: Mapping[P, State],
+        rounds: Callable[[P, State, frozenset[P]], list[State] | None],
+    ) -> None:
+        self.states, self.rounds = states, rounds
+        self.after: dict[P, list[P]] = {point: [] for point in states}
+        self.costs: dict[P, int] = dict.fromkeys(states, 0)
+        for source, target, instructions in edges:
+            self.costs[source] = max(self.costs[source], instructions)
+            if target is not None:
+                self.after[source].append(target)
+
+    def most_steps(self, start: P) -> int | None:
+        """Return how many instructions are executed at most from ``start``; None if no bound is known."""
+        return self._longest(frozenset(self.states), start, None)
+
+    def _longest(self, points: frozenset[P], first: P, head: P | None) -> int | None:
+        """Return the length of the longest way from ``first`` through ``points`` that does not come to ``head``."""
+        after = {
+            point: [target for target in self.after[point] if target in points and target != head] for point in points
+        }
+        longest: dict[P, int] = {first: 0}
+        result = 0
+        for component in reversed(list(_components(after, first))):
+            arrived = [point for point in component if point in longest]
+            if len(component) == 1 and arrived[0] not in after[arrived[0]]:
+                cost: int | None = self.costs[arrived[0]]
+            elif len(arrived) == 1:
+                cost = self._of_loop(frozenset(component), arrived[0])
+            else:
+                cost = None
+            if cost is None:
+                return None
+            total = max(longest[point] for point in arrived) + cost
+            result = max(result, total)
+            for point in component:
+                for target in after[point]:
+                    if target not in component:
+                        longest[target] = max(longest.get(target, 0), total)
+        return result
+
+    def _of_loop(self, points: frozenset[P], head: P) -> int | None:
+        rounds = self._most_rounds(points, head)
+        if rounds is None:
+            return None
+        each = self._longest(points, head, head)
+        return None if each is None else each * rounds
+
+    def _most_rounds(self, points: frozenset[P], head: P) -> int | None:
+        found: list[int] = []
+        state = self.states[head]
+        for register, value in enumerate(state.registers):
+            values = value.offset if isinstance(value, Pointer) else value
+            if not isinstance(values, ranges.Range) or values.constant is not None:
+                continue
+            registers = list[Value](state.registers)
+            registers[register] = _ORIGIN
+            arrived = self.rounds(head, replace(state, registers=tuple(registers)), points)
+            rounds = arrived and _rounds(values, [one.registers[register] for one in arrived])
+            if rounds:
+                found.append(rounds)
+        return min(found, default=None)
+
+
+def _rounds(values: ranges.Range, ends: Sequence[Value]) -> int | None:
+    """Return in how many rounds a number within ``values`` can become what it is at their ``ends``."""
+    steps: list[tuple[int, int]] = []
+    for end in ends:
+        if not isinstance(end, Pointer) or end.place != _ORIGIN.place:
+            return None
+        steps.append((end.offset.signed_low, end.offset.signed_high))
+    if all(high < 0 for _, high in steps):
+        steps = [(-high, -low) for low, high in steps]
+    least, most = min(low for low, _ in steps), max(high for _, high in steps)
+    span = min(values.high - values.low, values.signed_high - values.signed_low)
+    # If a step could lead past the greatest number of all, it would lead to one outside of the bounds.
+    if least <= 0 or span + most >= _WORD:
+        return None
+    return span // least + 1
+
+
+def _components(after: Mapping[P, Sequence[P]], first: P) -> Iterator[list[P]]:
+    """Yield the strongly connected components that ``first`` leads to, last ones first (Tarjan's algorithm)."""
+    number: dict[P, int] = {first: 0}
+    low: dict[P, int] = {first: 0}
+    stack, waiting = [first], {first}
+    work = [(first, iter(after[first]))]
+    while work:
+        point, targets = work[-1]
+        for target in targets:
+            if target not in number:
+                number[target] = low[target] = len(number)
+                stack.append(target)
+                waiting.add(target)
+                work.append((target, iter(after[target])))
+                break
+            if target in waiting:
+                low[point] = min(low[point], number[target])
+        else:
+            work.pop()
+            if work:
+                above = work[-1][0]
+                low[above] = min(low[above], low[point])
+            if low[point] == number[point]:
+                at = stack.index(point)
+                yield stack[at:]
+                waiting.difference_update(stack[at:])
+                del stack[at:]

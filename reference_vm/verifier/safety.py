@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The safety verifier: whether a program stays in its memory and can be run without checks.
+
+:func:`prove` looks for what holds at each place of a program whenever an execution comes there: for each register
+whether it has a number or an address, in which region, and within which bounds. It tries two ways:
+
+1. *Invariants.* States that lead to the same place are joined, and what grows in a loop is widened to the next number
+   that the program mentions; then what was widened too far is narrowed again. That the result holds for each way from
+   place to place, and that every instruction is safe in it, is checked at last, and this check alone is relied on.
+2. *Paths.* Where that fails, ways are followed one by one as the kernel does, loops round by round, until each ends or
+   comes to a state that was seen before. Only so many instructions are looked at. This is also tried where the first
+   way gives no bound for the number of steps.
+
+What is proved: no access leaves its region, no store goes to a read-only one, there are no more than the frames that
+there can be, R0 is a number at the end, and nothing that the program computes depends on where memory is. Programs
+that call helper functions are refused. Not proved is that the program ends: :attr:`Proof.most_steps` has a bound for
+the instructions that it executes, if one was found, and who runs it must count where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...spec import tree as t
+from ...spec.encoding import ByteOrder, Program, encode
+from ...spec.table import isa
+from ..frames import MAX_FRAMES
+from ..machine import Machine
+from . import ranges
+from .bounds import Bounds, Edge
+from .state import Place, Pointer, State, called, joined, returned, state_includes, widened
+from .structural import targets, verify
+from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
+
+#: Instructions that are looked at before it is given up: for invariants, on paths, and on paths only for a bound.
+MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 60_000, 30_000, 5_000
+#: Joins at a place before it is widened, and rounds of narrowing.
+_JOINS, _ROUNDS = 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place of the program: a slot, reached through calls that return to ``callers``."""
+
+    callers: tuple[int, ...]
+    slot: int
+
+
+class NotProved(Exception):
+    """A program that is not known to be safe; that need not mean that it is not.
+
+    ``slot`` is where, ``instruction`` the name of its row, ``reason`` why, with the registers that matter.
+    """
+
+    def __init__(self, slot: int, instruction: str | None, reason: str) -> None:
+        super().__init__(f"slot {slot}{f' ({instruction})' if instruction else ''}: {reason}")
+        self.slot, self.instruction, self.reason = slot, instruction, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
+
+    ``way`` is how it was found, ``looked_at`` how many instructions that took.
+    """
+
+    surroundings: Surroundings
+    most_steps: int | None
+    way: str
+    looked_at: int
+
+
+def surroundings_of(machine: Machine) -> Surroundings:
+    """Return what ``machine`` has."""
+    return Surroundings(
+        len(machine.input.data) if machine.input else 0,
+        tuple((len(item.region.data), item.region.writable) for item in machine.maps),
+        tuple((number, len(region.data)) for number, region in sorted(machine.variables.items())),
+    )
+
+
+def prove(program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int = 0) -> Proof:
+    """Return the proof that ``program``, from slot ``entry``, is safe in ``surroundings``.
+
+    Raises:
+        NotProved: none was found.
+    """
+    for finding in verify(encode(program, byte_order), byte_order):
+        if finding.severity == "error":
+            raise NotProved(finding.slot, None, f"{finding.rule}: {finding.message}")
+    rows = isa().by_name
+    for slot, item in enumerate(program):
+        if item and rows.get(item.instruction.name) != item.instruction:
+            raise NotProved(slot, item.instruction.name, "this is not the instruction of RFC 9669")
+    paths = _Paths(program, byte_order, surroundings, entry)
+    try:
+        proof = _Invariants(program, byte_order, surroundings, entry).prove()
+    except NotProved as error:
+        try:
+            return paths.prove()
+        except _TooManyPaths:
+            raise error from None
+    if proof.most_steps is None:
+        paths.most = MOST_FOR_A_BOUND
+        try:
+            return paths.prove()
+        except (NotProved, _TooManyPaths):
+            pass
+    return proof
+
+
+class _TooManyPaths(Exception):
+    pass
+
+
+class _Search:
+    """What both ways have in common: going from point to point."""
+
+    most = 0
+
+    def __init__(self, program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int) -> None:
+        self.program, self.byte_order, self.surroundings = program, byte_order, surroundings
+        self.start = Point((), entry)
+        self.looked_at = 0
+        #: Slots where ways may meet, and to which jumps lead back.
+        self.leaders, self.heads = {entry}, set[int]()
+        numbers = {-1, 0, 1, 2, surroundings.memory_bytes}
+        for slot, item in enumerate(program):
+            if item is None:
+                continue
+            for kind, target in targets(slot, item):
+                if kind != "code address":
+                    self.leaders.add(target)
+                    if kind == "jump" and target <= slot:
+                        self.heads.add(target)
+            numbers |= {item.imm, t.U32.wrap(item.imm), t.U64.wrap(item.imm), item.offset}
+            if item.instruction.wide:
+                numbers.add(item.next_imm % (1 << 32) << 32 | item.imm % (1 << 32))
+        numbers |= {1 << 8, 1 << 16, 1 << 31, 1 << 32, 1 << 63, -(1 << 31)}
+        #: Where widening stops: numbers that the program may compare with, and their neighbours.
+        self.stops = sorted({number + near for number in numbers for near in (-1, 0, 1)})
+
+    def entry_state(self) -> State:
+        """Return the state in which the program begins."""
+        zero = ranges.known(0)
+        size = self.surroundings.memory_bytes
+        first = Pointer(Place("input"), zero) if size else zero
+        registers = (zero, first, ranges.known(size), *[zero] * 7, Pointer(Place("stack", 0), zero))
+        return State(registers, ((),))
+
+    def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
+        """Execute from ``point`` to where ways meet or part; return how many instructions that are, and what follows.
+
+        Raises:
+            NotProved: an instruction is not known to be safe.
+        """
+        transfer = Transfer(state, self.surroundings, self.byte_order, mode)
+        slot = point.slot
+        count = 0
+        while True:
+            item = self.program[slot]
+            assert item is not None, "the structural verifier saw to it"
+            count += 1
+            self.looked_at += 1
+            if self.looked_at > self.most:
+                raise NotProved(slot, item.instruction.name, "the program is too complex to be looked at as a whole")
+            following = slot + item.instruction.slots
+            try:
+                control = transfer.execute(slot, item)
+                if control is None and following not in self.leaders:
+                    slot = following
+                    continue
+                target = next((place for kind, place in targets(slot, item) if kind != "code address"), following)
+                return count, list(self._after(point, transfer, control, target, following))
+            except Unreached:
+                return count, []
+            except Unsafe as error:
+                raise NotProved(slot, item.instruction.name, str(error)) from None
+
+    def _after(
+        self,
+        point: Point,
+        transfer: Transfer,
+        control: t.Jump | t.CallLocal | t.Return | None,
+        target: int,
+        following: int,
+    ) -> Iterator[tuple[Point, State]]:
+        callers = point.callers
+        match control:
+            case t.Jump(_, condition) if condition is not None:
+                for holds, state in transfer.ways(condition):
+                    yield Point(callers, target if holds else following), state
+            case t.Jump():
+                yield Point(callers, target), transfer.state()
+            case t.CallLocal():
+                if len(callers) + 1 >= MAX_FRAMES:
+                    raise Unsafe(f"a call would need more than {MAX_FRAMES} frames")
+                yield Point((*callers, following), target), called(transfer.state())
+            case t.Return() if callers:
+                yield Point(callers[:-1], callers[-1]), returned(transfer.state())
+            case t.Return():
+                result = transfer.registers[0]
+                if not isinstance(result, ranges.Range) and transfer.mode == "checking":
+                    raise Unsafe(f"r0: the result is {result}")
+            case _:
+                yield Point(callers, following), transfer.state()
+
+
+class _Invariants(_Search):
+    """One state for each point, that all executions are within."""
+
+    most = MOST_FOR_INVARIANTS
+
+    def prove(self) -> Proof:
+        """Find the states, and check them."""
+        states = self._grown({self.start: self.entry_state()})
+        for _ in range(_ROUNDS):
+            narrower = self._narrowed(states)
+            if narrower == states:
+                break
+            states = narrower
+        edges = self._checked(states)
+        steps = Bounds(edges, states, self._rounds).most_steps(self.start)
+        return Proof(self.surroundings, steps, "invariants", self.looked_at)
+
+    def _rounds(self, head: Point, state: State, points: frozenset[Point]) -> list[State] | None:
+        """Return the states that come back to ``head`` through ``points``; None if that is not known."""
+        arrived: list[State] = []
+        try:
+            self._grown({head: state}, points, arrived)
+        except NotProved:
+            return None
+        return arrived
+
+    def _grown(
+        self, states: dict[Point, State], within: frozenset[Point] | None = None, back: list[State] | None = None
+    ) -> dict[Point, State]:
+        """Return states for all points that those given lead to.
+
+        With ``within``, only those points are looked at, the program is traced, and states that come ``back`` to what
+        is given go to that list.
+        """
+        given = frozenset(states)
+        mode: Mode = "trusting" if within is None else "tracing"
+        states = dict(states)
+        todo = set(states)
+        joins: dict[Point, int] = {}
+        while todo:
+            point = min(todo, key=lambda p: (-len(p.callers), p.slot))
+            todo.remove(point)
+            _, after = self.follow(point, states[point], mode)
+            for target, state in after:
+                if within is not None and (target in given or target not in within):
+                    if back is not None and target in given:
+                        back.append(state)
+                    continue
+                old = states.get(target)
+                if old is None:
+                    states[target] = state
+                elif state_includes(old, state):
+                    continue
+                else:
+                    states[target] = joined(old, state)
+                    if target.slot in self.heads:
+                        joins[target] = joins.get(target, 0) + 1
+                        if joins[target] > _JOINS:
+                            states[target] = widened(old, state, self.stops)
+                todo.add(target)
+        return states
+
+    def _narrowed(self, states: dict[Point, State]) -> dict[Point, State]:
+        """Compute each state anew from those before it."""
+        states = dict(states)
+        sources: dict[Point, dict[Point, list[State]]] = {}
+        after: dict[Point, list[tuple[Point, State]]] = {}
+        order = sorted(states, key=lambda p: (len(p.callers), p.slot))
+        for point in order:
+            after[point] = self.follow(point, states[point], "trusting")[1]
+            for target, state in after[point]:
+                sources.setdefault(target, {}).setdefault(point, []).append(state)
+        for point in order:
+            incoming = [state for found in sources.get(point, {}).values() for state in found]
+            if point == self.start:
+                incoming.append(self.entry_state())
+            if not incoming:
+                for found in sources.values():
+                    found.pop(point, None)
+                del states[point]
+                continue
+            new = incoming[0]
+            for state in incoming[1:]:
+                new = joined(new, state)
+            if new == states[point]:
+                continue
+            states[point] = new
+            for found in sources.values():
+                found.pop(point, None)
+            for target, state in self.follow(point, new, "trusting")[1]:
+                sources.setdefault(target, {}).setdefault(point, []).append(state)
+        return states
+
+    def _checked(self, states: dict[Point, State]) -> list[Edge[Point]]:
+        """Check that every instruction is safe in the states, and that no way leads out of them."""
+        edges: list[Edge[Point]] = []
+        for point in sorted(states, key=lambda p: (p.slot, p.callers)):
+            count, after = self.follow(point, states[point], "checking")
+            for target, state in after:
+                if target not in states or not state_includes(states[target], state):
+                    raise NotProved(target.slot, None, "no bounds were found that hold in each round of this loop")
+                edges.append(Edge(point, target, count))
+            if not after:
+                edges.append(Edge(point, None, count))
+        return edges
+
+
+class _Paths(_Search):
+    """Every way by itself, until it ends or is where another one has been."""
+
+    most = MOST_ON_PATHS
+
+    def prove(self) -> Proof:
+        """Follow all ways."""
+        seen: dict[Point, list[tuple[State, int]]] = {}
+        after: list[list[int]] = []
+        costs: list[int] = []
+        todo: list[tuple[Point, State, int | None]] = [(self.start, self.entry_state(), None)]
+        while todo:
+            point, state, source = todo.pop()
+            known = seen.setdefault(point, [])
+            number = next((n for old, n in reversed(known) if state_includes(old, state)), None)
+            if number is None:
+                number = len(after)
+                after.append([])
+                known.append((state, number))
+                try:
+                    cost, following = self.follow(point, state, "checking")
+                except NotProved:
+                    if self.looked_at > self.most:
+                        raise _TooManyPaths from None
+                    raise
+                costs.append(cost)
+                todo += [(target, new, number) for target, new in reversed(following)]
+            if source is not None:
+                after[source].append(number)
+        return Proof(self.surroundings, _longest(after, costs), "paths", self.looked_at)
+
+
+def _longest(after: list[list[int]], costs: list[int]) -> int | None:
+    """Return the greatest cost of a way from node 0 along ``after``; None if there is a circle."""
+    total: list[int | None] = [None] * len(after)
+    opened = [False] * len(after)
+    todo = [0]
+    while todo:
+        node = todo[-1]
+        if total[node] is not None:
+            todo.pop()
+        elif not opened[node]:
+            opened[node] = True
+            for other in after[node]:
+                if total[other] is None:
+                    if opened[other]:
+                        return None
+                    todo.append(other)
+        else:
+            todo.pop()
+            total[node] = costs[node] + max((total[other] or 0 for other in after[node]), default=0)
+    return total[0]

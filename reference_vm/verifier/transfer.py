@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an instruction makes of what is known before it: the typed tree of its row, evaluated with sets of numbers.
+
+There is nothing here about any instruction: one rule for each kind of node of the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ...spec import tree as t
+from ...spec.encoding import ByteOrder, Decoded
+from ..frames import FRAME_BYTES
+from . import ranges
+from .ranges import Range
+from .state import ADDRESS, Place, Pointer, Stack, State, Value, load, store, unknown
+
+_ZERO, _FALSE, _TRUE = ranges.known(0), ranges.known(0, 1), ranges.known(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a program runs with: bytes of input memory; bytes of the values of each map, and whether they can be
+    written; bytes of each platform variable, by its number."""
+
+    memory_bytes: int = 0
+    maps: tuple[tuple[int, bool], ...] = ()
+    variables: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{self.memory_bytes} bytes of memory"]
+        parts += [f"map {n} of {size} bytes{'' if w else ' (read-only)'}" for n, (size, w) in enumerate(self.maps)]
+        parts += [f"variable {number} of {size} bytes" for number, size in self.variables]
+        return ", ".join(parts)
+
+    def bounds(self, place: Place) -> tuple[int, int]:
+        """Return the offsets at which the region begins and ends."""
+        match place.kind:
+            case "stack":
+                return -FRAME_BYTES, 0
+            case "input":
+                return 0, self.memory_bytes
+            case "map":
+                return 0, self.maps[place.number][0]
+            case "variable":
+                return 0, dict(self.variables)[place.number]
+            case _:
+                return 0, 0
+
+    def is_writable(self, place: Place) -> bool:
+        """Whether stores to the region are allowed."""
+        return place.kind != "map" or self.maps[place.number][1]
+
+
+class Unsafe(Exception):
+    """An instruction that is not known to be safe; the message says why."""
+
+
+class Unreached(Exception):
+    """What is known of the state contradicts itself: no execution comes here."""
+
+
+#: What to do about something that is not known to be safe. ``checking``: refuse it. ``trusting``: leave out the
+#: executions for which it is unsafe, as when a first guess of what holds in a loop is still too wide. ``tracing``: the
+#: program is known to be safe, but the state has a value in a place of its own (:mod:`.bounds`) in place of what is
+#: known of a register.
+Mode: TypeAlias = Literal["checking", "trusting", "tracing"]
+
+
+class Transfer:
+    """Executes one instruction after the other on a state that it changes.
+
+    Raises:
+        Unsafe: an instruction is not known to be safe, or cannot be traced.
+        Unreached: no execution that is safe comes here.
+    """
+
+    def __init__(self, state: State, surroundings: Surroundings, byte_order: ByteOrder, mode: Mode) -> None:
+        self.registers = list(state.registers)
+        self.stacks: list[Stack] = list(state.stacks)
+        self.preserved = state.preserved
+        self.surroundings, self.byte_order, self.mode = surroundings, byte_order, mode
+        self.locals: dict[str, Value] = {}
+        self.item: Decoded
+        self.slot = 0
+
+    def state(self) -> State:
+        """Return what is known now."""
+        return State(tuple(self.registers), tuple(self.stacks), self.preserved)
+
+    def execute(self, slot: int, item: Decoded) -> t.Jump | t.CallLocal | t.Return | None:
+        """Execute ``item`` but for what transfers control, which is returned."""
+        self.slot, self.item = slot, item
+        self.locals.clear()
+        control: t.Jump | t.CallLocal | t.Return | None = None
+        for statement in item.instruction.means:
+            if isinstance(statement, t.Jump | t.CallLocal | t.Return):
+                control = statement
+            else:
+                self._statement(statement)
+        return control
+
+    def ways(self, condition: t.Expr) -> Iterator[tuple[bool, State]]:
+        """Yield whether ``condition`` holds and what is known then, for each way that is possible."""
+        registers, bindings = self.registers, self.locals
+        for holds in (True, False):
+            self.registers, self.locals = registers.copy(), bindings.copy()
+            if self._assume(condition, holds):
+                yield holds, self.state()
+        self.registers, self.locals = registers, bindings
+
+    # Statements
+
+    def _statement(self, node: t.Stmt) -> None:
+        match node:
+            case t.Assign(t.Register(name), value):
+                self.registers[self._index(name)] = self._value(value)
+            case t.Assign(t.Local(name), value):
+                self.locals[name] = self._value(value)
+            case t.Store(kind, address, value):
+                self._store(kind, address, self._value(value))
+            case t.Lock(body):
+                for statement in body:
+                    self._statement(statement)
+            case _:
+                raise self._refusal("what a helper function does is not known")
+
+    def _refusal(self, reason: str) -> Unsafe | Unreached:
+        """Return what to raise at something that is not known to be safe."""
+        return Unreached() if self.mode == "trusting" else Unsafe(reason)
+
+    def _store(self, kind: t.Type, address: t.Expr, value: Value) -> None:
+        size = kind.bits // 8
+        pointer = self._accessed(address, size, writes=True)
+        if pointer is None:
+            self.stacks = [unknown(stack) for stack in self.stacks]
+        elif pointer.place.kind == "stack":
+            low, high = pointer.offset.signed_low, pointer.offset.signed_high + size
+            stack = store(self.stacks[pointer.place.number], low, high, size, value)
+            if stack is not None:
+                self.stacks[pointer.place.number] = stack
+            else:
+                raise self._refusal(f"{self._names(address)}: {pointer}: an address kept there could be lost sight of")
+        elif not isinstance(value, Range) and self.mode == "checking":
+            raise Unsafe(f"stores {value} in {pointer.place}")
+
+    def _index(self, name: t.RegisterName) -> int:
+        return self.item.dst if name == "dst" else self.item.src if name == "src" else int(name[1:])
+
+    def _names(self, *nodes: t.Expr) -> str:
+        """Return the registers that expressions use, for a message."""
+        parts = [part for part in t.walk(*nodes) if isinstance(part, t.Register)]
+        return " and ".join(dict.fromkeys(f"r{self._index(part.name)}" for part in parts)) or "the operand"
+
+    # Expressions
+
+    def _value(self, node: t.Expr) -> Value:
+        match node:
+            case t.Const(number, kind):
+                return ranges.known(number, kind.bits)
+            case t.Register(name):
+                return self.registers[self._index(name)]
+            case t.Field(name, kind):
+                return ranges.known(getattr(self.item, name), kind.bits)
+            case t.Local(name):
+                return self.locals[name]
+            case t.Cast(kind, inner):
+                return self._cast(self._value(inner), inner.type, kind)
+            case t.Negate(inner):
+                value = self._value(inner)
+                return ranges.negate(value) if isinstance(value, Range) else ADDRESS
+            case t.Binary(op, left, right):
+                return self._binary(op, self._value(left), self._value(right))
+            case t.Compare():
+                ways = [_TRUE if holds else _FALSE for holds, _ in self.ways(node)]
+                return ways[0] if len(ways) == 1 else ranges.anything(1)
+            case t.Choose():
+                return self._choose(node)
+            case t.Load(kind, address):
+                return self._load(kind.bits // 8, address)
+            case t.Call(name, (argument,)) if name in t.BYTE_ORDER_FUNCTIONS:
+                value = self._value(argument)
+                if name.startswith("bswap") or (name[:2] == "be") != (self.byte_order == "big"):
+                    return ranges.swap_bytes(value) if isinstance(value, Range) else ADDRESS
+                return value
+            case t.Call():
+                return self._platform(node)
+
+    @staticmethod
+    def _cast(value: Value, old: t.Type, new: t.Type) -> Value:
+        if old.bits == new.bits:
+            return value
+        if not isinstance(value, Range):
+            return ADDRESS
+        if new.bits < old.bits:
+            return ranges.cut(value, new.bits)
+        return ranges.extend(value, new.bits, by_sign=old.signed)
+
+    @staticmethod
+    def _binary(op: str, left: Value, right: Value) -> Value:
+        if isinstance(left, Range) and isinstance(right, Range):
+            return ranges.OPERATORS[op](left, right)
+        if op == "+" and isinstance(left, Range):
+            left, right = right, left
+        if isinstance(left, Pointer) and left.place.kind != "handle":
+            if op in {"+", "-"} and isinstance(right, Range):
+                return Pointer(left.place, ranges.OPERATORS[op](left.offset, right))
+            if op == "-" and isinstance(right, Pointer) and left.place == right.place:
+                return ranges.sub(left.offset, right.offset)
+        return ADDRESS
+
+    def _choose(self, node: t.Choose) -> Value:
+        registers, bindings = self.registers, self.locals
+        found: list[Value] = []
+        for holds in (True, False):
+            self.registers, self.locals = registers.copy(), bindings.copy()
+            if self._assume(node.condition, holds):
+                found.append(self._value(node.then if holds else node.otherwise))
+        self.registers, self.locals = registers, bindings
+        if not found:
+            raise Unreached
+        first, *rest = found
+        for value in rest:
+            if isinstance(first, Range) and isinstance(value, Range):
+                first = ranges.join(first, value)
+            elif first != value:
+                first = ADDRESS
+        return first
+
+    # Memory and platform
+
+    def _load(self, size: int, address: t.Expr) -> Value:
+        pointer = self._accessed(address, size, writes=False)
+        if pointer is None:
+            return ADDRESS if size == 8 and self._keeps_addresses() else ranges.anything(8 * size)
+        if pointer.place.kind == "stack":
+            low, high = pointer.offset.signed_low, pointer.offset.signed_high + size
+            return load(self.stacks[pointer.place.number], low, high, size)
+        return ranges.anything(8 * size)
+
+    def _keeps_addresses(self) -> bool:
+        return any(not isinstance(kept.value, Range) for stack in self.stacks for kept in stack)
+
+    def _accessed(self, address: t.Expr, size: int, *, writes: bool) -> Pointer | None:
+        """Return the place of an access; None if it is somewhere."""
+        value = self._value(address)
+        if not isinstance(value, Pointer) or value.place.kind in {"handle", "value"}:
+            if self.mode == "tracing":
+                return None
+            raise self._refusal(f"{self._names(address)}: {value} is no address that can be accessed")
+        low, high = self.surroundings.bounds(value.place)
+        inside = high - low >= size and ranges.meet(value.offset, ranges.signed(low, high - size))
+        if inside and inside == value.offset:
+            if not writes or self.surroundings.is_writable(value.place):
+                return value
+            reason = f"{value.place} is read-only"
+        else:
+            reason = f"{value.place} has offsets {low} to {high}, but the access of {size} bytes is at {value.offset}"
+        if self.mode == "checking":
+            raise Unsafe(f"{self._names(address)}: {reason}")
+        if not inside or not self._narrow(address, Pointer(value.place, inside)):
+            raise Unreached
+        return Pointer(value.place, inside)
+
+    def _platform(self, call: t.Call) -> Value:
+        if call.name == "packet":
+            return Pointer(Place("input"), _ZERO)
+        if call.name == "code_addr":
+            return ADDRESS
+        (argument,) = call.args
+        value = self._value(argument)
+        known = self.surroundings
+        if call.name == "map_val":
+            if isinstance(value, Pointer) and value.place.kind == "handle":
+                return Pointer(Place("map", value.place.number), _ZERO)
+            raise self._refusal(f"{value} is no map")
+        number = value.constant if isinstance(value, Range) else None
+        if call.name == "var_addr":
+            for variable, _ in known.variables:
+                if number == variable & argument.type.mask:
+                    return Pointer(Place("variable", variable), _ZERO)
+            raise self._refusal(f"there is no platform variable {value}")
+        if number is not None and number < len(known.maps):
+            return Pointer(Place("handle", number), _ZERO)
+        raise self._refusal(f"there is no map {value}")
+
+    # Conditions
+
+    def _assume(self, condition: t.Expr, holds: bool) -> bool:
+        """Narrow registers and names to where ``condition`` is ``holds``; return whether there is anything left."""
+        if not isinstance(condition, t.Compare):
+            value = self._value(condition)
+            return not isinstance(value, Range) or value.constant in {None, int(holds)}
+        op = condition.op if holds else ranges.NEGATED[condition.op]
+        left, right = self._value(condition.left), self._value(condition.right)
+        if isinstance(left, Range) and isinstance(right, Range):
+            numbers = ranges.narrowed(op, left, right)
+            return bool(
+                numbers and self._narrow(condition.left, numbers[0]) and self._narrow(condition.right, numbers[1])
+            )
+        for one, other in ((left, right), (right, left)):
+            is_null_check = op in {"==", "!="} and isinstance(other, Range) and other.constant == 0
+            if is_null_check and isinstance(one, Pointer) and self._is_inside(one):
+                return op == "!="
+        return self._assume_of_addresses(condition, op, left, right)
+
+    def _assume_of_addresses(self, condition: t.Compare, op: str, left: Value, right: Value) -> bool:
+        if isinstance(left, Pointer) and isinstance(right, Pointer) and left.place == right.place:
+            if not (self._is_inside(left) and self._is_inside(right)) and self.mode == "checking":
+                raise Unsafe(f"{self._names(condition)}: {left} and {right}: one of them may be outside of the region")
+            if left.place.kind not in {"value", "handle"}:
+                return self._narrow_addresses(condition, op, left, right)
+        if self.mode == "checking":
+            raise Unsafe(f"{self._names(condition)}: the condition depends on where memory is: {left} and {right}")
+        return True
+
+    def _narrow_addresses(self, condition: t.Compare, op: str, left: Pointer, right: Pointer) -> bool:
+        low, high = self.surroundings.bounds(left.place)
+        bounds = ranges.signed(low, high)
+        offsets = ranges.meet(left.offset, bounds), ranges.meet(right.offset, bounds)
+        if offsets[0] is None or offsets[1] is None:
+            return False
+        # Offsets into stacks are negative; addresses are in the order of offsets all the same.
+        ordered = op if op in {"==", "!="} else f"s{op.removeprefix('s')}"
+        narrowed = ranges.narrowed(ordered, offsets[0], offsets[1])
+        return bool(
+            narrowed
+            and self._narrow(condition.left, Pointer(left.place, narrowed[0]))
+            and self._narrow(condition.right, Pointer(left.place, narrowed[1]))
+        )
+
+    def _is_inside(self, pointer: Pointer) -> bool:
+        """Whether ``pointer`` leads into its region or to its end, so that it is not 0 and in the order of offsets."""
+        low, high = self.surroundings.bounds(pointer.place)
+        inside = low <= pointer.offset.signed_low and pointer.offset.signed_high <= high
+        return pointer.place.kind == "handle" or (inside and low < high)
+
+    def _narrow(self, node: t.Expr, value: Value) -> bool:
+        """Note that ``node``, evaluated before, is in ``value``; return False if it cannot be."""
+        match node:
+            case t.Register(name):
+                self.registers[self._index(name)] = value
+            case t.Local(name):
+                self.locals[name] = value
+            case t.Cast(kind, inner) if kind.bits == inner.type.bits:
+                return self._narrow(inner, value)
+            case t.Cast(kind, inner) if isinstance(value, Range):
+                before = self._value(inner)
+                if isinstance(before, Range):
+                    after = _before_cast(before, value, inner.type.signed)
+                    return after is not None and self._narrow(inner, after)
+            case t.Binary("+", inner, other) if isinstance(value, Pointer):
+                distance = self._value(other)
+                if isinstance(distance, Range) and distance.constant is not None:
+                    return self._narrow(inner, Pointer(value.place, ranges.sub(value.offset, distance)))
+            case t.Binary("&", inner, other) if isinstance(value, Range):
+                before, mask = self._value(inner), self._value(other)
+                if isinstance(before, Range) and isinstance(mask, Range) and mask.constant is not None:
+                    narrowed = ranges.meet(before, _before_mask(before.bits, value, mask.constant))
+                    return narrowed is not None and self._narrow(inner, narrowed)
+            case _:
+                pass
+        return True
+
+
+def _before_cast(before: Range, after: Range, by_sign: bool) -> Range | None:
+    """Return what numbers ``before`` a cast can have been if they are ``after`` after it."""
+    if before.bits < after.bits:
+        half = 1 << before.bits - 1
+        if by_sign:
+            low, high = max(after.signed_low, -half), min(after.signed_high, half - 1)
+            return ranges.meet(before, ranges.signed(low, high, before.bits)) if low <= high else None
+        high = min(after.high, 2 * half - 1)
+        return ranges.meet(before, ranges.unsigned(after.low, high, before.bits)) if after.low <= high else None
+    mask = (1 << after.bits) - 1
+    rest = ((1 << before.bits) - 1) & ~mask
+    found = ranges.of_bits(before.bits, after.value, after.unknown | rest)
+    if before.low >> after.bits == before.high >> after.bits:
+        base = before.low & rest
+        found = ranges.meet(found, ranges.unsigned(base + after.low, base + after.high, before.bits)) or found
+    half = 1 << after.bits - 1
+    if -half <= before.signed_low and before.signed_high < half:
+        found = ranges.meet(found, ranges.signed(after.signed_low, after.signed_high, before.bits)) or found
+    return ranges.meet(before, found)
+
+
+def _before_mask(bits: int, after: Range, mask: int) -> Range:
+    """Return the numbers that can be ``after`` when only the bits of ``mask`` are left."""
+    everything = (1 << bits) - 1
+    if after.low > 0 and mask & (mask - 1) == 0:
+        return ranges.of_bits(bits, mask, everything & ~mask)
+    return ranges.of_bits(bits, after.value & mask, after.unknown & mask | everything & ~mask)

@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The safety verifier: what it accepts does no harm, what does harm it refuses, and it says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
+from bpf_isa.reference_vm.interpreter import execute
+from bpf_isa.reference_vm.machine import ArrayMap, Machine
+from bpf_isa.reference_vm.verifier.safety import NotProved, Proof, prove, surroundings_of
+from bpf_isa.reference_vm.verifier.transfer import Surroundings
+from bpf_isa.spec.assemble import assemble_program
+from bpf_isa.spec.encoding import ByteOrder, Program, make
+from bpf_isa.spec.table import isa
+
+from ...programs import INPUT_BYTES, MAP_BYTES, structured, tangled
+from .guarded import guarded
+
+RANDOMS = st.randoms(use_true_random=False)
+BYTE_ORDERS = st.sampled_from(["little", "big"])
+MAPS = (bytes(range(100, 100 + MAP_BYTES)), bytes(8))
+VARIABLES = {1: bytes(16)}
+BUDGET = 20_000
+SURROUNDINGS = surroundings_of(Machine(memory=bytes(INPUT_BYTES), maps=MAPS, variables=VARIABLES))
+
+
+def program_of(asm: str) -> Program:
+    """Assemble; lines may be divided by semicolons."""
+    return assemble_program(asm.replace("; ", "\n"))
+
+
+def proved(asm: str, memory_bytes: int = 0, **more: object) -> Proof:
+    """Prove a program written as assembly."""
+    surroundings = Surroundings(memory_bytes, **more)  # type: ignore[arg-type]  # passed on
+    return prove(program_of(asm), "little", surroundings)
+
+
+def try_out(program: Program, byte_order: ByteOrder, proof: Proof, random: Random) -> int:
+    """Run an accepted program with different inputs; return how often it came to its end."""
+    ends = 0
+    for _ in range(4):
+        memory = random.choice([bytes(INPUT_BYTES), random.randbytes(INPUT_BYTES), b"\xff" * INPUT_BYTES])
+        maps = tuple(random.randbytes(len(item)) for item in MAPS)
+        outcome = execute(program, byte_order=byte_order, memory=memory, maps=maps, variables=VARIABLES, budget=BUDGET)
+        if isinstance(outcome, Fault):
+            assert outcome.kind is FaultKind.BUDGET, outcome
+            assert proof.most_steps is None or proof.most_steps > BUDGET
+        else:
+            assert proof.most_steps is None or outcome.steps <= proof.most_steps
+            ends += 1
+    return ends
+
+
+@given(RANDOMS, BYTE_ORDERS, st.sampled_from([guarded, guarded, structured, tangled]))
+@settings(max_examples=60)
+def test_what_is_accepted_never_faults(random: Random, byte_order: ByteOrder, make_one: object) -> None:
+    assert callable(make_one)
+    program: Program = make_one(random)
+    try:
+        proof = prove(program, byte_order, SURROUNDINGS)
+    except NotProved:
+        return
+    try_out(program, byte_order, proof, random)
+
+
+def test_many_of_the_random_programs_are_accepted_and_many_refused() -> None:
+    random = Random(9669)
+    accepted = ends = bounded = 0
+    for _ in range(40):
+        program = guarded(random)
+        try:
+            proof = prove(program, "little", SURROUNDINGS)
+        except NotProved:
+            continue
+        accepted += 1
+        bounded += proof.most_steps is not None
+        ends += try_out(program, "little", proof, random)
+    assert 8 < accepted < 38
+    assert bounded > 5
+    assert ends > accepted
+
+
+SAFE = {
+    "nothing": (
+        "exit",
+        0,
+        1,
+    ),
+    "to the end of a region": (
+        "r0 = *(u8 *)(r1 + 3); *(u64 *)(r10 - 512) = r0; exit",
+        4,
+        3,
+    ),
+    "an index with a bound": (
+        "r3 = *(u8 *)(r1 + 0); if r3 > 7 goto out; r1 += r3; r0 = *(u8 *)(r1 + 0); out:; exit",
+        8,
+        5,
+    ),
+    "a bound from below, as a signed number": (
+        ("r3 = *(s8 *)(r1 + 0); if r3 s> 7 goto out; if r3 s< 0 goto out; r1 += r3; r0 = *(u8 *)(r1 + 0); out:; exit"),
+        8,
+        6,
+    ),
+    "a bound on half of the register": (
+        ("r3 = *(u32 *)(r1 + 0); if w3 >= 8 goto out; r1 += r3; r0 = *(u8 *)(r1 + 0); out:; r0 = 0; exit"),
+        8,
+        6,
+    ),
+    "an index under a mask": (
+        "r3 = *(u64 *)(r1 + 0); r3 &= 7; r1 += r3; r0 = *(u8 *)(r1 + 0); exit",
+        8,
+        5,
+    ),
+    "an index modulo the size": (
+        "r3 = *(u64 *)(r1 + 0); r3 %= 8; r1 += r3; r0 = *(u8 *)(r1 + 0); exit",
+        8,
+        5,
+    ),
+    "an index tested bit by bit": (
+        ("r3 = *(u64 *)(r1 + 0); if r3 & -8 goto out; r1 += r3; r0 = *(u8 *)(r1 + 0); out:; r0 = 0; exit"),
+        8,
+        6,
+    ),
+    "an address kept on the stack": (
+        "*(u64 *)(r10 - 8) = r1; r1 = 0; r2 = *(u64 *)(r10 - 8); r0 = *(u8 *)(r2 + 7); exit",
+        8,
+        5,
+    ),
+    "a loop over the input": (
+        ("r3 = r1; r3 += r2; next:; r4 = *(u8 *)(r1 + 0); r0 += r4; r1 += 1; if r1 != r3 goto next; exit"),
+        8,
+        35,
+    ),
+    "a loop with a bound for its address": (
+        "r3 = r1; r3 += r2; next:; r4 = *(u8 *)(r1 + 0); r0 += r4; r1 += 1; if r1 < r3 goto next; exit",
+        8,
+        35,
+    ),
+    "rounds counted elsewhere": (
+        "r3 = 8; next:; r4 = *(u8 *)(r1 + 0); r0 += r4; r1 += 1; r3 += -1; if r3 != 0 goto next; exit",
+        8,
+        42,
+    ),
+    "rounds counted on the stack": (
+        (
+            "*(u32 *)(r10 - 4) = 5; next:; r3 = *(u32 *)(r10 - 4); r3 += -1; *(u32 *)(r10 - 4) = r3; "
+            "if r3 != 0 goto next; exit"
+        ),
+        0,
+        22,
+    ),
+    "a search that may not end": (
+        "r0 = *(u64 *)(r1 + 0); again:; r0 *= 3; if r0 != 7 goto again; exit",
+        8,
+        None,
+    ),
+    "functions": (
+        (
+            "r6 = r1; call local f; r0 += r6; r0 -= r6; r2 = r6; call local f; r0 = 1; exit; f:; "
+            "*(u64 *)(r10 - 8) = 1; r0 = *(u8 *)(r6 + 0); r6 = 5; exit"
+        ),
+        8,
+        16,
+    ),
+    "a stack handed down": (
+        "r1 = r10; call local f; r0 = *(u64 *)(r10 - 8); exit; f:; *(u64 *)(r1 - 8) = 3; exit",
+        0,
+        6,
+    ),
+    "recursion that ends": (
+        ("r1 = 5; call local f; exit; f:; if r1 == 0 goto out; r1 += -1; call local f; out:; r0 = 1; exit"),
+        0,
+        31,
+    ),
+    "the rest of two addresses": (
+        "r3 = r1; r3 += 5; r3 -= r1; r1 += r3; r0 = *(u8 *)(r1 + 0); exit",
+        8,
+        6,
+    ),
+    "the input, if there is any": (
+        "if r1 == 0 goto out; r0 = *(u8 *)(r1 + 0); out:; exit",
+        1,
+        3,
+    ),
+    "atomics": (
+        "r3 = 1; lock *(u64 *)(r1 + 8) += r3; r0 = cmpxchg_64(r1 + 0, r0, r3); exit",
+        16,
+        4,
+    ),
+    "division by anything": (
+        "r3 = *(u64 *)(r1 + 0); r0 = 9; r0 /= r3; r0 s%= r3; exit",
+        8,
+        5,
+    ),
+    "legacy packet access": (
+        "r0 = *(u8 *)skb[7]; exit",
+        8,
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_safe_programs_are_accepted(name: str) -> None:
+    asm, memory_bytes, most_steps = SAFE[name]
+    assert proved(asm, memory_bytes).most_steps == most_steps
+    outcome = execute(program_of(asm), memory=bytes(memory_bytes), budget=1000)
+    if isinstance(outcome, Returned):
+        assert most_steps is not None and outcome.steps <= most_steps
+    else:
+        assert name == "a search that may not end"
+
+
+UNSAFE = {
+    "past the end": (
+        "r0 = *(u32 *)(r1 + 1); exit",
+        4,
+        "slot 0 (LDX_MEM_W): r1: the input memory has offsets 0 to 4",
+    ),
+    "before the start": (
+        "r1 += -1; r0 = *(u8 *)(r1 + 0); exit",
+        4,
+        "slot 1 (LDX_MEM_B): r1: the input memory",
+    ),
+    "below the stack": (
+        "r0 = *(u64 *)(r10 - 513); exit",
+        0,
+        "r10: the stack of frame 0 has offsets -512 to 0",
+    ),
+    "above the stack": (
+        "*(u8 *)(r10 + 0) = 1; exit",
+        0,
+        "the access of 1 bytes is at 0",
+    ),
+    "a number as address": (
+        "r3 = 16 ll; r0 = *(u8 *)(r3 + 0); exit",
+        32,
+        "slot 2 (LDX_MEM_B): r3: 16 is no address",
+    ),
+    "no input": (
+        "r0 = *(u8 *)(r1 + 0); exit",
+        0,
+        "r1: 0 is no address",
+    ),
+    "an index without a bound": (
+        "r3 = *(u8 *)(r1 + 0); r1 += r3; r0 = *(u8 *)(r1 + 0); exit",
+        200,
+        ("slot 2 (LDX_MEM_B): r1: the input memory has offsets 0 to 200, but the access of 1 bytes is at 0..255"),
+    ),
+    "a bound one too great": (
+        "r3 = *(u8 *)(r1 + 0); if r3 > 8 goto +2; r1 += r3; r0 = *(u8 *)(r1 + 0); r0 = 0; exit",
+        8,
+        "at 0..8",
+    ),
+    "a bound without a sign": (
+        "r3 = *(s8 *)(r1 + 0); if r3 s> 7 goto +2; r1 += r3; r0 = *(u8 *)(r1 + 0); r0 = 0; exit",
+        8,
+        "at -128..7",
+    ),
+    "a bound on half of a register": (
+        "r3 = *(u64 *)(r1 + 0); if w3 > 7 goto +2; r1 += r3; r0 = *(u8 *)(r1 + 0); r0 = 0; exit",
+        8,
+        "slot 3 (LDX_MEM_B)",
+    ),
+    "a loop one round too long": (
+        "r3 = 9; next:; r0 = *(u8 *)(r1 + 0); r1 += 1; r3 += -1; if r3 != 0 goto next; exit",
+        8,
+        "slot 1 (LDX_MEM_B): r1",
+    ),
+    "a loop without a bound": (
+        "next:; r0 = *(u8 *)(r1 + 0); r1 += 1; goto next",
+        8,
+        "slot 0 (LDX_MEM_B): r1",
+    ),
+    "one of two regions": (
+        (
+            "r3 = r10; r3 += -8; if r2 == 7 goto +1; r1 = r3; r4 = *(u8 *)(r1 + 0); if r4 == 0 goto +1; "
+            "r3 = r1; r0 = *(u8 *)(r3 + 8); exit"
+        ),
+        8,
+        "slot 7 (LDX_MEM_B): r3",
+    ),
+    "an address out": (
+        "r0 = r1; exit",
+        8,
+        "slot 1 (EXIT): r0: the result is an address in the input memory",
+    ),
+    "an address in disguise": (
+        "r0 = r1; r0 &= 1; exit",
+        8,
+        "r0: the result is a number that depends on where memory is",
+    ),
+    "half of an address": (
+        "w0 = w1; exit",
+        8,
+        "depends on where memory is",
+    ),
+    "an address in the input": (
+        "*(u64 *)(r1 + 0) = r1; exit",
+        8,
+        "stores an address in the input memory plus 0 in",
+    ),
+    "part of a kept address": (
+        ("*(u64 *)(r10 - 8) = r1; *(u8 *)(r10 - 8) = 0; r1 = *(u64 *)(r10 - 8); r0 = *(u8 *)(r1 + 0); exit"),
+        8,
+        "slot 3 (LDX_MEM_B): r1: a number that depends on where memory is",
+    ),
+    "a kept address overwritten at an index": (
+        ("r3 = *(u8 *)(r1 + 0); r3 &= 8; *(u64 *)(r10 - 8) = r1; r4 = r10; r4 -= r3; *(u64 *)(r4 - 8) = 0; exit"),
+        8,
+        "slot 5 (ST_MEM_DW): r4: an address in the stack of frame 0",
+    ),
+    "a condition on an address": (
+        "if r1 & 8 goto +0; r0 = 0; exit",
+        8,
+        "slot 0 (JSET64_K): r1: the condition depends",
+    ),
+    "two regions compared": (
+        "if r1 < r10 goto +0; r0 = 0; exit",
+        8,
+        "r1 and r10: the condition depends on where",
+    ),
+    "beyond the region compared": (
+        "r3 = r1; r3 += 9; if r1 < r3 goto +0; exit",
+        8,
+        "may be outside of the region",
+    ),
+    "the stack of a function that has ended": (
+        "call local +2; r0 = *(u8 *)(r0 - 8); exit; r0 = r10; exit",
+        0,
+        "slot 1 (LDX_MEM_B): r0: a number that depends",
+    ),
+    "such a stack, kept": (
+        ("r1 = r10; call local +3; r2 = *(u64 *)(r10 - 8); r0 = *(u8 *)(r2 - 1); exit; *(u64 *)(r1 - 8) = r10; exit"),
+        0,
+        "slot 3 (LDX_MEM_B): r2",
+    ),
+    "what a function has changed": (
+        "call local +2; r0 = *(u8 *)(r1 + 0); exit; r1 = 1; exit",
+        8,
+        "slot 1 (LDX_MEM_B): r1: 1 is no address",
+    ),
+    "recursion": (
+        "call local -1; exit",
+        0,
+        "slot 0 (CALL_LOCAL): a call would need more than 8 frames",
+    ),
+    "frames": (
+        "".join(f"call local f{n}; exit; f{n}:; " for n in range(8)) + "exit",
+        0,
+        "more than 8 frames",
+    ),
+    "a helper function": (
+        "call 1; exit",
+        0,
+        "slot 0 (CALL_HELPER): what a helper function does is not known",
+    ),
+    "no map": (
+        "r0 = map_val(map_by_fd(0)) + 0; exit",
+        0,
+        "slot 0 (LD_MAP_FD_VALUE): there is no map 0",
+    ),
+    "no variable": (
+        "r0 = var_addr(3); exit",
+        0,
+        "there is no platform variable 3",
+    ),
+    "code as data": (
+        "r1 = code_addr(+1); r0 = *(u8 *)(r1 + 0); exit",
+        0,
+        "slot 2 (LDX_MEM_B): r1",
+    ),
+    "a packet too short": (
+        "r0 = *(u32 *)skb[5]; exit",
+        8,
+        "the input memory has offsets 0 to 8",
+    ),
+    "r10": (
+        "r10 = 1; exit",
+        0,
+        "slot 0: write-to-frame-pointer",
+    ),
+    "a jump out": (
+        "goto +9; exit",
+        0,
+        "slot 0: jump-out-of-range",
+    ),
+    "no end": (
+        "r0 = 1",
+        0,
+        "falls-off-the-end",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_unsafe_programs_are_refused_with_the_reason(name: str) -> None:
+    asm, memory_bytes, message = UNSAFE[name]
+    with pytest.raises(NotProved) as caught:
+        proved(asm, memory_bytes)
+    assert message in str(caught.value)
+
+
+def test_maps_and_variables_are_regions() -> None:
+    asm = "r1 = map_val(map_by_fd(0)) + 4\n{}\nr2 = var_addr(7)\nr0 = *(u16 *)(r2 + 2)\nexit"
+    assert proved(asm.format("*(u32 *)(r1 + 0) = 1"), maps=((8, True),), variables=((7, 4),)).most_steps == 5
+    for access, maps, message in [
+        ("*(u32 *)(r1 + 0) = 1", ((8, False),), "r1: the value of map 0 is read-only"),
+        ("*(u32 *)(r1 + 1) = 1", ((8, True),), "the value of map 0 has offsets 0 to 8"),
+        ("r1 = map_by_fd(0)\nr0 = *(u8 *)(r1 + 0)", ((8, True),), "a number that depends on where memory is is no"),
+        ("r1 = map_by_idx(1)", ((8, True),), "there is no map 1"),
+    ]:
+        with pytest.raises(NotProved, match=message.replace("(", r"\(")):
+            proved(asm.format(access), maps=maps, variables=((7, 4),))
+
+
+def test_surroundings_are_those_of_the_machine() -> None:
+    maps = (b"abc", ArrayMap(bytes(12), entries=3, writable=False))
+    machine = Machine(memory=b"abcd", maps=maps, variables={5: b"xy", 2: b""})
+    assert surroundings_of(machine) == Surroundings(4, ((3, True), (24, False)), ((2, 0), (5, 2)))
+    assert surroundings_of(Machine()) == Surroundings()
+
+
+def test_only_instructions_of_the_rfc_are_known() -> None:
+    row = isa().by_name["MOV64_K"]
+    other = make(row, dst=0, imm=1)._replace(instruction=replace(row, means=isa().by_name["NEG64"].means))
+    with pytest.raises(NotProved, match=r"slot 0 \(MOV64_K\): this is not the instruction of RFC 9669"):
+        prove([other, make(isa().by_name["EXIT"])], "little", Surroundings())
+
+
+def test_a_program_can_be_too_complex() -> None:
+    # Two calls in each of seven functions: there are too many ways to come to the last one.
+    body = "".join(f"f{n}:\n" + f"call local f{n + 1}\n" * 8 + "exit\n" for n in range(6))
+    with pytest.raises(NotProved, match="too complex"):
+        proved(f"{body}f6:\nr0 = 1\nexit")
+
+
+def test_a_program_that_only_some_paths_make_safe_is_accepted() -> None:
+    # Where the ways meet, r1 is an index or an address; what it is depends on r3.
+    asm = """
+        r3 = *(u8 *)(r1 + 0)
+        r4 = r1
+        if r3 == 0 goto meet
+        r3 = 1
+        r4 = 7
+    meet:
+        if r3 == 1 goto out
+        r0 = *(u8 *)(r4 + 0)
+    out:
+        r0 = 0
+        exit
+    """
+    proof = proved(asm, 8)
+    assert (proof.way, proof.most_steps) == ("paths", 8)
+    outcome = execute(program_of(asm), memory=bytes(8))
+    assert isinstance(outcome, Returned)
