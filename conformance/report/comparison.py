@@ -38,7 +38,7 @@ class Column:
         """How many vectors it was asked to run."""
         return len(self.recorded.vectors)
 
-    @property
+    @cached_property
     def partial(self) -> str:
         """Why its numbers tell only of a part of the suite; empty if they tell of all."""
         parts = []
@@ -69,7 +69,7 @@ class Comparison:
             found.setdefault(vector.entry.id, (vector.entry, []))[1].append(vector)
         return found
 
-    @property
+    @cached_property
     def partial(self) -> bool:
         """Whether a runtime has results for a part of the suite only."""
         return any(column.partial for column in self.columns)

@@ -13,14 +13,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ...spec.requirements import Requirement, load_errata, load_requirements
 from ...spec.table import Instruction, isa
+from .. import explain
 from ..results import LARGEST_DATA
+from ..verdict import Failure
 from . import data, sections
 from .comparison import Column, Comparison, described
 from .diagram import diagram, example
+from .findings import Finding, findings
 from .history import Chart
-from .reasons import reasons
+from .reasons import Reason, reasons
 from .tally import LEVELS, Chunk, Tally, chunks, total
 
+#: Of each kind of failure so many findings are told on the page of a runtime; the list of vectors has all.
+MOST_FINDINGS = 40
 HERE = Path(__file__).parent
 
 
@@ -69,7 +74,7 @@ def _clear(folder: Path) -> None:
     """Remove the pages of a site that is in ``folder``; whatever else is there stays."""
     if not (folder / "static" / "report.css").is_file():
         return
-    for name in ("data", "sections", "requirements", "instructions", "groups", "history", "suite-*"):
+    for name in ("data", "sections", "requirements", "instructions", "groups", "runtimes", "history", "suite-*"):
         for old in folder.glob(name):
             shutil.rmtree(old)
 
@@ -94,6 +99,7 @@ class _Writer:
             lstrip_blocks=True,
             undefined=StrictUndefined,
         )
+        self._environment.filters["groups"] = _by_failure
         self._environment.globals.update(always, rfc=sections.address, levels=LEVELS, about=sections.ABOUT)
 
     def page(self, template: str, name: str, /, **values: Any) -> None:
@@ -120,9 +126,11 @@ class _Site:
     history: Sequence[Chart]
     up: str = ""
     parts: list[Chunk] = field(init=False)
+    findings: list[list[Finding]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.parts = list(chunks(self.comparison))
+        self.findings = [findings(self.parts, number, one) for number, one in enumerate(self.columns)]
         self.groups = _by(self.parts, lambda part: part.groups)
         self.instructions = _by(self.parts, lambda part: part.instructions)
         self.requirements = _by(self.parts, lambda part: part.entry.covers)
@@ -153,8 +161,10 @@ class _Site:
         writer.page("vectors.html", "vectors.html", preset={}, **filters)
         writer.page("vector.html", "vector.html")
         writer.page("instructions.html", "instructions.html", tables=self.all_instructions(), **filters)
-        writer.page("not-run.html", "not-run.html", reasons=reasons(self.comparison), largest=LARGEST_DATA)
+        told = reasons(self.comparison)
+        writer.page("not-run.html", "not-run.html", reasons=told, largest=LARGEST_DATA)
         _history_page(writer, self.history)
+        self._runtime_pages(writer, told)
         self._section_pages(writer, filters)
         self._requirement_pages(writer, filters)
         self._instruction_pages(writer, filters)
@@ -203,6 +213,23 @@ class _Site:
 
     def _sum(self, parts: Iterable[Chunk]) -> Tally:
         return total(parts, len(self.columns))
+
+    def _runtime_pages(self, writer: _Writer, told: Sequence[Sequence[Reason]]) -> None:
+        tables = self.overview()[1:]
+        whole = self._sum(self.parts)
+        for number, column in enumerate(self.columns):
+            writer.page(
+                "runtime.html",
+                f"runtimes/{column.key}.html",
+                column=column,
+                number=number,
+                whole=whole.cell(number),
+                found=self.findings[number],
+                most=MOST_FINDINGS,
+                differences=explain.differences,
+                tables=tables,
+                reasons=told[number],
+            )
 
     def _section_pages(self, writer: _Writer, filters: Mapping[str, Any]) -> None:
         known = load_requirements().values()
@@ -276,6 +303,12 @@ def _by(parts: Iterable[Chunk], names: Callable[[Chunk], Iterable[str]]) -> dict
         for name in names(part):
             found.setdefault(name, []).append(part)
     return found
+
+
+def _by_failure(found: Sequence[Finding]) -> list[tuple[Failure, str, list[Finding]]]:
+    """Return findings by the kind of failure, each with what it says about a runtime."""
+    kinds = [(kind, explain.MEANING[kind], [one for one in found if one.failure is kind]) for kind in Failure]
+    return [kind for kind in kinds if kind[2]]
 
 
 def _includes(group: str) -> str:

@@ -92,6 +92,19 @@ window.bpf = (() => {
     if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname.split("/").pop());
   };
 
+  // Which tables have to scroll, so that the headers of the others can stay at the top of the page.
+  const frames = new ResizeObserver((changes) => {
+    for (const frame of new Set(changes.map(({ target }) => target.closest(".scroll")))) {
+      const wide = frame.scrollWidth > frame.clientWidth;
+      frame.classList.toggle("wide", wide);
+      frame.classList.toggle("fits", !wide);
+    }
+  });
+  for (const table of document.querySelectorAll(".scroll > table.matrix")) {
+    frames.observe(table);
+    frames.observe(table.parentElement);
+  }
+
   // "/" goes to the search.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.matches("input, select, textarea")) return;

@@ -143,7 +143,7 @@
     }
     if (data.expect.witness) rows.push(element("tr", {}, element("th", { scope: "row" }, "r0 if it ran as another program"), element("td", { class: "expected" }, data.expect.witness), ...index.columns.map((_, number) => cell(number, ((results[number] || {}).values || {}).r0 || ""))));
     if (Object.keys(results).length) rows.push(element("tr", {}, element("th", { scope: "row" }, "said"), element("td", { class: "expected" }), ...index.columns.map((_, number) => element("td", { class: `said ${states[number] === "pass" ? "" : states[number]}` }, (results[number] || {}).reason || ""))));
-    const table = element("table", { class: "outcomes" }, element("caption", {}, "Expected and got, side by side"), element("thead", {}, head), element("tbody", {}, ...rows));
+    const table = element("table", { class: index.columns.length > 6 ? "outcomes many" : "outcomes" }, element("caption", {}, "Expected and got, side by side"), element("thead", {}, head), element("tbody", {}, ...rows));
     const big = data.expect_big ? [element("p", {}, "On big-endian runtimes the expectation is ", element("code", {}, Object.entries(data.expect_big.values || {}).map(([name, value]) => `${name} = ${readable(name, value)}`).join(", ")), ".")] : [];
     return [element("h2", {}, "Expected and got"), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Expected and got" }, table), ...big, ...comparisons];
   };

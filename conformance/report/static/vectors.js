@@ -36,7 +36,7 @@
   const inSection = (name, section) => name === section || name.startsWith(`${section}.`);
   const partFits = (part, state) =>
     (!state.get("group") || part.groups.includes(state.get("group"))) &&
-    (!state.get("instruction") || part.instructions.includes(state.get("instruction")));
+    (!state.get("instruction") || state.get("instruction").split(",").some((name) => part.instructions.includes(name)));
   const entryFits = (entry, state) =>
     (!state.has("levels") || state.get("levels").split(",").includes(entry.level)) &&
     (!state.get("requirement") || entry.covers.includes(state.get("requirement"))) &&

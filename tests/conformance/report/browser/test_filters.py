@@ -103,6 +103,7 @@ def test_vectors_can_be_found(browser: Chromium, site: Path) -> None:
         ("#levels=interpretation,robustness", ["bswap16/source-bit-set", "calls/local"]),
         ("#section=4.3", ["calls/local"]),
         ("#instruction=STX_MEM_H", ["stx-mem-h/neighbours"]),
+        ("#instruction=STX_MEM_H,CALL_LOCAL", ["stx-mem-h/neighbours", "calls/local"]),
         ("#requirement=rfc9669-4.1-add&verdict=unsupported&reason=group", ["add64-x"]),
     ],
 )

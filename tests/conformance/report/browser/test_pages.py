@@ -25,6 +25,7 @@ PAGES = [
     "instructions/ADD64_X.html",
     "instructions/LD_IMM64.html",
     "groups/base32.html",
+    "runtimes/clobbers.html",
 ]
 
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a runtime: failures put together by what they have in common, and the page that tells it."""
+
+from pathlib import Path
+
+import pytest
+
+from bpf_isa.conformance.report import recorded
+from bpf_isa.conformance.report.comparison import compare
+from bpf_isa.conformance.report.findings import Finding, findings
+from bpf_isa.conformance.report.tally import chunks
+
+from .conftest import BpfIsa, Json, write
+from .pages import Page
+
+
+def fail(
+    results: Json, failure: str, vectors: dict[str, tuple[str, str, str]], reason: str = "", runtime: int = 0
+) -> None:
+    """Let a runtime fail vectors, each with a difference."""
+    for name, difference in vectors.items():
+        what, expected, got = difference
+        results["runtimes"][0]["results"][name] = {
+            "outcome": "returned" if failure != "crashed" else "crashed",
+            "verdict": "fail",
+            "failure": failure,
+            "reason": reason or got,
+            "differences": [{"what": what, "expected": expected, "got": got}],
+        }
+
+
+@pytest.fixture
+def told(results: Json, tmp_path: Path) -> list[Finding]:
+    upper = ("r0", "0x1ffffffff", "0xffffffff")
+    adds = [name for name in results["vectors"] if name.startswith("add")]
+    fail(results, "wrong-result", dict.fromkeys(adds, upper))
+    fail(results, "misexecuted", {"bswap16/source-bit-set": ("outcome", "rejected", "returned r0 = 0x100")})
+    other = ("r0", "0x2a", "0x2b")
+    fail(results, "wrong-result", {"calls/local": other, "smod64-k/dividend-negative": other})
+    (comparison,) = compare([recorded.read(write(results, tmp_path / "r.json"))])
+    return findings(list(chunks(comparison)), 0, comparison.columns[0])
+
+
+def test_the_gravest_come_first_and_then_the_most(told: list[Finding]) -> None:
+    assert [(one.failure.value, len(one.results)) for one in told] == [
+        ("misexecuted", 1),
+        ("wrong-result", 5),
+        ("wrong-result", 1),
+        ("wrong-result", 1),
+    ]
+
+
+def test_instructions_that_break_one_requirement_alike_are_one_finding(told: list[Finding]) -> None:
+    adds = told[1]
+    assert adds.instructions == ("ADD32_K", "ADD64_X")
+    assert adds.requirement is not None and adds.requirement.id == "rfc9669-4.1-add"
+    assert adds.vectors == 5
+    assert adds.told == "r0: the upper 32 bits are lost"
+    assert adds.query == "verdict=fail&reason=wrong-result&instruction=ADD32_K,ADD64_X"
+    assert adds.example.vector.id == "add32-k/base32-only/small", "the shortest program"
+    assert adds.levels == ()
+
+
+def test_a_finding_tells_of_levels_that_are_no_must(told: list[Finding]) -> None:
+    (swap,) = (one for one in told if one.failure.value == "misexecuted")
+    assert (swap.first, swap.levels, swap.told) == ("BSWAP16", ("robustness",), "")
+    assert [one.levels for one in told if one.first == "CALL_LOCAL"] == [("interpretation",)]
+
+
+def test_messages_that_differ_only_in_numbers_are_one(results: Json, tmp_path: Path) -> None:
+    got = ("outcome", "returned r0 = 0x0", "crashed: at slot 2")
+    fail(results, "crashed", {"add64-x/wraps": got}, "crashed: at slot 2")
+    fail(results, "crashed", {"add64-x/carries": got}, "crashed: at slot 3")
+    (comparison,) = compare([recorded.read(write(results, tmp_path / "r.json"))])
+    (one,) = findings(list(chunks(comparison)), 0, comparison.columns[0])
+    assert (len(one.results), one.told) == (2, "")
+    fail(results, "crashed", {"add64-x/carries": got}, "crashed: out of memory")
+    (comparison,) = compare([recorded.read(write(results, tmp_path / "r.json"))])
+    (one,) = findings(list(chunks(comparison)), 0, comparison.columns[0])
+    assert one.told.endswith("(1 of 2)")
+
+
+def test_what_no_instruction_is_to_blame_for_is_told_by_its_entry(
+    bpf_isa: BpfIsa, results: Json, tmp_path: Path
+) -> None:
+    # The program of this vector has no instruction that the table knows but the two that every program has.
+    results["vectors"]["bswap16/source-bit-set"]["entry"] = "odd/one"
+    results["entries"]["odd/one"] = results["entries"]["bswap16/source-bit-set"]
+    fail(results, "lenient", {"bswap16/source-bit-set": ("outcome", "rejected", "returned r0 = 0x1")})
+    (comparison,) = compare([recorded.read(write(results, tmp_path / "r.json"))])
+    (one,) = findings(list(chunks(comparison)), 0, comparison.columns[0])
+    assert (one.instructions, one.entry, one.first) == ((), "odd/one", "odd/one")
+    assert (one.vectors, one.query) == (1, "verdict=fail&reason=lenient&q=odd/one")
+
+
+def test_what_the_package_knows_is_said(results: Json, tmp_path: Path) -> None:
+    results["runtimes"][0]["identity"] |= {"name": "linux", "version": "6.18.0"}
+    vector = results["vectors"].pop("bswap16/source-bit-set")
+    entry = results["entries"].pop("bswap16/source-bit-set")
+    name = "malformed/exit-with-offset/offset"
+    results["entries"]["malformed/exit-with-offset"] = entry
+    results["vectors"][name] = {**vector, "entry": "malformed/exit-with-offset"}
+    for one in results["runtimes"]:
+        one["results"][name] = one["results"].pop("bswap16/source-bit-set")
+    fail(results, "lenient", {name: ("outcome", "rejected", "returned r0 = 0x1")})
+    (comparison,) = compare([recorded.read(write(results, tmp_path / "r.json"))])
+    (one,) = findings(list(chunks(comparison)), 0, comparison.columns[0])
+    assert one.known == ("the kernel checks every field of EXIT but offset, and runs it whatever offset holds",)
+
+
+def test_the_page_of_a_runtime_says_what_to_look_at(site: Path) -> None:
+    page = Page(site / "runtimes" / "i-no-carry-i.html")
+    text = " ".join(page.text.split())
+    assert "Of 10 vectors: 9 passed, 1 failed." in text
+    assert "✗ 1 wrong-result: the runtime computed something else" in text
+    assert "1 ADD64_X of 2 vectors about it" in text
+    assert "r0 = 0x100000000" in text and "r0 = 0x0" in text and "the upper 32 bits are lost" in text
+    assert "r0 += r1" in text, "the program"
+    assert "../instructions/ADD64_X.html" in page.links
+    assert "../vector.html#add64-x/carries" in page.links
+    assert "../vectors.html#runtime=i-no-carry-i&verdict=fail&reason=wrong-result&instruction=ADD64_X" in page.links
+    assert page.row("base64 includes base32")[0].text == "4/5"
+
+
+def test_the_page_of_a_runtime_says_what_it_lacks_and_that_nothing_is_wrong(site: Path) -> None:
+    text = " ".join(Page(site / "runtimes" / "claims.html").text.split())
+    assert "Nothing that this suite would notice: no vector failed." in text
+    assert "It claims base32." in text
+    assert "the runtime does not claim base64" in text
+    assert "Every one of the 10 vectors gave a verdict." in Page(site / "runtimes" / "reference.html").text
+
+
+def test_a_runtime_on_which_nothing_was_run_is_not_praised(bpf_isa: BpfIsa, results: Json, tmp_path: Path) -> None:
+    one = results["runtimes"][0]
+    results["complete"] = one["complete"] = False
+    not_run = {"verdict": "error", "outcome": None, "reason": "not-run: the run was interrupted"}
+    one["results"] = dict.fromkeys(one["results"], not_run)
+    results["runtimes"] = [one]
+    assert bpf_isa("report", write(results, tmp_path / "r.json"), "--html", tmp_path / "site").returncode == 0
+    text = Page(tmp_path / "site" / "runtimes" / "reference.html").text
+    assert "Nothing is known: no vector was run." in text and "no vector failed" not in text
+
+
+def test_the_front_page_leads_to_what_is_wrong(site: Path) -> None:
+    page = Page(site / "index.html")
+    assert "runtimes/i-no-carry-i.html" in page.links
+    assert "1 wrong-result: ADD64_X" in " ".join(page.text.split())
