@@ -3,7 +3,6 @@
 
 import ast
 import importlib
-import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, version
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -91,10 +92,10 @@ def test_dependencies_are_what_is_imported() -> None:
         *PYPROJECT["project"]["dependencies"],
         *(item for extra in extras.values() for item in extra),
     ]
-    declared = {re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
+    declared = {canonicalize_name(Requirement(requirement).name) for requirement in requirements}
     providers = packages_distributions()
     third_party = imported_modules() - sys.stdlib_module_names
-    imported = {providers[name][0].lower() if name in providers else name for name in third_party}
+    imported = {canonicalize_name(providers[name][0]) if name in providers else name for name in third_party}
     assert imported == declared
 
 
