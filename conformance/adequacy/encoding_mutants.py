@@ -59,8 +59,15 @@ class EncodingMutant(NamedTuple):
         return slots[: self.row.slots] if right else None
 
 
+class ClassMutant(NamedTuple):
+    """A decoder that overlooks one bit of a field wherever instructions of a class do not use it: all of ``parts``."""
+
+    what: str
+    parts: tuple[EncodingMutant, ...]
+
+
 def encoding_mutants(table: Isa) -> Iterator[EncodingMutant]:
-    """Yield all mutants of the encodings of ``table``."""
+    """Yield all mutants of the encodings of single rows of ``table``."""
     for row in table.instructions:
         yield from _fields(row, table)
         yield from _high_registers(row)
@@ -88,19 +95,60 @@ _MANY = 4
 
 
 def _forbidden(name: str, rule: Fixed, choices: int) -> set[int]:
-    """Return values to be refused: 1, the largest, each single bit; where the field selects among instructions also
-    the neighbours of the right value, and the right value with a bit more.
+    """Return values to be refused: the least and the largest, all ones, and what is taken for 0 by who looks at 8 or
+    16 bits, or at the sign; where the field selects among instructions also the neighbours of the right value, and
+    the right value with a bit more.
     """
     low, high = FIELD_RANGES[name]
-    numbers = {1, low, high} | ({-1} if low < 0 else set())
-    numbers |= {_signed(1 << bit, name) for bit in range(_BITS[name])}
-    if choices > 1:
-        bits = range(_BITS[name]) if choices <= _MANY else (8, 16, 31)
+    numbers = {1, low, high, -1}
+    if choices == 1:
+        numbers |= {1 << bit for bit in (1, 2, 3, 7, 8, 15, 16, 24) if _BITS[name] == 4 or bit > 3}
+    else:
         numbers |= {rule.value - 1, rule.value + 1}
-        numbers |= {_signed(rule.value | 1 << bit, name) for bit in bits if bit < _BITS[name]}
-        if choices > _MANY or high < 1 << 4:
+        numbers |= {_signed(rule.value | 1 << bit, name) for bit in (8, 16, 31) if bit < _BITS[name]}
+        if choices > _MANY or _BITS[name] == 4:
             numbers |= set(range(1 << min(8, _BITS[name])))
     return {number for number in numbers if low <= number <= high and number != rule.value}
+
+
+def class_mutants(table: Isa) -> Iterator[ClassMutant]:
+    """Yield, by class of instructions (section 3), each bit of each field that is not looked at where it is unused."""
+    names: tuple[SlotField, ...] = ("dst", "src", "offset", "imm")
+    for number, label in enumerate(CLASSES):
+        rows = [row for row in table.instructions if row.opcode & 7 == number]
+        for name in names:
+            for bit in range(_BITS[name]):
+                value = _signed(1 << bit, name)
+                what = f"bit {bit} of {name} is not looked at"
+                parts = [
+                    EncodingMutant(row, what, row.opcode, name, value, 0) for row in rows if _unused(row, name, table)
+                ]
+                if parts:
+                    yield ClassMutant(f"{label}: {what}", tuple(parts))
+    wide = [row for row in table.instructions if row.wide]
+    second: tuple[SlotField, ...] = ("opcode", "dst", "src", "offset")
+    for name in second:
+        for bit in range(_BITS[name]):
+            value = 1 << bit if name == "opcode" else _signed(1 << bit, name)
+            what = f"bit {bit} of {name} of the second slot is not looked at"
+            parts = [EncodingMutant(row, what, row.opcode, name, value, 0, second=True) for row in wide]
+            yield ClassMutant(f"LD: {what}", tuple(parts))
+    for bit in range(_BITS["next_imm"]):
+        value = _signed(1 << bit, "next_imm")
+        what = f"bit {bit} of next_imm is not looked at"
+        unused = [row for row in wide if isinstance(row.fields["next_imm"], Fixed)]
+        parts = [EncodingMutant(row, what, row.opcode, "imm", value, 0, second=True) for row in unused]
+        yield ClassMutant(f"LD: {what}", tuple(parts))
+
+
+#: The names of the classes, by number (section 3).
+CLASSES = ("LD", "LDX", "ST", "STX", "ALU", "JMP", "JMP32", "ALU64")
+
+
+def _unused(row: Instruction, name: str, table: Isa) -> bool:
+    """Whether no instruction of the opcode of ``row`` has anything but 0 in the field."""
+    rules = [other.fields[name] for other in table.by_opcode[row.opcode]]
+    return all(isinstance(rule, Fixed) and rule.value == 0 for rule in rules)
 
 
 def _signed(pattern: int, name: str) -> int:
@@ -114,19 +162,19 @@ def _high_registers(row: Instruction) -> Iterator[EncodingMutant]:
     for name in fields:
         if isinstance(row.fields[name], Operand):
             for number in range(LAST_REGISTER + 1, 16):
-                # Which register it is taken for makes no difference to whether it is let pass.
-                taken_for = number & 7
+                # Which register it is taken for makes no difference to whether it is let pass; R6 is the packet's.
+                taken_for = 5 if row.section == "5.5" and number & 7 == 6 else number & 7
                 what = f"{name} = {number} means r{taken_for}"
                 yield EncodingMutant(row, what, row.opcode, name, number, taken_for)
 
 
 def _second_slot(row: Instruction) -> Iterator[EncodingMutant]:
-    fields: tuple[SlotField, ...] = ("opcode", "dst", "src", "offset")
-    for name in fields:
-        bits = _BITS[name]
-        low, high = FIELD_RANGES.get(name, (0, (1 << bits) - 1))
-        values = {1, low, high} | {_signed(1 << bit, name) if name != "opcode" else 1 << bit for bit in range(bits)}
-        for value in sorted(values - {0}):
+    values: dict[SlotField, set[int]] = {
+        "opcode": {1, 0x80, 0xFF},
+        **{name: _forbidden(name, Fixed(0), 1) for name in ("dst", "src", "offset")},
+    }
+    for name, numbers in values.items():
+        for value in sorted(numbers):
             what = f"{name} = {value} of the second slot is not looked at"
             yield EncodingMutant(row, what, row.opcode, name, value, 0, second=True)
     if isinstance(row.fields["next_imm"], Fixed):

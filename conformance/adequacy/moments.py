@@ -130,6 +130,7 @@ class Departure:
         self._uses_slot = _asks_for_slot(mutant.row.means) or _asks_for_slot(mutant.means)
 
     def __call__(self, moment: Moment) -> bool:
+        """Whether the mutant does something else at ``moment``."""
         fields = moment.item[1:]
         if self._uses_slot or fields not in self._steps:
             self._steps[fields] = self._step(moment)

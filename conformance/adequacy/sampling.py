@@ -43,7 +43,9 @@ def guess(mutant: Mutant) -> Difference | None:
 
 def _asks(node: t.Node) -> bool:
     """Whether ``node`` needs a machine to be evaluated."""
-    return isinstance(node, t.Load | t.Store) or (isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS)
+    if isinstance(node, t.Load | t.Store | t.CallHelper):
+        return True
+    return isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS
 
 
 def _encodings(mutant: Mutant) -> Iterator[Decoded]:

@@ -4,7 +4,7 @@
 The typed tree becomes bit-vectors: registers, fields and memory are free, register numbers are concrete and every way
 in which they can coincide is tried. A fault in reading memory that is not there is no difference here, nor is one in
 what a call leaves in R1 to R5; platform functions are uninterpreted. Atomic operations are asked for aligned addresses
-only: on others, machines differ.
+only: on others, machines differ. Jumps and calls lead no further than a program of :data:`MOST_SLOTS` slots is long.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .mutant import Condition, Mutant
 Term: TypeAlias = Any
 
 REGISTERS = 11
+#: The longest programs that are thought of; no vector is longer.
+MOST_SLOTS = 1 << 16
 #: An offset from r10 where there is stack on both sides.
 _NEAR = -16
 _STACK_POINTER = 10
@@ -144,6 +146,7 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     wrong = _Machine(fields, dst, src, byte_order, start).run(means)
     solver = _solver()
     solver.add(*_admitted(mutant, fields))
+    solver.add(*_reachable(mutant, fields))
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
@@ -204,6 +207,16 @@ def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
             yield {"==": left == test.value, "!=": left != test.value, "<": left < test.value, ">": left > test.value}[
                 test.op
             ]
+
+
+def _reachable(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
+    """Yield that a distance stays within a program."""
+    for statement in mutant.row.means:
+        if isinstance(statement, t.Jump | t.CallLocal):
+            for node in t.walk(statement.distance):
+                if isinstance(node, t.Field) and node.type.bits == t.U32.bits:
+                    yield fields[node.name] < MOST_SLOTS
+                    yield fields[node.name] > -MOST_SLOTS
 
 
 def _preferences(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:

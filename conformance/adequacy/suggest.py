@@ -30,7 +30,7 @@ from .control_mutants import distance_field
 from .moments import notices
 from .mutant import Mutant
 from .sampling import KNOWN
-from .smt import Difference
+from .smt import MOST_SLOTS, Difference
 
 _REGISTERS = 10
 _STACK_POINTER = 10
@@ -187,6 +187,8 @@ def _with_jump(item: Decoded, setting: list[str], used: set[int]) -> _Program | 
     field = distance_field(item.instruction)
     assert field is not None
     distance: int = getattr(item, field)
+    if abs(distance) > MOST_SLOTS - 2 * len(setting) - 16:
+        return None
     free = next(number for number in range(_REGISTERS) if number not in used)
     setting = [*setting, f"r{free} = 1"]
     jump = format_instruction(item)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -20,7 +21,7 @@ from ...spec.table import Isa, isa
 from ..suite import load_suite
 from .bench import Bench, Case, Refusal
 from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants, stack_mutants
-from .encoding_mutants import EncodingMutant, encoding_mutants
+from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
 from .kill import Status, decide_all
 from .moments import notices
 from .mutant import Mutant
@@ -29,7 +30,7 @@ from .smt import Difference
 from .suggest import Suggestion, vector_text
 
 #: Under these names the faults that belong to no one row are counted.
-FRAMES, LOADING = "local calls", "loading"
+FRAMES, LOADING, ENCODING = "local calls", "loading", "classes"
 
 
 class Finding(NamedTuple):
@@ -140,7 +141,7 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     tasks = [Task("meaning", (name,)) for name in names]
     # The largest first, so that no processor is left with one at the end.
     tasks.sort(key=lambda task: -len(_mutants(task.names[0])))
-    tasks.append(Task("encoding", tuple(names)))
+    tasks.append(Task("encoding", () if instructions is None else tuple(names)))
     if instructions is None or "CALL_LOCAL" in names:
         tasks.insert(0, Task("control", tuple(names)))
     return tasks
@@ -187,7 +188,7 @@ def _do(scope: Scope, task: Task) -> _Done:
         case "meaning":
             return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
         case "encoding":
-            return _Done(list(encoding_findings(table, bench, frozenset(task.names))), [])
+            return _Done(list(encoding_findings(table, bench, frozenset(task.names) or None)), [])
         case "control":
             return _Done(list(_control(table, bench)), [])
         case "idle":
@@ -258,33 +259,33 @@ def _covers(mutant: Mutant, bench: Bench) -> list[str]:
 # Mutants of encodings
 
 
-def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
-    """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them."""
+def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = None) -> Iterator[Finding]:
+    """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them; of all and of whole
+    classes if None.
+    """
     by_value: dict[tuple[int, str, int, bool], list[Refusal]] = {}
     for refusal in bench.refusals:
         for key in {key for broken in refusal.broken for key in broken.values()}:
             by_value.setdefault(key, []).append(refusal)
-    runtime = ReferenceAdapter("little")
     for mutant in encoding_mutants(table):
-        if mutant.row.name not in rows:
-            continue
-        killers: list[str] = []
-        for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
-            code = _as_seen(mutant, refusal)
-            if code is not None and not _passes(runtime, refusal, code):
-                killers.append(refusal.job.id)
-                if len(killers) > 1:
-                    break
-        status = Status.KILLED if killers else Status.ALIVE
-        yield Finding(
-            mutant.id,
-            mutant.row.name,
-            "encoding",
-            status,
-            tuple(killers),
-            suggestion=None,
-            reason="" if killers else "no vector has this encoding, in a program that would run",
-        )
+        if rows is None or mutant.row.name in rows:
+            killers = islice(_refusing(mutant, by_value), 2)
+            yield _decided(mutant.row.name, "encoding", mutant.id, tuple(killers), _NO_SUCH_VECTOR)
+    for fault in class_mutants(table) if rows is None else ():
+        killers = islice((name for part in fault.parts for name in _refusing(part, by_value)), 2)
+        yield _decided(ENCODING, "encoding", fault.what, tuple(killers), _NO_SUCH_VECTOR)
+
+
+_NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
+
+
+def _refusing(mutant: EncodingMutant, by_value: Mapping[tuple[int, str, int, bool], list[Refusal]]) -> Iterator[str]:
+    """Yield the vectors that notice when ``mutant`` lets their programs pass."""
+    runtime = ReferenceAdapter("little")
+    for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
+        code = _as_seen(mutant, refusal)
+        if code is not None and not _passes(runtime, refusal, code):
+            yield refusal.job.id
 
 
 def _as_seen(mutant: EncodingMutant, refusal: Refusal) -> bytes | None:
@@ -349,10 +350,11 @@ def _let_pass(runtime: ReferenceAdapter, refusal: Refusal, loader: LoaderMutant)
     return code is not None and not _passes(runtime, refusal, code)
 
 
-def _decided(instruction: str, family: str, what: str, killers: tuple[str, ...]) -> Finding:
+def _decided(
+    instruction: str, family: str, what: str, killers: tuple[str, ...], reason: str = "no vector notices"
+) -> Finding:
     status = Status.KILLED if killers else Status.ALIVE
-    reason = "" if killers else "no vector notices"
-    return Finding(what, instruction, family, status, killers, reason=reason)
+    return Finding(what, instruction, family, status, killers, reason="" if killers else reason)
 
 
 # Vectors that notice nothing
@@ -384,6 +386,6 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
 def _encodings() -> dict[int, list[EncodingMutant]]:
     """Return the mutants of encodings by the opcode of the slots concerned."""
     found: dict[int, list[EncodingMutant]] = {}
-    for mutant in encoding_mutants(isa()):
+    for mutant in chain(encoding_mutants(isa()), *(fault.parts for fault in class_mutants(isa()))):
         found.setdefault(mutant.opcode, []).append(mutant)
     return found

@@ -27,7 +27,8 @@ class Draft:
 
     ``cases`` maps case names to the values of the holes in ``asm`` or ``code`` and ``memory``. ``observe`` names the
     columns to compute: ``r0`` to ``r9``, and ``after`` for the memory. A draft with ``rejected`` expects refusal;
-    its cases bring their own ``witness`` where there is one.
+    its cases bring their own ``witness`` where there is one; ``variables`` (by number) and ``helpers`` (weighing their
+    arguments, by kind of id and number) are for those only.
     """
 
     id: str
@@ -39,6 +40,8 @@ class Draft:
     observe: tuple[str, ...] = ("r0",)
     memory: str | None = None
     maps: tuple[str, ...] = ()
+    variables: tuple[tuple[int, str], ...] = ()
+    helpers: tuple[tuple[str, int], ...] = ()
     level: str = "must"
     errata: tuple[str, ...] = ()
     rejected: bool = False

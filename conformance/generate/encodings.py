@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from ...adapters.reference import weigh
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import execute
 from ...spec import tree
 from ...spec.assemble import assemble
 from ...spec.encoding import ByteOrder, Decoded, Slot, identify, pack, slots_of
 from ...spec.table import Fixed, Instruction, Operand, isa
+from ..adequacy.mutants import differing_part
 from ..expand import parse_bytes
 from .arithmetic import slug
 from .draft import BYTE_ORDERS, Draft
@@ -27,10 +29,13 @@ _STRAY = {
     "src": (1, 2, 3, 4, 8, 10, 15),
     "offset": (1, 2, 8, 16, 32, 64, 0x80, 0x100, 0x4000, 0x7FFF, -1, -0x8000),
     "imm": (1, 2, 0x10, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x40000000, 0x7FFFFFFF, -1, -0x80000000),
-    "next_imm": (1, 2, 0x80, 0x100, 0x10000, 0x7FFFFFFF, -1, -0x80000000),
+    "next_imm": (1, 2, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x7FFFFFFF, -1, -0x80000000),
 }
-#: Widths around those that END knows, and its widths with bits beyond them.
-_END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 48, 63, 65, 80, 96, 128, 256 + 16, 0x10000 + 32, -16, -32, -64, -0x7FFFFFF0)
+#: Widths around those that END knows.
+_END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 48, 63, 65, 80, 96, 128, -16, -32, -64, -1, (1 << 31) - 1, -(1 << 31))
+#: With these bits a value is another one to who looks at all of it, and the same to who looks at 8, 16 or 31 bits.
+_BEYOND = (0x100, 0x10000, -0x80000000)
+_BITS = {"dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 32}
 _MEMORY = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _MAP = "3141592653589793"
 #: A way around the slot that is not taken, but that a verifier cannot rule out: no code is unreachable.
@@ -38,15 +43,33 @@ _AROUND = "r5 = *(u8 *)(r1 + 0)\nif r5 == 7 goto +1\n"
 
 
 class Carrier(NamedTuple):
-    """A program around one slot: assembly before and after it, and the fields with which it has an effect."""
+    """A program around one slot: assembly before and after it, the fields with which it has an effect, and the
+    variables and functions by BTF id that it needs.
+    """
 
     before: str
     fields: dict[str, int]
     after: str
+    variables: tuple[tuple[int, str], ...] = ()
+    functions: tuple[int, ...] = ()
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of unused fields, undefined values, registers and opcodes, and second slots."""
+    known: set[tuple[object, ...]] = set()
+    for draft in _all():
+        # Neighbours with the same operands make the same program.
+        cases = {}
+        for name, values in draft.cases.items():
+            program = draft.code, values["slot"], draft.variables, draft.helpers
+            if program not in known:
+                known.add(program)
+                cases[name] = values
+        if cases:
+            yield replace(draft, cases=cases)
+
+
+def _all() -> Iterator[Draft]:
     for row in isa().instructions:
         yield from _stray_fields(row)
         yield from _high_registers(row)
@@ -71,15 +94,21 @@ def carrier(row: Instruction) -> Carrier:
         return Carrier(f"r0 = 1\n{_AROUND}", {}, "r0 = 2\nexit\n")
     if isinstance(stmt, tree.CallLocal):
         return Carrier("r0 = 3\n", {"imm": 1}, "exit\nr0 = 1\nexit\n")
+    if isinstance(stmt, tree.CallHelper) and stmt.by == "btf":
+        before = "".join(f"r{n} = {n}\n" for n in range(6))
+        return Carrier(before, {"imm": 1}, "exit\n", functions=(1,))
     if isinstance(stmt, tree.CallHelper):
-        return Carrier("r1 = 0\nr2 = 0\nr0 = 1\n", {"imm": 1}, "exit\n")
+        # Linux' function 1 looks up the value of a key: here the only one.
+        lookup = "*(u32 *)(r10 - 4) = 0\nr1 = map_by_fd(0)\nr2 = r10\nr2 += -4\nr0 = 1\n"
+        return Carrier(lookup, {"imm": 1}, "r0 = 2\nexit\n")
     if isinstance(stmt, tree.Jump):
         return _jump_carrier(row)
     before = "r3 = 0x8877665544332211 ll\nr4 = 0x1020304\n"
     values = {"dst": 3, "src": 4, "imm": 0x1234, "next_imm": 0}
     if row.wide and row.name != "LD_IMM64":
         values |= {"imm": 1 if row.name == "LD_CODE_ADDR" else 0}
-    return Carrier(before, values, "r0 = r3\nexit\n")
+    variables = ((0, _MAP),) if row.name == "LD_VAR_ADDR" else ()
+    return Carrier(before, values, "r0 = r3\nexit\n", variables)
 
 
 def _jump_carrier(row: Instruction) -> Carrier:
@@ -107,7 +136,15 @@ def _run(around: Carrier, middle: Decoded) -> dict[ByteOrder, int] | None:
     results: dict[ByteOrder, int] = {}
     for order in BYTE_ORDERS:
         code = assemble(around.before, order) + pack(slots_of(middle), order) + assemble(around.after, order)
-        outcome = execute(code, byte_order=order, memory=parse_bytes(_MEMORY), maps=[parse_bytes(_MAP)], budget=1000)
+        outcome = execute(
+            code,
+            byte_order=order,
+            memory=parse_bytes(_MEMORY),
+            maps=[parse_bytes(_MAP)],
+            variables={number: parse_bytes(value) for number, value in around.variables},
+            btf_helpers=dict.fromkeys(around.functions, weigh),
+            budget=1000,
+        )
         if not isinstance(outcome, Returned):
             return None
         results[order] = outcome.r0
@@ -157,6 +194,8 @@ def _draft(
         code=f"{before} {{slot}} {after}".strip(),
         memory=_MEMORY,
         maps=(_MAP,),
+        variables=around.variables,
+        helpers=tuple(("btf", number) for number in around.functions),
         level="robustness",
         errata=(errata,),
         rejected=True,
@@ -168,12 +207,17 @@ def _named(value: int) -> str:
 
 
 def _stray_fields(row: Instruction) -> Iterator[Draft]:
-    """Each fixed field with values that make no instruction; fields that select a row, for the first of its opcode."""
+    """Each fixed field with values that make no instruction.
+
+    Of fields that select a row, only src has other operands from row to row; the others are for the first of their
+    opcode.
+    """
     around = carrier(row)
     right = slots_of(_fixed(row, around))
     for name, rule in row.fields.items():
         selects = isinstance(rule, Fixed) and not rule.unused and name != "next_imm"
-        if not isinstance(rule, Fixed) or (selects and isa().by_opcode[row.opcode][0] is not row):
+        once = selects and name != "src"
+        if not isinstance(rule, Fixed) or (once and isa().by_opcode[row.opcode][0] is not row):
             continue
         broken: list[tuple[str, tuple[Slot, ...]]] = []
         for value in _stray_values(row, name, rule):
@@ -190,14 +234,43 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
 
 
 def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
-    if rule.unused or name in ("dst", "offset", "next_imm"):
-        return _STRAY[name]
-    if name == "src":
+    defined = [r.value for other in isa().by_opcode[row.opcode] if isinstance(r := other.fields[name], Fixed)]
+    # Another row's value with bits that a look at fewer bits would miss.
+    beyond = [value | bits for value in defined for bits in _BEYOND] if len(set(defined)) > 1 else []
+    if name == "src" and not rule.unused:
         return range(16)
-    if row.section == "4.2":
-        return _END_WIDTHS
-    # A byte's worth of operations, and defined ones with bits beyond the byte.
-    return (*range(256), 0x100, 0x101, 0x1F1, 0x10000, 0x10001, 0x7FFFFF01, -0x80000000, -0x100, -1)
+    if name == "imm" and not rule.unused:
+        # A byte's worth of atomic operations.
+        return (
+            *(
+                _END_WIDTHS
+                if row.section == "4.2"
+                else (*range(256), 0x101, 0x1F1, 0x7FFFFF01, (1 << 31) - 1, -0x100, -1)
+            ),
+            *beyond,
+        )
+    if name == "offset" and beyond:
+        beside = [value + step for value in defined for step in (-1, 1)]
+        beyond = [value for value in (*beyond, *beside) if -0x8000 <= value < 0x8000]
+    return (*_STRAY[name], *beyond, *_share(row, name))
+
+
+def _share(row: Instruction, name: str, *, second: bool = False) -> Iterator[int]:
+    """Yield single bits of a field that rows of one class share among them, so that each is set in one of them."""
+    alike = [
+        other
+        for other in isa().instructions
+        if (other.opcode ^ row.opcode) & 7 == 0 and (other.wide if second else _is_unused(other, name))
+    ]
+    left = [bit for bit in range(_BITS[name] - 1) if 1 << bit not in _STRAY[name]]
+    if row in alike:
+        for place in range(alike.index(row), len(left), len(alike)):
+            yield 1 << left[place]
+
+
+def _is_unused(row: Instruction, name: str) -> bool:
+    rule = row.fields.get(name)
+    return isinstance(rule, Fixed) and (rule.unused or name == "next_imm")
 
 
 def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ...], str]:
@@ -209,6 +282,7 @@ def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ..
         requirement, erratum = {
             ("4.2", "imm"): ("4.2-end-width", "undefined-offsets"),
             ("4.3.1", "src"): ("4.3-call-src-reg", "reserved-opcodes"),
+            ("4.3.2", "src"): ("4.3-call-src-reg", "reserved-opcodes"),
             ("5.3", "imm"): ("5.3-undefined-imm", "undefined-atomic-imm"),
             ("5.4", "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
         }[row.section, name]
@@ -219,15 +293,29 @@ def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ..
 
 
 def _high_registers(row: Instruction) -> Iterator[Draft]:
-    around = carrier(row)
-    right = slots_of(_fixed(row, around))
     for name in ("dst", "src"):
         if isinstance(row.fields[name], Operand):
+            around = _carrier_for_any(row, name)
+            right = slots_of(_fixed(row, around))
             broken = [(f"r{n}", (right[0]._replace(**{name: n}), *right[1:])) for n in range(11, 16)]
             cases = {case: {"slot": values["slot"]} for case, values in _cases(row, around, broken).items()}
             covers = (f"rfc9669-3.1-{name}-reg-range", "rfc9669-3.1-registers")
             what = f"{name} names a register above r10"
             yield _draft(f"{slug(row)}/high-{name}", what, around, covers, "register-numbers-above-10", cases)
+
+
+def _carrier_for_any(row: Instruction, role: str) -> Carrier:
+    """Return a program that runs to its end whichever of r3 to r7 a register above r10 is taken for."""
+    accesses = [node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store)]
+    if not accesses or row.section == "5.5":
+        return carrier(row)
+    is_base = any(node == tree.Register(role) for node in tree.walk(accesses[0].address))  # type: ignore[arg-type]
+    value, base = "0x8877665544332211 ll", "r9"
+    alike, other = (base, value) if is_base else (value, base)
+    before = f"r9 = r1\nr8 = {other}\n" + "".join(f"r{n} = {alike}\n" for n in range(3, 8)) + "r0 = 1\n"
+    after = f"r5 = *(u64 *)(r9 + 8)\nr0 ^= r{8 if is_base else 3}\nr0 ^= r5\nexit\n"
+    fields = {"dst": 8, "src": 8, "offset": 8, "imm": 0x1234, role: 3}
+    return Carrier(before, fields, after)
 
 
 def _frame_pointer(row: Instruction) -> Iterator[Draft]:
@@ -248,9 +336,12 @@ def _second_slot(row: Instruction) -> Draft:
     around = carrier(row)
     first, second = slots_of(_fixed(row, around))
     broken = {
-        **{f"opcode-{n}": second._replace(opcode=n) for n in (1, 0x80, 0xFF)},
+        **{f"opcode-{n}": second._replace(opcode=n) for n in (*(1 << bit for bit in range(8)), 0xFF)},
         **{f"{name}-{_named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
-        **{f"offset-{_named(n)}": second._replace(offset=n) for n in _STRAY["offset"]},
+        **{
+            f"offset-{_named(n)}": second._replace(offset=n)
+            for n in (*_STRAY["offset"], *_share(row, "offset", second=True))
+        },
         "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=7))[0],
     }
     cases = _cases(row, around, [(name, (first, slot)) for name, slot in broken.items()])
@@ -261,41 +352,38 @@ def _second_slot(row: Instruction) -> Draft:
 
 
 def _undefined_opcodes() -> Iterator[Draft]:
-    """Every undefined opcode, with the operands of each instruction whose opcode differs from it in one bit."""
+    """Every undefined opcode, with the operands of each instruction whose opcode differs from it in one field."""
     table = isa()
-    known: set[str] = set()
     for opcode in range(256):
         if opcode in table.by_opcode:
             continue
-        for bit in range(8):
-            neighbours = table.by_opcode.get(opcode ^ 1 << bit)
-            if not neighbours:
-                continue
-            row = neighbours[0]
+        near = [other for other in table.by_opcode if differing_part(opcode, other) is not None]
+        # Neighbours with one bit changed first.
+        for other in sorted(near, key=lambda other: ((other ^ opcode).bit_count(), other ^ opcode)):
+            row = table.by_opcode[other][0]
             around = carrier(row)
             first, *rest = slots_of(_fixed(row, around))
             cases = _cases(row, around, [(slug(row), (first._replace(opcode=opcode), *rest))])
             what = f"an undefined opcode, with the operands of {row.name}"
             covers = (f"rfc9669-{_OPCODE_RULES[row.section]}",)
-            draft = _draft(f"opcode-{opcode:02x}/bit-{bit}", what, around, covers, "reserved-opcodes", cases)
-            # Neighbours with the same operands and the same result make the same program.
-            program = f"{draft.code}: {list(draft.cases.values())}"
-            if program not in known:
-                known.add(program)
-                yield draft
-        if not any(opcode ^ 1 << bit in table.by_opcode for bit in range(8)):
+            differing = opcode ^ other
+            single = differing.bit_count() == 1
+            name = f"bit-{differing.bit_length() - 1}" if single else f"bits-{differing:02x}"
+            draft = _draft(f"opcode-{opcode:02x}/{name}", what, around, covers, "reserved-opcodes", cases)
+            yield draft
+        if not near:
             yield _remote_opcode(opcode)
 
 
 def _remote_opcode(opcode: int) -> Draft:
-    """An undefined opcode that no instruction has with one bit changed: in an addition's place, with its operands."""
+    """An undefined opcode that no instruction has with one field changed: in an addition's place, with its operands."""
     row = isa().by_name["ADD64_X"]
     around = carrier(row)
     (slot,) = slots_of(_fixed(row, around))
     code = opcode & 7
     rule = "4.1-undefined-codes" if code in (4, 7) else "4.3-undefined-codes" if code in (5, 6) else "5-undefined-modes"
     cases = {slug(row): {"slot": pack([slot._replace(opcode=opcode)]).hex()}}
-    what = "an undefined opcode that differs in several bits from every other"
+    what = "an undefined opcode that differs in several fields from every other"
     return _draft(f"opcode-{opcode:02x}/remote", what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)
 
 

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from . import arithmetic, atomics, byteswap, encodings, immediates, jumps, memory, registers, surroundings
+from . import (
+    addresses,
+    arithmetic,
+    atomics,
+    byteswap,
+    encodings,
+    immediates,
+    jumps,
+    memory,
+    registers,
+    surroundings,
+    sweeps,
+)
 from .draft import Draft
 from .write import file_text
 
@@ -37,6 +49,8 @@ FILES: Mapping[str, Family] = {
     "atomics": Family(atomics.drafts, _COMPUTED),
     "immediates": Family(immediates.drafts, _COMPUTED),
     "surroundings": Family(surroundings.drafts, _COMPUTED),
+    "addresses": Family(addresses.drafts, _COMPUTED),
+    "sweeps": Family(sweeps.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 

@@ -114,8 +114,6 @@ def _register_pairs(row: Instruction) -> Draft:
     cases: dict[str, Mapping[str, str]] = {}
     has_value = is_load(row) or "src" in row.operands
     for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
-        if has_value and (base - value) % 10 not in (1, 9, 4) and 0 not in (base, value):
-            continue
         cases[f"r{base}_r{value}" if has_value else f"r{base}"] = {"b": str(base)} | (
             {"v": str(value)} if has_value else {}
         )

@@ -29,8 +29,6 @@ VALUES = (
     0xA1B2C3D4E5F60718,
     0x7777777700000009,
 )
-#: Rows whose operands machines want in certain registers: every pair is tried.
-_SPECIAL = frozenset(["MUL", "DIV", "SDIV", "MOD", "SMOD", "LSH", "RSH", "ARSH"])
 _ALL = tuple(f"r{n}" for n in range(10))
 
 
@@ -55,21 +53,14 @@ def drafts() -> Iterator[Draft]:
     yield _wide_constant()
 
 
-def pairs_of(row: Instruction) -> list[tuple[int, int]]:
-    """Return the (dst, src) pairs to try with a row of two registers, dst in r0..r9 and src in r0..r9."""
-    everything = [(dst, src) for dst in range(10) for src in range(10)]
-    if operation(row) in _SPECIAL:
-        return everything
-    # Each register with itself, with its neighbours and with r0 and r5, in both roles.
-    return [(d, s) for d, s in everything if d == s or (d - s) % 10 in (1, 9, 4) or 0 in (d, s) or d + s == 9]
-
-
 def _computation(row: Instruction) -> Draft:
     section = "4.1" if row.section == "4.1" else "4.2"
     covers = arithmetic.covers(row) if section == "4.1" else byte_swap_covers(row)
     if "src" in row.operands:
         text = line(row, dst="{d}", src="{s}")
-        cases: dict[str, Mapping[str, str]] = {f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d, s in pairs_of(row)}
+        cases: dict[str, Mapping[str, str]] = {
+            f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d in range(10) for s in range(10)
+        }
         if operation(row) == "MOVSX":
             # A source that is not negative in the width that is extended would tell nothing.
             text = f"r{{s}} = {{value}} ll\n{text}"
@@ -173,22 +164,23 @@ def _condition(row: Instruction) -> Draft:
     name = row.name.split("_", maxsplit=1)[0][:-2]
     has_src = "src" in row.operands
     cases: dict[str, Mapping[str, str]] = {}
+    upper = (0x7B5A5A5A, 0x12345678) if "L" in name else (0x12345678, 0x7B5A5A5A)
     for index, (value, other, rest) in enumerate(_ALONE[name]):
-        for n in range(10):
-            for role in ("dst", "src") if has_src else ("dst",):
-                away = (n + 3) % 10
-                dst, src = (n, away) if role == "dst" else (away, n)
-                upper = (0x7B5A5A5A, 0x12345678) if "L" in name else (0x12345678, 0x7B5A5A5A)
+        for dst in range(10):
+            # Each register meets each other one, with the one or the other operands.
+            turn = [src for src in range(10) if src != dst and (dst + src) % len(_ALONE[name]) == index]
+            for src in turn if has_src else [dst]:
                 operands = {"d": str(dst), "dv": _dirty(row, value, upper[0])}
                 operands |= {"s": str(src), "sv": _dirty(row, other, upper[1])} if has_src else {"imm": _as_imm(other)}
-                cases[f"{role}-r{n}_{index}"] = operands | {"base": hexed(rest), "m": _marker(dst, src, has_src)}
+                label = f"r{dst}_r{src}" if has_src else f"r{dst}_{index}"
+                cases[label] = operands | {"base": hexed(rest), "m": _marker(dst, src, has_src)}
     for n in range(10):
         for part, (value, other) in zip(("holds", "holds-not"), _halves(row, name), strict=True):
             away = (n + 3) % 10
             operands = {"d": str(n), "dv": hexed(value), "base": hexed(_WIDE), "m": _marker(n, away, has_src)}
             operands |= {"s": str(away), "sv": _dirty(row, other, 0x7B5A5A5A)} if has_src else {"imm": _as_imm(other)}
             cases[f"{part}-r{n}"] = operands
-        if has_src and n % 4 == 0:
+        if has_src:
             pair = {"d": str(n), "dv": hexed(5), "base": hexed(_WIDE), "m": _marker(n, n, has_src)}
             cases[f"same-r{n}"] = pair | {"s": str(n), "sv": hexed(5)}
     asm = "".join(f"r{n} = {{base}} ll\nr{n} += {n}\n" for n in range(10)) + "r{d} = {dv} ll\n"

@@ -36,6 +36,8 @@ def _vector(draft: Draft) -> dict[str, Any]:
         "code": draft.code,
         "memory": draft.memory,
         "maps": list(draft.maps),
+        "variables": [{"number": number, "value": value} for number, value in draft.variables],
+        "helpers": [{"by": by, "number": number, "does": "weigh"} for by, number in draft.helpers],
         "expect": {"rejected": True} if draft.rejected else None,
         "table": _table(draft),
     }

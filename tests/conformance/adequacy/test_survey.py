@@ -228,7 +228,7 @@ def test_what_a_careless_loader_lets_pass_is_noticed(tmp_path: Path, what: str, 
 ENCODINGS = [
     ("ADD64_K: src = 2 is not looked at", "0720000005000000 b700000001000000 9500000000000000"),
     ("EXIT: imm = -1 is not looked at", "b700000001000000 95000000ffffffff"),
-    ("MOVSX64_8: offset = 24 means 8", "b700000001000000 bf01180000000000 9500000000000000"),
+    ("MOVSX64_8: offset = 9 means 8", "b700000001000000 bf01090000000000 9500000000000000"),
     ("ADD64_X: src = 13 means r5", "b700000001000000 0fd0000000000000 9500000000000000"),
     ("LD_IMM64: offset = 1 of the second slot is not looked at", "1800000001000000 0000010000000000 9500000000000000"),
     ("ADD64_K: opcode 0xe7 means 0x07", "e700000005000000 b700000001000000 9500000000000000"),
