@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from time import perf_counter
-from types import TracebackType
-from typing import Self
 
 from ..reference_vm import helpers
 from ..reference_vm.executable import prepare
@@ -19,6 +17,7 @@ from ..reference_vm.machine import Helper, Machine
 from ..reference_vm.verifier.structural import verify
 from ..spec.encoding import ByteOrder
 from ..spec.table import Isa, isa
+from .closing import Closing
 from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, RuntimeInfo
 
 #: No vector needs more instructions; one that does not end should not take long to be found out.
@@ -68,7 +67,7 @@ def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) 
     )
 
 
-class ReferenceAdapter:
+class ReferenceAdapter(Closing):
     """The reference VM.
 
     Args:
@@ -126,14 +125,6 @@ class ReferenceAdapter:
 
     def close(self) -> None:
         """Release nothing: the reference VM holds nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _with(known: Mapping[int, Helper], asked: Sequence[HelperSpec], by: str) -> Mapping[int, Helper]:

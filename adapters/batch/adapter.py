@@ -7,10 +7,10 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ...spec.table import isa
+from ..closing import Closing
 from ..needs import missing_platform
 from ..processes.settings import Settings, find_program
 from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
@@ -26,7 +26,7 @@ _TROUBLE = {
 }
 
 
-class BatchAdapter:
+class BatchAdapter(Closing):
     """A runtime that speaks the batch protocol.
 
     Args:
@@ -113,14 +113,6 @@ class BatchAdapter:
             self._conversation.stop()
             self._conversation.close()
             self._conversation = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def identity_of(said: dict[str, Any], settings: Settings) -> RuntimeInfo:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ...spec.validate import SchemaError, check
+from ..closing import Closing
 from ..processes.client import Ended, Ending, Resident
 from ..processes.evidence import last_line, shown
 from ..processes.settings import Settings, why_not_started
@@ -47,7 +47,7 @@ class Broken(Exception):
         self.trouble, self.reason = trouble, reason
 
 
-class Conversation:
+class Conversation(Closing):
     """A process that was asked to start.
 
     Args:
@@ -111,14 +111,6 @@ class Conversation:
     def close(self) -> None:
         """End the process and all that it has started."""
         self._process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _exchange(self, line: bytes) -> bytes:
         """Send a line and return the one that comes back."""

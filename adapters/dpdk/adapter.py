@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from ...spec import strict_yaml
 from ...spec.assemble import assemble
 from ...spec.encoding import SLOT_BYTES, Decoded, identify, unpack
 from ..batch.adapter import BatchAdapter
+from ..closing import Closing
 from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind, RuntimeInfo
 from . import harness
 from .library import find_library
@@ -47,7 +47,7 @@ def messages() -> tuple[Message, ...]:
     )
 
 
-class DpdkAdapter:
+class DpdkAdapter(Closing):
     """One engine of librte_bpf.
 
     Args:
@@ -79,14 +79,6 @@ class DpdkAdapter:
     def close(self) -> None:
         """End the process."""
         self._batch.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def interpreter(**options: float) -> DpdkAdapter:

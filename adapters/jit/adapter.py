@@ -8,12 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from time import perf_counter
-from types import TracebackType
-from typing import Self
 
 from ...reference_vm.verifier.structural import verify
 from ...spec.encoding import ByteOrder, Program, decode
 from ...spec.table import Isa, isa
+from ..closing import Closing
 from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo
 from ..reference import ALL, BUDGET, machine_for, outcome_of
 from .llvm import Level, support_function
@@ -21,7 +20,7 @@ from .program import CompiledProgram, Compiler
 from .rows import NotLowerable
 
 
-class JitAdapter:
+class JitAdapter(Closing):
     """The bundled JIT. Jobs that come together are compiled together.
 
     Args:
@@ -88,11 +87,3 @@ class JitAdapter:
     def close(self) -> None:
         """Free the code."""
         self._compiler.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

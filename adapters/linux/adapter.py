@@ -9,10 +9,9 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from ...spec.assemble import assemble
+from ..closing import Closing
 from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 from .calls import NotRun, ProgramTypeName, Refused
 from .executor import Executor
@@ -30,7 +29,7 @@ _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
 
 
-class LinuxAdapter:
+class LinuxAdapter(Closing):
     """Runs jobs on this machine's kernel through bpf(2).
 
     Args:
@@ -52,14 +51,6 @@ class LinuxAdapter:
             self._executor.close()
             raise
         self._policy = policy()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give back all maps."""

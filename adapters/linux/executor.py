@@ -7,9 +7,8 @@ import os
 import struct
 import time
 from collections import OrderedDict
-from types import TracebackType
-from typing import Self
 
+from ..closing import Closing
 from .calls import NO_MAP, Load, NotRun, PreparedCalls, Ran, Refused, Report, Result
 from .syscall import ArrayMap, Bpf, BpfError, ProgramRefused, ProgramType
 
@@ -20,7 +19,7 @@ _IMM_AT = 4
 _KEPT_MAPS = 64
 
 
-class Executor:
+class Executor(Closing):
     """Makes prepared calls; owns the maps they need, and uses each again for the next vector that wants its size.
 
     Raises:
@@ -31,14 +30,6 @@ class Executor:
         self._bpf = Bpf()
         self._maps: OrderedDict[tuple[int, int], ArrayMap] = OrderedDict()
         self._btf: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give all maps back."""

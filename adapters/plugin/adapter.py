@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ...spec.assemble import assemble
+from ..closing import Closing
 from ..needs import missing_platform
 from ..processes.client import Ending, Shooter
 from ..processes.evidence import last_line
@@ -29,7 +29,7 @@ _NOT_EXECUTED = {126, 127}
 _SMALLEST = assemble("w0 = 0\nexit", sys.byteorder)
 
 
-class PluginAdapter:
+class PluginAdapter(Closing):
     """A plugin.
 
     Args:
@@ -104,14 +104,6 @@ class PluginAdapter:
     def close(self) -> None:
         """End the process that starts plugins."""
         self._shooter.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def split_command(command: str) -> tuple[str, tuple[str, ...] | None]:

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from ..closing import Closing
 from . import keeper
 
 _KEEPER = str(Path(keeper.__file__))
@@ -63,7 +63,7 @@ class Ended(NamedTuple):
         return os.WEXITSTATUS(self.status)
 
 
-class Shooter:
+class Shooter(Closing):
     """Runs programs one after the other, each in a session of its own that is gone when it has ended.
 
     Args:
@@ -109,14 +109,6 @@ class Shooter:
         self._process.stdin.close()
         _end(self._process)
         self._process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Resident:
