@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from ...spec.table import isa
 from .badges import counted
 from .comparison import Column, Comparison
-from .tally import FAIL, Cell, state
+from .findings import Finding, findings
+from .tally import FAIL, Cell, chunks, state
 
 #: A comment on GitHub holds 65,536 characters; what is longer is cut, and says so.
 LONGEST = 60_000
-#: So many failures of a runtime are listed.
+#: So many failures of a runtime are listed, and so many groups of them that have something in common.
 _FAILURES = 50
+_FINDINGS = 20
 #: How each kind of cell looks, and what that means.
 _KINDS = {
     "pass": ("✅", "all passed"),
@@ -61,8 +63,9 @@ def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
         for recorded, run in comparison.unavailable:
             yield f"> **{_plain(run.name)} was not run:** {_plain(run.problem)} ({recorded.path.name})"
             yield ""
-        for column in comparison.columns:
-            yield from _failures(column, comparison)
+        parts = list(chunks(comparison))
+        for number, column in enumerate(comparison.columns):
+            yield from _failures(column, comparison, findings(parts, number, column))
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
@@ -88,11 +91,22 @@ def _cell(cell: Cell | None) -> str:
     return f"{_KINDS[cell.kind][0]} {cell.passed:,}/{cell.total:,}" if cell else ""
 
 
-def _failures(column: Column, comparison: Comparison) -> Iterator[str]:
+def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) -> Iterator[str]:
+    """Yield what is wrong with a runtime, and the vectors that show it."""
     failed = [name for name in comparison.vectors if state(column.results.get(name)) == FAIL]
     if not failed:
         return
     yield f"<details><summary><b>{_plain(column.label)}</b>: {len(failed):,} failed</summary>"
+    yield ""
+    yield "| vectors | how | instructions to look at | what is broken |"
+    yield "|---:|---|---|---|"
+    for one in found[:_FINDINGS]:
+        names = ", ".join(f"`{name}`" for name in one.instructions or (one.entry,))
+        broken = _plain(one.requirement.text) if one.requirement else ""
+        yield f"| {len(one.results):,} | {one.failure} | {names} | {broken} |"
+    if len(found) > _FINDINGS:
+        yield ""
+        yield f"… and {len(found) - _FINDINGS:,} more findings."
     yield ""
     yield "| vector | what | expected | got |"
     yield "|---|---|---|---|"
