@@ -48,15 +48,8 @@ def expand(entry: Entry) -> Iterator[Vector]:
         needs = plan.needs(little.code)
         if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
             raise entry.error(f"should return, but {needs.broken}", case)
-        yield Vector(
-            id=vector_id(entry.id, case),
-            case=case,
-            entry=entry,
-            groups=needs.groups,
-            reported=needs.reported,
-            little=little,
-            make_big=partial(plan.big, values),
-        )
+        name = vector_id(entry.id, case)
+        yield Vector(name, case, entry, needs.groups, needs.reported, little, partial(plan.big, values))
 
 
 class _Columns(NamedTuple):

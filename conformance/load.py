@@ -187,18 +187,18 @@ def _table(entry: Entry, text: str) -> Iterator[tuple[str, Mapping[str, ByOrder]
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")
     if len(set(names)) < len(names):
         raise entry.error("table: two columns have the same name")
-    joined = [name for name in names if "." in name]
+    columns = names[1:]
+    joined = any("." in name for name in columns)
+    gaps = f" {NO_VALUE}" in text
     for line in lines[1:]:
-        cells = line.split()
-        if len(cells) != len(names):
+        case, *cells = line.split()
+        if len(cells) != len(columns):
             raise entry.error(
-                f"table: {len(cells)} values for {len(names)} columns in the row: {line.strip()}",
+                f"table: {len(cells) + 1} values for {len(names)} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-        values: dict[str, ByOrder] = dict(zip(names, cells, strict=True))
-        case = values.pop("case")
-        assert isinstance(case, str)
-        if NO_VALUE in cells:
+        values: dict[str, ByOrder] = dict(zip(columns, cells, strict=True))
+        if gaps and NO_VALUE in cells:
             values = {name: value for name, value in values.items() if value != NO_VALUE}
         yield case, _join(entry, case, values) if joined else values
 

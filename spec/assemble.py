@@ -209,7 +209,11 @@ class _Layouter:
             except AsmError as error:
                 raise error.on_line(line) from None
             for item in items:
-                self.add(line, item)
+                if isinstance(item, Match) and not self.at % SLOT_BYTES:  # nearly all are
+                    self.placed.append((line, self.at, item))
+                    self.at += SLOT_BYTES * item.decoded.instruction.slots
+                else:
+                    self.add(line, item)
         if self.open:
             first = self.open.repeat.first
             raise AsmError(self.open.line, first.column, "a line with .endr after it", first.text)

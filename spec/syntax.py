@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .encoding import Decoded
 from .table import FIELD_RANGES, LAST_REGISTER, Instruction, Isa, Operand, TableError
@@ -319,8 +319,13 @@ class Syntax:
         """
         states = [self._root]
         for token in tokens:
-            keys = (token.text, f"<{token.kind}>")
-            following = [node.edges[key] for node in states for key in keys if key in node.edges]
+            text, kind = token.text, _KIND_KEYS[token.kind]
+            following = []
+            for node in states:
+                if text in node.edges:
+                    following.append(node.edges[text])
+                if kind in node.edges:
+                    following.append(node.edges[kind])
             if not following:
                 raise AsmError(0, token.column, self._expected(states), token.text)
             states = following
@@ -369,6 +374,8 @@ class Syntax:
         return None
 
 
+#: What stands in the tree for any token of a kind.
+_KIND_KEYS: dict[Kind, str] = {kind: f"<{kind}>" for kind in get_args(Kind)}
 _DESCRIPTIONS = {
     "<r>": f"a register r0 to r{LAST_REGISTER}",
     "<w>": f"a register w0 to w{LAST_REGISTER}",

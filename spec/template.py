@@ -84,15 +84,22 @@ class Template:
         Raises:
             AsmError: a value is missing or does not fit, or the text with the values in it is wrong.
         """
-        filled = {at + 1: _fill(self._lines[at], values) for at in self._varying}
+        if self._frame and self.same_instructions:
+            code = self._frame.blank(byte_order).fill(values)
+        else:
+            code = self._with_lines({at + 1: _fill(self._lines[at], values) for at in self._varying}, values, byte_order)
+        return assemble(_fill(self.text, values), byte_order, self._table) if code is None else code
+
+    def _with_lines(self, filled: Mapping[int, str], values: Values, byte_order: ByteOrder) -> bytes | None:
+        """Return the program with the texts ``filled`` for its lines; None if they have to be read with the others."""
         code = self._frame.assemble(filled, values, byte_order, self._table) if self._frame else None
-        if code is None and filled and not any("\n" in text for text in filled.values()):
+        if code is None and not any("\n" in text for text in filled.values()):
             lines = self._lines.copy()
             for line, text in filled.items():
                 lines[line - 1] = text
             self._frame = self._frame_of(lines)
-            code = self._frame.assemble({}, values, byte_order, self._table)
-        return assemble(_fill(self.text, values), byte_order, self._table) if code is None else code
+            code = self._frame.blank(byte_order).fill(values)
+        return code
 
     def program(self, values: Values) -> Program:
         """Return the program for ``values`` as instructions by slot.
@@ -161,13 +168,16 @@ class _Frame:
         self._items = layout.items
         self._blanks: dict[ByteOrder, _Blank] = {}
 
+    def blank(self, order: ByteOrder) -> _Blank:
+        """Return the program as it was laid out, to be filled with values."""
+        found = self._blanks.get(order)
+        if found is None:
+            found = self._blanks[order] = _Blank(join(self._items, order), self._patches, order)
+        return found
+
     def assemble(self, filled: Mapping[int, str], values: Values, order: ByteOrder, table: Isa) -> bytes | None:
         """Return the program with other texts for the lines ``filled``; None if it needs a layout of its own."""
-        blank = self._blanks.get(order)
-        if blank is None:
-            blank = self._blanks[order] = _Blank(join(self._items, order), self._patches, order)
-        if not filled:
-            return blank.fill(values)
+        blank = self.blank(order)
         code = bytearray(blank.code)
         patches = [patch for patch in self._patches if patch.line not in filled]
         for line, text in filled.items():
