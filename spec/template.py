@@ -87,7 +87,8 @@ class Template:
         if self._frame and self.same_instructions:
             code = self._frame.blank(byte_order).fill(values)
         else:
-            code = self._with_lines({at + 1: _fill(self._lines[at], values) for at in self._varying}, values, byte_order)
+            filled = {at + 1: _fill(self._lines[at], values) for at in self._varying}
+            code = self._with_lines(filled, values, byte_order)
         return assemble(_fill(self.text, values), byte_order, self._table) if code is None else code
 
     def _with_lines(self, filled: Mapping[int, str], values: Values, byte_order: ByteOrder) -> bytes | None:
