@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare the bundled JIT with what C compiled with -O2 does: `python benchmarks/jit.py`; and watch its memory.
+"""Compare the bundled JIT with C compiled with -O2, and with other JITs; and watch its memory.
 
-No test: the figures depend on the machine and on what else it does. `bpf-isa bench --against plugin:PATH` puts other
-runtimes next to the JIT. Needs a C compiler: `cc`, or the wheel `ziglang`. Exit status 1 if memory grows without end.
+    python benchmarks/jit.py [--library ./libubpf.so] [--against plugin:./ubpf_plugin:--jit --runs 4] [--no-memory]
+
+All run the same programs in turns, each with some number of rounds and with twice as many; the difference of the best
+times counts, so that compiling and starting processes do not. --library calls the code that uBPF's shared library
+makes in this process; --against takes whatever `bpf-isa run -r` does, and --runs says how often that runs a program
+for one answer (uBPF's plugin with --jit: four times, to compare the results). The C is compiled with `cc`, or with the
+wheel `ziglang`.
+
+No test: the figures depend on the machine and on what else it does. Exit status 1 if memory grows without end, or if
+the JIT is slower than it is meant to be: checked no slower than uBPF's on what computes and branches and at most half
+as long again on memory, unchecked faster but where the processor sets the limit.
 """
 
 from __future__ import annotations
@@ -12,19 +21,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import click
 
 from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import compile
-from bpf_isa.conformance.jit_benchmark import PROGRAMS, jit_rates
+from bpf_isa.adapters.registry import parse_spec
+from bpf_isa.conformance.benchmark import Rate
+from bpf_isa.conformance.jit_benchmark import OWN, PROGRAMS, Adapted, Contestant, Program, Sample, Unfit, contest
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 
-REPEAT = 10
+REPEAT = 9
+#: How long the code may take, compared with other JITs: checked, and unchecked. In `chain` the processor is the limit.
+MOST = dict.fromkeys(PROGRAMS, (1.0, 1.0)) | {"words": (1.5, 1.0), "chain": (1.5, 1.1), "sieve": (1.5, 1.0)}
 COMPILATIONS: dict[Level, int] = {"fast": 10_000, "full": 2_000}
 #: Growth of memory over the second half of the compilations that would be a leak, in KiB.
 MOST_GROWTH = 1024
@@ -45,6 +59,14 @@ C_BODIES = {
         }
         return h;""",
     "words": """
+        uint64_t sum = 0;
+        for (uint64_t pass = 0; pass < rounds; pass++)
+            for (uint8_t *p = r1; p < r1 + r2; p += 8) {
+                uint64_t v; memcpy(&v, p, 8);
+                sum += v; v ^= rounds - pass; memcpy(p, &v, 8);
+            }
+        return sum;""",
+    "chain": """
         uint64_t sum = 0;
         for (uint64_t pass = 0; pass < rounds; pass++)
             for (uint8_t *p = r1; p < r1 + r2; p += 8) {
@@ -85,29 +107,67 @@ C_BODIES = {
 }
 
 
-def c_function(folder: Path, name: str) -> Callable[[int, int, int], int]:
-    """Compile the C of a program."""
-    source, library = folder / f"{name}.c", folder / f"{name}.so"
-    source.write_text(f"{C_PRELUDE}uint64_t run(uint8_t *r1, uint64_t r2, uint64_t rounds) {{{C_BODIES[name]}}}\n")
-    compiler = ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
-    subprocess.run([*compiler, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
-    function = ctypes.CDLL(str(library)).run
-    function.restype = ctypes.c_uint64
-    function.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
-    call: Callable[[int, int, int], int] = function
-    return call
+@dataclass(frozen=True, slots=True)
+class Native:
+    """Something that gives a C function ``(memory, bytes, rounds) -> r0`` for a program."""
+
+    label: str
+    function: Callable[[str, Program], Callable[[int, int, int], int]]
+
+    def prepare(self, name: str, program: Program) -> Callable[[], Sample]:
+        """See :class:`Contestant`."""
+        call = self.function(name, program)
+
+        def run() -> Sample:
+            memory = ctypes.create_string_buffer(program.memory() or b"-")
+            start = thread_time()
+            result = call(ctypes.addressof(memory), program.memory_bytes, program.rounds)
+            return Sample(thread_time() - start, result)
+
+        return run
 
 
-def c_seconds(function: Callable[[int, int, int], int], name: str) -> float:
-    """Return the time of the C of a program."""
-    program = PROGRAMS[name]
-    best = float("inf")
-    for _ in range(REPEAT):
-        memory = ctypes.create_string_buffer(program.memory() or b"-")
-        start = perf_counter()
-        function(ctypes.addressof(memory), program.memory_bytes, program.rounds)
-        best = min(best, perf_counter() - start)
-    return best
+def c_compiler(folder: Path) -> Native:
+    """Return C compiled with -O2."""
+    command = ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+
+    def function(name: str, program: Program) -> Callable[[int, int, int], int]:
+        source, library = folder / f"{name}.c", folder / f"{name}.so"
+        if not library.exists():
+            body = C_BODIES[name]
+            source.write_text(f"{C_PRELUDE}uint64_t run(uint8_t *r1, uint64_t r2, uint64_t rounds) {{{body}}}\n")
+            subprocess.run([*command, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+        found = ctypes.CDLL(str(library)).run
+        found.restype = ctypes.c_uint64
+        found.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
+        call: Callable[[int, int, int], int] = found
+        return call
+
+    return Native("C -O2", function)
+
+
+def ubpf(path: str) -> Native:
+    """Return the code that uBPF's shared library at ``path`` makes."""
+    library = ctypes.CDLL(str(Path(path).resolve()))
+    message = ctypes.c_char_p()
+    library.ubpf_create.restype = ctypes.c_void_p
+    library.ubpf_load.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_void_p]
+    library.ubpf_compile.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.ubpf_compile.restype = ctypes.c_void_p
+
+    def function(name: str, program: Program) -> Callable[[int, int, int], int]:
+        machine, code = library.ubpf_create(), program.code()
+        address = None
+        if library.ubpf_load(machine, code, len(code), ctypes.byref(message)) == 0:
+            address = library.ubpf_compile(machine, ctypes.byref(message))
+        if not address:
+            raise Unfit(f"{path}: {(message.value or b'it gives no reason').decode()}")
+        call: Callable[[int, int, int], int] = ctypes.CFUNCTYPE(
+            ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
+        )(address)
+        return call
+
+    return Native("uBPF's library", function)
 
 
 def resident_kib() -> int:
@@ -128,27 +188,64 @@ def growth(level: Level, count: int) -> int:
     return resident_kib() - half
 
 
-def main() -> int:
-    """Print a line per program, and what became of memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in PROGRAMS:
-            limit = c_seconds(c_function(Path(folder), name), name)
-            figures = "   ".join(
-                f"{rate.engine} {1e3 * rate.seconds:7.2f} ms ({rate.seconds / limit:.2f} x C)"
-                for rate in jit_rates(name, REPEAT)
-            )
-            click.echo(f"{name:8} C -O2 {1e3 * limit:7.2f} ms   {figures}")
-    status = 0
+def watch_memory() -> bool:
+    """Print what becomes of memory; return whether it stays within bounds."""
+    fine = True
     for level, count in COMPILATIONS.items():
         grown = growth(level, count)
-        too_much = grown > MOST_GROWTH
-        status |= too_much
-        click.echo(
-            f"{count:,} compilations ({level}): the second half took {grown} KiB more memory   "
-            f"{'TOO MUCH' if too_much else 'ok'}"
-        )
-    return status
+        fine &= grown <= MOST_GROWTH
+        verdict = "ok" if grown <= MOST_GROWTH else "TOO MUCH"
+        click.echo(f"{count:,} compilations ({level}): the second half took {grown} KiB more memory   {verdict}")
+    return fine
+
+
+def compare(contestants: Sequence[Contestant], limit: str, others: Sequence[str], names: Sequence[str]) -> bool:
+    """Print a line per program; return whether the JIT is as fast as it is meant to be."""
+    fine = True
+    for name in names:
+        rates, unfit = contest(name, contestants, REPEAT)
+        seconds = {rate.engine: rate.seconds for rate in rates}
+        checked, unchecked = (seconds[own.label] for own in OWN)
+        click.echo(name)
+        for rate in rates:
+            click.echo(f"  {_line(rate, seconds[limit])}")
+        for label, reason in unfit.items():
+            click.echo(f"  {label:24} {reason}")
+        for other in others:
+            if other in seconds:
+                ratios = checked / seconds[other], unchecked / seconds[other]
+                met = all(ratio <= most for ratio, most in zip(ratios, MOST[name], strict=True))
+                fine &= met
+                modes = zip(("checked", "unchecked"), ratios, MOST[name], strict=True)
+                told = ", ".join(f"{mode} {ratio:.2f} (meant: at most {most})" for mode, ratio, most in modes)
+                click.echo(f"  compared with {other}: {told}   {'ok' if met else 'SLOWER'}")
+    return fine
+
+
+def _line(rate: Rate, limit: float) -> str:
+    per_second = rate.per_second / 1e6
+    return f"{rate.engine:24} {1e3 * rate.seconds:8.2f} ms {per_second:8.0f} M instr/s   {rate.seconds / limit:.2f} x C"
+
+
+@click.command()
+@click.option("--library", metavar="PATH", help="uBPF's shared library.")
+@click.option("--against", metavar="RUNTIME", multiple=True, help="Another runtime; repeatable.")
+@click.option("--runs", type=click.IntRange(1), default=1, help="How often it runs a program for one answer.")
+@click.option("--program", "names", type=click.Choice(list(PROGRAMS)), multiple=True, help="Only this one; repeatable.")
+@click.option("--memory/--no-memory", default=True, help="Watch memory while compiling.")
+def main(library: str | None, against: tuple[str, ...], runs: int, names: tuple[str, ...], memory: bool) -> None:
+    """Print the figures."""
+    specs = [parse_spec(text) for text in against]
+    with tempfile.TemporaryDirectory() as folder:
+        c = c_compiler(Path(folder))
+        others: list[Contestant] = [ubpf(library)] if library else []
+        others += [Adapted(spec.name, spec.open(), runs) for spec in specs]
+        labels = [other.label for other in others]
+        fine = compare([c, *OWN, *others], c.label, labels, names or list(PROGRAMS))
+    if memory:
+        fine &= watch_memory()
+    sys.exit(not fine)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from time import perf_counter
+from resource import RUSAGE_CHILDREN, getrusage
+from time import perf_counter, thread_time
 from typing import NamedTuple, Protocol
 
 from ..adapters.jit.llvm import Timings
@@ -44,10 +45,6 @@ class Program(NamedTuple):
         """Return the program."""
         return assemble(self.asm.replace("{rounds}", str(self.rounds)), byte_order)
 
-    def twice(self) -> Program:
-        """Return the program with twice as many rounds."""
-        return self._replace(rounds=2 * self.rounds)
-
     def memory(self) -> bytes | None:
         """Return what its memory holds at first."""
         return bytes(7 * i & 255 for i in range(self.memory_bytes)) or None
@@ -78,6 +75,29 @@ PROGRAMS = {
     ),
     # Reads, changes and writes each word of the input, again and again.
     "words": Program(
+        """
+            r0 = 0
+            r5 = {rounds}
+        pass:
+            r3 = r1
+            r4 = r1
+            r4 += r2
+        next:
+            r6 = *(u64 *)(r3 + 0)
+            r0 += r6
+            r6 ^= r5
+            *(u64 *)(r3 + 0) = r6
+            r3 += 8
+            if r3 < r4 goto next
+            r5 += -1
+            if r5 != 0 goto pass
+            exit
+        """,
+        1000,
+        32768,
+    ),
+    # The same, but each word depends on all before: at best one addition after the other, a cycle each.
+    "chain": Program(
         """
             r0 = 0
             r5 = {rounds}
@@ -162,8 +182,8 @@ PROGRAMS = {
             if r9 != 0 goto whole
             exit
         """,
-        60,
-        60000,
+        90,
+        40000,
     ),
     # Euclid's algorithm for many pairs.
     "gcd": Program(
@@ -264,10 +284,14 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """A runtime behind an adapter."""
+    """A runtime behind an adapter; ``runs`` says how often it runs a program for one answer.
+
+    Of a runtime that starts a process for each program, the processor's time counts.
+    """
 
     label: str
     adapter: Adapter
+    runs: int = 1
 
     def prepare(self, name: str, program: Program) -> Callable[[], Sample]:
         """See :class:`Contestant`."""
@@ -276,9 +300,9 @@ class Adapted:
         job = Job("bench", program.code(order), order, groups, frozenset({"r0"}), program.memory())
 
         def run() -> Sample:
-            start = perf_counter()
+            start, before = perf_counter(), _of_children()
             (outcome,) = self.adapter.run([job])
-            seconds = perf_counter() - start
+            seconds = (_of_children() - before or perf_counter() - start) / self.runs
             if outcome.kind is not OutcomeKind.RETURNED:
                 raise Unfit(f"{outcome.kind}: {outcome.reason}")
             # `words` reads numbers of the machine's byte order: its result is for one of them.
@@ -291,13 +315,20 @@ class Adapted:
 OWN: tuple[Contestant, ...] = (Compiled("jit", checked=True), Compiled("jit, unchecked", checked=False))
 
 
+def _of_children() -> float:
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[list[Rate], dict[str, str]]:
     """Time a program on all ``contestants`` in turns; return rates, and why a contestant has none, by its label.
 
     Each runs it with so many rounds and with twice as many, ``repeat`` times. The difference of the best times is what
-    counts: starting a process, compiling, and copying memory are not in it.
+    counts: starting a process, compiling, and copying memory are not in it. Times are those of the processor, so that
+    they do not depend on what else it has to do.
     """
-    programs = [_enough(PROGRAMS[name]), _enough(PROGRAMS[name]).twice()]
+    once = _enough(PROGRAMS[name])
+    programs = [once, once._replace(rounds=2 * once.rounds)]
     outcomes = [_timed(compile(program.code()), program)[0] for program in programs]
     best: dict[str, list[float]] = {}
     unfit: dict[str, str] = {}
@@ -327,7 +358,8 @@ def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[
 
 def _enough(program: Program) -> Program:
     """Return a program with as many rounds as take a time that can be measured well."""
-    _, seconds = _timed(compile(program.code()), program)
+    compiled = compile(program.code())
+    seconds = min(_timed(compiled, program)[1] for _ in range(3))
     return program._replace(rounds=program.rounds * max(1, round(ENOUGH / seconds)))
 
 
@@ -341,9 +373,9 @@ def workload_rate(workload: Workload, repeat: int) -> Rate:
 
 def _timed(compiled: CompiledProgram, program: Program) -> tuple[Returned, float]:
     machine = Machine(memory=program.memory())
-    start = perf_counter()
+    start = thread_time()
     outcome = compiled.run(machine, BUDGET)
-    seconds = perf_counter() - start
+    seconds = thread_time() - start
     assert isinstance(outcome, Returned), outcome
     return outcome, seconds
 

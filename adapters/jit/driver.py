@@ -69,8 +69,6 @@ class Driver(AbstractContextManager[None]):
         self.words = (ctypes.c_uint64 * WORDS)(*words)
         self._map_regions()
         self._resolve_platform()
-        if accepted:
-            self.words[Word.REGISTERS + 1] = self.words[Word.INPUT_HOST]
 
     def _host(self, data: bytearray) -> int:
         """Return where ``data`` is; it stays there as long as this object lives."""

@@ -70,10 +70,14 @@ class Emitter:
         """End the block with a branch to one of two labels; ``hint`` is ``RARELY``, ``USUALLY`` or that of a loop."""
         self.lines.append(f"br i1 {literal(condition, 1)}, label %{then}, label %{otherwise}{hint}")
 
-    def loop_hint(self) -> str:
-        """Return the hint for a branch back to the beginning of a loop: that it should lie well in the cache."""
+    def loop_hint(self, copies: int = 0) -> str:
+        """Return the hint for a branch back to the beginning of a loop: that it should lie well in the cache.
+
+        With ``copies``, also that it should be unrolled so often.
+        """
         number = next(self.numbers)
-        self.metadata.append(f"!{number} = distinct !{{!{number}, !2}}")
+        unrolled = f', !{{!"llvm.loop.unroll.count", i32 {copies}}}' if copies else ""
+        self.metadata.append(f"!{number} = distinct !{{!{number}, !2{unrolled}}}")
         return f", !llvm.loop !{number}"
 
     def binary(self, op: str, bits: int, left: Operand, right: Operand) -> str:

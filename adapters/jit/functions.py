@@ -26,6 +26,7 @@ from .state import Style
 RESULT = "{i64, i64, i64, i64, i64, i64, i64}"
 _RESULT_REGISTERS = range(6)
 _PASSED_REGISTERS = range(10)
+_INPUT_REGISTER = 1
 
 
 def lower_program(plan: Plan, style: Style, name: str, numbers: Iterator[int]) -> list[str]:
@@ -51,7 +52,12 @@ class FunctionLowering(MemoryLowering):
         self.entry, self.name, self.is_program = entry, name, is_program
         self.depth: Operand = 0 if is_program else "%depth"
         self.stack_use = stack_use(plan, entry)
-        self.loops = loops_of(plan, entry, self.places) if style.inline_checks and style.counted else {}
+        loops = loops_of(plan, entry, self.places) if style.optimized else {}
+        #: Loops to be written in two versions; and how often LLVM should unroll those that are written once.
+        self.loops = loops if style.counted else {}
+        self.copies = {} if style.counted else {header: loop.copies for header, loop in loops.items()}
+        # Code that keeps no budget is for programs that are known to end.
+        self.attributes = "nounwind" if style.counted else "nounwind mustprogress"
         #: Blocks where unchecked code looks at its budget: every loop has one.
         self.gates = plan.loop_heads(entry) if style.counted and not style.checked else set()
         #: Which of the copies of a loop without checks is being written.
@@ -78,11 +84,11 @@ class FunctionLowering(MemoryLowering):
     def lower(self) -> list[str]:
         """Return the lines of the function."""
         if self.is_program:
-            self.line(f"define i64 @{self.name}(ptr noalias %ctx) nounwind {{")
+            self.line(f"define i64 @{self.name}(ptr noalias %ctx) {self.attributes} {{")
         else:
             passed = ", ".join(f"i64 %a{n}" for n in _PASSED_REGISTERS)
             head = f"define internal fastcc {RESULT} @{self.name}f{self.entry}"
-            self.line(f"{head}(ptr noalias %ctx, i64 %left0, i64 %depth, {passed}) nounwind {{")
+            self.line(f"{head}(ptr noalias %ctx, i64 %left0, i64 %depth, {passed}) {self.attributes} {{")
         self._prologue()
         for first in self.plan.reachable(self.entry):
             if first < len(self.plan.program):
@@ -98,9 +104,14 @@ class FunctionLowering(MemoryLowering):
 
     def _prologue(self) -> None:
         self.begin("entry")
+        self.line(f"%input = load ptr, ptr {self.word(Word.INPUT_HOST)}")
+        self.line("%input_address = ptrtoint ptr %input to i64")
         for register in self.registers:
             self.line(f"%r{register} = alloca i64")
             value = self.get_word(Word.REGISTERS + register) if self.is_program else f"%a{register}"
+            if self.is_program and register == _INPUT_REGISTER and not self.style.checked:
+                # LLVM should know that it is the same.
+                value = "%input_address"
             self.line(f"store i64 {value}, ptr %r{register}")
         if self.style.counted:
             self.line("%left = alloca i64")
@@ -332,7 +343,7 @@ class FunctionLowering(MemoryLowering):
         elif good:
             self.flush()
             following = self._label(self.slot + self.item.instruction.slots)
-            hint = self.loop_hint() if target <= self.slot and not self.quick else ""
+            hint = self.loop_hint(self.copies.get(target, 0)) if target <= self.slot and not self.quick else ""
             self.branch(condition, self._label(target), following, hint)
             self.ended = True
         else:

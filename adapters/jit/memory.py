@@ -30,15 +30,14 @@ class MemoryLowering(StateLowering):
 
     def __init__(self, plan: Plan, style: Style, numbers: Iterator[int]) -> None:
         super().__init__(plan, style, numbers)
-        self.checks_inline = style.inline_checks and style.checked
-        self.places = places_of(plan) if style.inline_checks and style.counted else {}
+        self.checks_inline = style.optimized and style.checked
+        self.places = places_of(plan) if style.optimized else {}
         #: Regions that accesses in the current loop without checks lead to.
         self.swept: dict[tuple[int, t.Expr], tuple[str, Operand]] = {}
         self.needs_copy = False
 
     def open_regions(self) -> None:
         """Read what the checks need of the input memory; at first it also counts as the region found last."""
-        self.line(f"%input = load ptr, ptr {self.word(Word.INPUT_HOST)}")
         for name, word in (("size", Word.INPUT_SIZE), ("wsize", Word.INPUT_WRITABLE)):
             self.line(f"%input_{name} = load i64, ptr {self.word(word)}")
         self.line("%found_host = alloca ptr")
@@ -51,13 +50,16 @@ class MemoryLowering(StateLowering):
         self, address: Operand, size: int, *, expression: t.Expr, reads: bool = False, writes: bool = False
     ) -> str:
         """Return the host's pointer to ``size`` bytes at ``address``, having checked that they are there."""
-        if not self.style.checked:
-            return self.value(f"inttoptr i64 {literal(address, 64)} to ptr")
         offset = self._frame_offset(address)
         if offset is not None and -FRAME_BYTES <= offset <= -size:
             return self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
+        if not self.style.checked:
+            if self.slot in self.style.in_input:
+                distance = self.binary("sub", 64, address, "%input_address")
+                return self.value(f"getelementptr i8, ptr %input, i64 {distance}")
+            return self.value(f"inttoptr i64 {literal(address, 64)} to ptr")
         access = size | (READS if reads else 0) | (WRITES if writes else 0)
-        if not self.style.inline_checks:
+        if not self.style.optimized:
             return self._find(address, access)
         if self.quick and (self.slot, expression) in self.swept:
             host, base = self.swept[self.slot, expression]

@@ -127,7 +127,7 @@ class UncheckedProgram(CompiledProgram):
         shape = self._shape
         if accepted.most_steps is None or accepted.most_steps > budget:
             if self._counting is None:
-                compiler = Compiler(self.byte_order, level=self._level, checked=False, timings=self.timings)
+                compiler = _trusting(self.byte_order, self._level, accepted, True, self.timings)
                 self._counting = compiler.shape_of(self.program, accepted.entry)
             shape = self._counting
         return self._run(shape, machine, budget, accepted)
@@ -159,9 +159,15 @@ def compile(
     if accepted is None:
         (compiled,) = Compiler(byte_order, level=level, timings=timings).compile([program], entry)
         return compiled
-    counted = accepted.most_steps is None
-    compiler = Compiler(byte_order, level=level, checked=False, counted=counted, timings=timings)
+    compiler = _trusting(byte_order, level, accepted, accepted.most_steps is None, timings)
     return UncheckedProgram(compiler.shape_of(program, entry), compiler, program, accepted)
+
+
+def _trusting(
+    byte_order: ByteOrder, level: Level, accepted: Acceptance, counted: bool, timings: Timings | None
+) -> Compiler:
+    in_input = frozenset(slot for slot, place in accepted.places if place.kind == "input")
+    return Compiler(byte_order, level=level, checked=False, counted=counted, in_input=in_input, timings=timings)
 
 
 class Compiler:
@@ -174,6 +180,7 @@ class Compiler:
         level: Level = "fast",
         checked: bool = True,
         counted: bool = True,
+        in_input: frozenset[int] = frozenset(),
         timings: Timings | None = None,
     ) -> None:
         self.byte_order, self.level = byte_order, level
@@ -181,9 +188,10 @@ class Compiler:
         self.style = Style(
             byte_order=byte_order,
             swapped=byte_order != sys.byteorder,
-            inline_checks=level == "full",
+            optimized=level == "full",
             checked=checked,
             counted=counted,
+            in_input=in_input,
         )
         #: The shapes that were compiled last, the latest at the end.
         self._shapes: OrderedDict[Hashable, Shape] = OrderedDict()

@@ -21,16 +21,18 @@ from .rows import NotLowerable, RowLowering
 class Style:
     """How to lower a program.
 
-    ``inline_checks`` spends code on checking the likeliest region of memory in place. Without ``checked`` addresses
-    are the host's own and nothing is checked. Without ``counted`` no budget is kept; unchecked code that is counted
-    looks at its budget in loops only.
+    ``optimized`` spends code on speed: on checks of the likeliest region of memory in place, and on loops. Without
+    ``checked`` addresses are the host's own and nothing is checked. Without ``counted`` no budget is kept; unchecked
+    code that is counted looks at its budget in loops only; ``in_input`` has the slots of instructions in it that
+    access nothing but the input memory.
     """
 
     byte_order: ByteOrder
     swapped: bool
-    inline_checks: bool
+    optimized: bool
     checked: bool = True
     counted: bool = True
+    in_input: frozenset[int] = frozenset()
 
 
 class StateLowering(RowLowering):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ...reference_vm.verifier.safety import NotProved, prove
+from ...reference_vm.verifier.state import Place
 from ...reference_vm.verifier.transfer import Surroundings
 from ...spec.encoding import ByteOrder, Program, encode
 
@@ -26,7 +27,8 @@ class Acceptance:
 
     ``digest`` is that of the program, see :func:`digest_of`, and ``entry`` the slot that it begins at. Within
     ``most_steps`` instructions it comes to its end; if that is None, or more than the budget that it is run with, its
-    code counts.
+    code counts. ``places`` has slots of instructions that access one region only, and
+    which.
     """
 
     digest: bytes
@@ -34,6 +36,7 @@ class Acceptance:
     surroundings: Surroundings
     by: str
     most_steps: int | None = None
+    places: tuple[tuple[int, Place], ...] = ()
 
 
 def digest_of(program: Program, byte_order: ByteOrder) -> bytes:
@@ -51,4 +54,5 @@ def accept(program: Program, byte_order: ByteOrder, surroundings: Surroundings, 
         proof = prove(program, byte_order, surroundings, entry)
     except NotProved as error:
         raise NotAccepted(str(error)) from None
-    return Acceptance(digest_of(program, byte_order), entry, surroundings, "bpf-isa verify --safety", proof.most_steps)
+    digest = digest_of(program, byte_order)
+    return Acceptance(digest, entry, surroundings, "bpf-isa verify --safety", proof.most_steps, proof.places)

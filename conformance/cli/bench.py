@@ -26,14 +26,18 @@ _EVERY = 20
 @click.option(
     "--against", metavar="RUNTIME", multiple=True, help="Time the programs for the JIT on this runtime too; repeatable."
 )
+@click.option(
+    "--runs", type=click.IntRange(1), default=1, show_default=True,
+    help="How often the runtimes of --against run a program for one answer: 4 for uBPF's plugin with --jit.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(repeat: int, against: tuple[str, ...], as_json: bool) -> None:
+def bench(repeat: int, against: tuple[str, ...], runs: int, as_json: bool) -> None:
     """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite.
 
     Also programs as machine code of the bundled JIT, next to other runtimes if some are given
     (plugin:./ubpf_plugin:--jit, say), and where the time goes when the JIT runs the suite. The former are run in turns,
     each with some number of rounds and with twice as many: the difference counts, so that starting a process and
-    compiling do not.
+    compiling do not. A plugin that runs a program several times to compare the results needs --runs.
     """
     from .. import jit_benchmark
 
@@ -42,7 +46,7 @@ def bench(repeat: int, against: tuple[str, ...], as_json: bool) -> None:
     for workload in benchmark.WORKLOADS:
         rates += benchmark.interpreter_rates(workload, repeat)
         rates.append(jit_benchmark.workload_rate(workload, repeat))
-    others = [jit_benchmark.Adapted(label, adapter) for label, adapter in runtimes]
+    others = [jit_benchmark.Adapted(label, adapter, runs) for label, adapter in runtimes]
     for name in jit_benchmark.PROGRAMS:
         found, unfit = jit_benchmark.contest(name, [*jit_benchmark.OWN, *others], repeat)
         rates += found

@@ -62,11 +62,13 @@ class NotProved(Exception):
 class Proof:
     """That a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
 
-    ``way`` is how it was found, ``looked_at`` how many instructions that took.
+    ``places`` has the region that the instruction at a slot accesses, if it is always the same. ``way`` is how the
+    proof was found, ``looked_at`` how many instructions that took.
     """
 
     surroundings: Surroundings
     most_steps: int | None
+    places: tuple[tuple[int, Place], ...]
     way: str
     looked_at: int
 
@@ -123,6 +125,8 @@ class _Search:
         self.program, self.byte_order, self.surroundings = program, byte_order, surroundings
         self.start = Point((), entry)
         self.looked_at = 0
+        #: What the accesses of each slot that was checked lead to; None if to more than one region.
+        self.places: dict[int, Place | None] = {}
         #: Slots where ways may meet, and to which jumps lead back.
         self.leaders, self.heads = {entry}, set[int]()
         numbers = {-1, 0, 1, 2, surroundings.memory_bytes}
@@ -149,6 +153,11 @@ class _Search:
         registers = (zero, first, ranges.known(size), *[zero] * 7, Pointer(Place("stack", 0), zero))
         return State(registers, ((),))
 
+    def proof(self, most_steps: int | None, way: str) -> Proof:
+        """Return the proof, when everything has been checked."""
+        places = tuple((slot, place) for slot, place in sorted(self.places.items()) if place)
+        return Proof(self.surroundings, most_steps, places, way, self.looked_at)
+
     def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
         """Execute from ``point`` to where ways meet or part; return how many instructions that are, and what follows.
 
@@ -156,6 +165,8 @@ class _Search:
             NotProved: an instruction is not known to be safe.
         """
         transfer = Transfer(state, self.surroundings, self.byte_order, mode)
+        if mode == "checking":
+            transfer.places = self.places
         slot = point.slot
         count = 0
         while True:
@@ -222,7 +233,7 @@ class _Invariants(_Search):
             states = narrower
         edges = self._checked(states)
         steps = Bounds(edges, states, self._rounds).most_steps(self.start)
-        return Proof(self.surroundings, steps, "invariants", self.looked_at)
+        return self.proof(steps, "invariants")
 
     def _rounds(self, head: Point, state: State, points: frozenset[Point]) -> list[State] | None:
         """Return the states that come back to ``head`` through ``points``; None if that is not known."""
@@ -343,7 +354,7 @@ class _Paths(_Search):
                 todo += [(target, new, number) for target, new in reversed(following)]
             if source is not None:
                 after[source].append(number)
-        return Proof(self.surroundings, _longest(after, costs), "paths", self.looked_at)
+        return self.proof(_longest(after, costs), "paths")
 
 
 def _longest(after: list[list[int]], costs: list[int]) -> int | None:

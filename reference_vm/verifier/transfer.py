@@ -82,6 +82,8 @@ class Transfer:
         self.stacks: list[Stack] = list(state.stacks)
         self.preserved = state.preserved
         self.surroundings, self.byte_order, self.mode = surroundings, byte_order, mode
+        #: The regions that each slot's accesses lead to, if they are all in one.
+        self.places: dict[int, Place | None] = {}
         self.locals: dict[str, Value] = {}
         self.item: Decoded
         self.slot = 0
@@ -254,6 +256,7 @@ class Transfer:
         inside = high - low >= size and ranges.meet(value.offset, ranges.signed(low, high - size))
         if inside and inside == value.offset:
             if not writes or self.surroundings.is_writable(value.place):
+                self.places[self.slot] = value.place if self.places.get(self.slot, value.place) == value.place else None
                 return value
             reason = f"{value.place} is read-only"
         else:
