@@ -16,7 +16,11 @@ from . import (
     immediates,
     jumps,
     memory,
+    neighbours,
+    operands,
     registers,
+    sequences,
+    stored,
     surroundings,
     sweeps,
 )
@@ -51,6 +55,10 @@ FILES: Mapping[str, Family] = {
     "surroundings": Family(surroundings.drafts, _COMPUTED),
     "addresses": Family(addresses.drafts, _COMPUTED),
     "sweeps": Family(sweeps.drafts, _COMPUTED),
+    "operands": Family(operands.drafts, _COMPUTED),
+    "sequences": Family(sequences.drafts, _COMPUTED),
+    "stored": Family(stored.drafts, _COMPUTED),
+    "neighbours": Family(neighbours.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..canonical import write
@@ -39,14 +39,30 @@ def _vector(draft: Draft) -> dict[str, Any]:
         "variables": [{"number": number, "value": value} for number, value in draft.variables],
         "helpers": [{"by": by, "number": number, "does": "weigh"} for by, number in draft.helpers],
         "expect": {"rejected": True} if draft.rejected else None,
-        "table": _table(draft),
     }
+    table = rows(draft)
+    in_words = any(" " in cell for row in table for cell in row.values())
+    fields |= {"cases": _cases(table)} if in_words else {"table": _table(table)}
     return {name: value for name, value in fields.items() if value}
 
 
-def _table(draft: Draft) -> str:
+def _cases(table: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """The cases as a mapping, for values with spaces in them."""
+    cases: dict[str, Any] = {}
+    for row in table:
+        values: dict[str, Any] = {}
+        for column, cell in row.items():
+            name, _, order = column.partition(".")
+            if order:
+                values.setdefault(name, {})[order] = cell
+            elif column != "case":
+                values[column] = cell
+        cases[row["case"]] = values
+    return cases
+
+
+def _table(table: Sequence[Mapping[str, str]]) -> str:
     """The cases as a table; a value that a case lacks is written -."""
-    table = rows(draft)
     columns = list(dict.fromkeys(column for row in table for column in row))
     return "\n".join(
         " ".join(cells) for cells in [columns, *([row.get(name, "-") for name in columns] for row in table)]
