@@ -10,6 +10,7 @@ a strict ``xfail``. A vector that the runtime does not support is skipped, with 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -177,14 +178,24 @@ class RuntimeCollector(pytest.Collector):
         self._pool, self._suite, self._known = pool, suite, known
         self._info: RuntimeInfo | None = None
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """Yield an item for each vector."""
+    def collect(self) -> list[pytest.Item]:
+        """Return an item for each vector."""
         known = self._opened() if self._pool else []
         describe, expected = _Describer(self.name), _Index(known)
-        for vector in self._suite.vectors:
-            yield VectorItem.from_parent(
-                self, name=vector.id, vector=vector, known=expected.of(vector.id), describe=describe
-            )
+        # Items and vectors stay until the end: the garbage collector need not look at so many of them, ever.
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            return [
+                VectorItem.from_parent(
+                    self, name=vector.id, vector=vector, known=expected.of(vector.id), describe=describe
+                )
+                for vector in self._suite.vectors
+            ]
+        finally:
+            gc.freeze()
+            if was_on:
+                gc.enable()
 
     def _opened(self) -> list[Known]:
         """Open the runtime; return what is known of this version of it."""

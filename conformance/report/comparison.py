@@ -11,12 +11,8 @@ from functools import cached_property
 from ...adapters.protocol import RuntimeInfo
 from ..model import Entry, Vector
 from ..results import ResultsError, Selection
-from ..runner import Result, RuntimeRun
-from ..verdict import Verdict
+from ..runner import Result, RuntimeRun, was_not_run
 from .recorded import Recorded, SuiteId
-
-#: How the reason of a vector that an interrupted run did not come to begins.
-NOT_RUN = "not-run"
 
 
 @dataclass(frozen=True)
@@ -85,9 +81,7 @@ def described(selection: Selection) -> str:
 
 def is_unknown(result: Result | None) -> bool:
     """Whether a vector was not run at all: it was not selected, or the run ended before."""
-    if result is None:
-        return True
-    return result.judgement.verdict is Verdict.ERROR and result.judgement.reason.startswith(f"{NOT_RUN}:")
+    return result is None or was_not_run(result)
 
 
 def compare(documents: Iterable[Recorded]) -> list[Comparison]:

@@ -34,7 +34,8 @@ def run_pytest(project: Path, *arguments: str | Path, vectors: Path = SAMPLE) ->
     environment = {**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "200"}
     environment.pop("PYTEST_ADDOPTS", None)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", f"--bpf-vectors={vectors}", *arguments],
+        # The plugin of hypothesis takes longer than any of these runs.
+        [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", f"--bpf-vectors={vectors}", *arguments],
         cwd=project,
         env=environment,
         capture_output=True,
