@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ from rich.text import Text
 from . import explain
 from .expectations import foreseen
 from .results import Run, counts, counts_by_group
-from .runner import Result, RuntimeRun
+from .runner import Result, RuntimeRun, was_not_run
 from .verdict import Failure, Verdict
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
@@ -106,7 +107,8 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
     for one in run.runtimes:
         if one.info is None:
             _say(console, Text.assemble((one.name, "bold"), " was not run: ", (one.problem, "yellow")))
-    tested = [one for one in run.runtimes if one.info is not None]
+    whole = [one for one in run.runtimes if one.info is not None]
+    tested = [replace(one, results=[result for result in one.results if not was_not_run(result)]) for one in whole]
     if tested and not brief:
         console.print(_table(tested))
     for one in () if brief else tested:
@@ -116,8 +118,8 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
         _reasons(one, Verdict.UNSUPPORTED, "vectors are not supported", console)
     if tested and not brief:
         console.print()
-    for one in tested:
-        _summary(one, console)
+    for one, all_of_it in zip(tested, whole, strict=True):
+        _summary(one, len(all_of_it.results) - len(one.results), console)
     if not run.complete:
         _say(console, Text("The run was interrupted: these results are partial.", "bold yellow"))
 
@@ -230,14 +232,15 @@ def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) ->
         _say(console, Text.assemble(f"  {count:6} ", (reason, "bold"), f"  e.g. {example.vector.id}{said}"))
 
 
-def _summary(one: RuntimeRun, console: Console) -> None:
+def _summary(one: RuntimeRun, missing: int, console: Console) -> None:
     number = counts(one.results)
     kinds = Counter(result.judgement.failure for result in one.results if result.judgement.failure)
     told = ", ".join(f"{kinds[failure]} {failure.value}" for failure in Failure if kinds[failure])
     parts = [f"{number[verdict.value]} {verdict.value}" for verdict in Verdict if number[verdict.value]]
+    parts += [f"{missing} not run"] if missing else []
     asked = len(one.results) - number["unsupported"]
     rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _MANY else ""
-    style = "bold red" if number["fail"] else "magenta" if number["error"] else "green"
+    style = "bold red" if number["fail"] else "magenta" if number["error"] else "yellow" if missing else "green"
     text = Text.assemble((one.name, "bold"), f" ({_identity(one)}): ", (", ".join(parts) or "no vectors", style))
     text.append(f" ({told})" if told else "")
     text.append(f" in {one.seconds:.1f} s{rate}", "dim")

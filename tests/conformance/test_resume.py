@@ -76,6 +76,8 @@ def test_an_interrupted_run_leaves_results_that_say_so_and_can_go_on(tmp_path: P
     done = interrupted(tmp_path, *runtimes, "--json", file)
     assert (done.returncode, done.stderr) == (130, "")
     assert "The run was interrupted: these results are partial." in done.stdout
+    assert re.search(r"^x \(.*\): (\d+ pass, )?\d+ not run in ", done.stdout, re.MULTILINE)
+    assert "error of the harness" not in done.stdout
     assert f"bpf-isa run --resume {file} goes on with it." in done.stdout
 
     partial = results.read(file)
