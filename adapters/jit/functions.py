@@ -56,6 +56,10 @@ class FunctionLowering(MemoryLowering):
         #: Loops to be written in two versions; and how often LLVM should unroll those that are written once.
         self.loops = loops if style.counted else {}
         self.copies = {} if style.counted else {header: loop.copies for header, loop in loops.items()}
+        if not style.counted:
+            # It makes use of it where iterations can be done side by side; elsewhere plain numbers are quicker.
+            chained = {first for loop in loops.values() if loop.chained for first in loop.blocks}
+            self.based = style.in_input.difference(slot for first in chained for slot in plan.blocks[first])
         # Code that keeps no budget is for programs that are known to end.
         self.attributes = "nounwind" if style.counted else "nounwind mustprogress"
         #: Blocks where unchecked code looks at its budget: every loop has one.

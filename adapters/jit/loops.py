@@ -8,12 +8,14 @@ those are is worked out before the loop, from the budget and from where its acce
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
+from ...spec.encoding import Decoded
 from .layout import REGISTERS
 from .places import Place, State
 from .plan import Plan, fold, register_of
@@ -24,6 +26,7 @@ _MOST_TERMS = 3
 _UNROLLED = 48
 #: Accesses that move together are looked at together unless they are so many bytes apart.
 _WIDEST = 1 << 20
+_REGISTER_NAMES: tuple[t.RegisterName, ...] = ("dst", "src", "r0")
 
 
 class Sum(NamedTuple):
@@ -59,7 +62,8 @@ class Loop:
     """The ways from ``header`` back to it on which there are no other loops and no calls; nothing else leads there.
 
     An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
-    ``copies`` of the blocks.
+    ``copies`` of the blocks. Iterations are ``chained`` if one uses what the one before has computed for more than to
+    add to it: they cannot be done side by side.
     """
 
     header: int
@@ -68,6 +72,7 @@ class Loop:
     most: int
     sweeps: tuple[Sweep, ...]
     copies: int
+    chained: bool
 
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
@@ -168,7 +173,22 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
     longest = max(most[first] + len(plan.blocks[first]) for first in order)
     sweeps = _sweeps(plan, before, steps, places)
     copies = max(1, min(8, _UNROLLED // longest))
-    return Loop(header, tuple(order), min(shortest), longest, sweeps, copies)
+    chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first]], steps)
+    return Loop(header, tuple(order), min(shortest), longest, sweeps, copies, chained)
+
+
+def _is_chained(items: Sequence[Decoded], steps: Sequence[Sum | None]) -> bool:
+    """Whether a register without a known step is read before it is written, and by more than one instruction."""
+    written: set[int] = set()
+    carried: set[int] = set()
+    readers: Counter[int] = Counter()
+    for item in items:
+        row = item.instruction
+        read = {register_of(item, name) for name in _REGISTER_NAMES if name in row.reads}
+        readers.update(read)
+        carried |= read - written
+        written |= {register_of(item, name) for name in _REGISTER_NAMES if name in row.writes}
+    return any(steps[register] is None and readers[register] > 1 for register in carried & written)
 
 
 def _steps(end: Forms) -> tuple[Sum | None, ...]:

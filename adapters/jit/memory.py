@@ -35,6 +35,8 @@ class MemoryLowering(StateLowering):
         #: Regions that accesses in the current loop without checks lead to.
         self.swept: dict[tuple[int, t.Expr], tuple[str, Operand]] = {}
         self.needs_copy = False
+        #: Slots where LLVM should know that a pointer leads into the input memory.
+        self.based: frozenset[int] = frozenset()
 
     def open_regions(self) -> None:
         """Read what the checks need of the input memory; at first it also counts as the region found last."""
@@ -54,7 +56,7 @@ class MemoryLowering(StateLowering):
         if offset is not None and -FRAME_BYTES <= offset <= -size:
             return self.value(f"getelementptr i8, ptr %stack, i64 {FRAME_BYTES + offset}")
         if not self.style.checked:
-            if self.slot in self.style.in_input:
+            if self.slot in self.based:
                 distance = self.binary("sub", 64, address, "%input_address")
                 return self.value(f"getelementptr i8, ptr %input, i64 {distance}")
             return self.value(f"inttoptr i64 {literal(address, 64)} to ptr")

@@ -15,7 +15,7 @@ from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET
 from ...reference_vm.machine import ArrayMap, Helper, Machine
 from ...reference_vm.verifier.safety import surroundings_of
-from ...spec.encoding import ByteOrder, Program, decode
+from ...spec.encoding import ByteOrder, Program, decode, encode
 from ...spec.table import Isa
 from .driver import Driver
 from .emit import FREE_METADATA, METADATA
@@ -149,13 +149,15 @@ def compile(
 
     Raises:
         DecodeError: the bytes are no program of ``table``.
-        NotAccepted: ``accepted`` is about another program.
+        NotAccepted: ``accepted`` is about another program, or another instruction set than that of RFC 9669.
         NotLowerable: a row of ``table`` has a meaning of a shape that no row of RFC 9669 has.
         Unavailable: llvmlite cannot be used here.
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
     if accepted and (accepted.entry, accepted.digest) != (entry, digest_of(program, byte_order)):
         raise NotAccepted("the acceptance is about another program")
+    if accepted and program != decode(encode(program, byte_order), byte_order):
+        raise NotAccepted("the program has instructions that are not those of RFC 9669")
     if accepted is None:
         (compiled,) = Compiler(byte_order, level=level, timings=timings).compile([program], entry)
         return compiled

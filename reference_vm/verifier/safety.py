@@ -170,8 +170,10 @@ class _Search:
         slot = point.slot
         count = 0
         while True:
-            item = self.program[slot]
-            assert item is not None, "the structural verifier saw to it"
+            item = self.program[slot] if 0 <= slot < len(self.program) else None
+            if item is None:
+                # Where the program begins elsewhere than at slot 0, the structural verifier has not looked.
+                raise NotProved(slot, None, "no instruction begins here")
             count += 1
             self.looked_at += 1
             if self.looked_at > self.most:

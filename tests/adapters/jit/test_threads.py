@@ -8,10 +8,12 @@ import threading
 import pytest
 
 from bpf_isa.adapters.jit.program import CompiledProgram, compile
+from bpf_isa.adapters.jit.trust import accept
 from bpf_isa.reference_vm.faults import Outcome, Returned
 from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.spec.assemble import assemble
-from bpf_isa.spec.encoding import ByteOrder
+from bpf_isa.spec.encoding import ByteOrder, decode
 
 THREADS = 4
 ROUNDS = 100_000
@@ -45,7 +47,7 @@ WIDTHS = {
 }
 
 
-def counted(body: str, width: int, byte_order: ByteOrder, place: int = 0) -> int:
+def counted(body: str, width: int, byte_order: ByteOrder, place: int = 0, *, checked: bool = True) -> int:
     """Let threads execute ``body`` on one map, whose number is 1 at first; return what it is in the end."""
     text = body.format(place=place, **WIDTHS[width])
     code = assemble(
@@ -60,7 +62,8 @@ def counted(body: str, width: int, byte_order: ByteOrder, place: int = 0) -> int
         machine.memory.remove(machine.maps[0].region)
         machine.memory.add(shared.region)
         machine.maps[0] = shared
-    program = compile(code, byte_order=byte_order, level="fast")
+    accepted = None if checked else accept(decode(code, byte_order), byte_order, surroundings_of(machines[0]))
+    program = compile(code, byte_order=byte_order, level="fast" if checked else "full", accepted=accepted)
     outcomes: list[Outcome] = []
 
     def work(run: CompiledProgram, machine: Machine) -> None:
@@ -80,6 +83,12 @@ def counted(body: str, width: int, byte_order: ByteOrder, place: int = 0) -> int
 @pytest.mark.parametrize("body", [ADD, FETCH_ADD, EXCHANGE, COMPARE], ids=["add", "fetch-add", "xchg", "cmpxchg"])
 def test_no_update_is_lost(body: str, width: int, byte_order: ByteOrder) -> None:
     assert counted(body, width, byte_order) == 1 + THREADS * ROUNDS
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("body", [ADD, FETCH_ADD, EXCHANGE, COMPARE], ids=["add", "fetch-add", "xchg", "cmpxchg"])
+def test_no_update_is_lost_by_unchecked_code(body: str, width: int) -> None:
+    assert counted(body, width, "little", checked=False) == 1 + THREADS * ROUNDS
 
 
 @pytest.mark.parametrize("width", WIDTHS)

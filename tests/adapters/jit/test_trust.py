@@ -21,6 +21,7 @@ from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
 from bpf_isa.spec.assemble import assemble_program
 from bpf_isa.spec.encoding import ByteOrder, Program
+from bpf_isa.spec.table import isa
 
 from ...programs import INPUT_BYTES, MAP_BYTES, structured
 from ...reference_vm.verifier.guarded import guarded
@@ -150,6 +151,8 @@ def test_an_acceptance_is_for_one_program_and_one_kind_of_machine() -> None:
         compile(assemble_program("r0 = *(u8 *)(r1 + 4)\nexit"), accepted=accepted)
     with pytest.raises(NotAccepted, match="another program"):
         compile(program, entry=1, accepted=accepted)
+    with pytest.raises(NotAccepted, match="not those of RFC 9669"):
+        compile(with_another_load(program), accepted=accepted)
     run = compile(program, accepted=accepted)
     with pytest.raises(ValueError, match="4 bytes of memory, not for 3"):
         run(b"abc")
@@ -159,6 +162,14 @@ def test_an_acceptance_is_for_one_program_and_one_kind_of_machine() -> None:
         run(b"abcd", maps=(b"ab",))
     with pytest.raises(ValueError, match="big-endian"):
         run.run(Machine(memory=b"abcd", byte_order="big"))
+
+
+def with_another_load(program: Program) -> Program:
+    """Return the same bytes with another meaning."""
+    first, *rest = program
+    assert first is not None
+    faulty = replace(first.instruction, means=isa().by_name["LDX_MEM_DW"].means)
+    return [first._replace(instruction=faulty), *rest]
 
 
 # Budgets

@@ -434,6 +434,14 @@ def test_only_instructions_of_the_rfc_are_known() -> None:
         prove([other, make(isa().by_name["EXIT"])], "little", Surroundings())
 
 
+def test_a_program_may_begin_elsewhere_but_must_end_there_too() -> None:
+    program = assemble_program("exit\nr0 = *(u8 *)(r1 + 3)\nexit\nr0 = 1")
+    assert prove(program, "little", Surroundings(4), entry=1).most_steps == 2
+    for entry, message in ((1, "slot 1"), (3, "slot 4: no instruction begins here")):
+        with pytest.raises(NotProved, match=message):
+            prove(program, "little", Surroundings(3), entry=entry)
+
+
 def test_a_program_can_be_too_complex() -> None:
     # Two calls in each of seven functions: there are too many ways to come to the last one.
     body = "".join(f"f{n}:\n" + f"call local f{n + 1}\n" * 8 + "exit\n" for n in range(6))
