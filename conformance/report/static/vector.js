@@ -5,6 +5,7 @@
   const { element } = window.bpf;
   const RFC = "https://www.rfc-editor.org/rfc/rfc9669.html";
   const FIRST_STATE = "!".charCodeAt(0);
+  const MANY = 6;
   const SIGNS = { pass: "✓", fail: "✗", unsupported: "–", error: "!", "not-run": "○" };
   const WORDS = { pass: "pass", fail: "fail", unsupported: "not supported", error: "harness error", "not-run": "not run" };
   const LEVELS = {
@@ -114,11 +115,20 @@
     if (expect.outcome === "rejected") return "rejected";
     return expect.outcome === "faulted" ? `faulted (${expect.fault}) or rejected` : "returned";
   };
+  // Many runtimes are easier to read one below the other.
+  const transposed = (rows) => {
+    const cells = rows.map((row) => [...row.children]);
+    return cells[0].map((_, column) => {
+      const row = cells.map((others) => others[column]);
+      for (const heading of row.filter((one) => one.scope)) heading.scope = heading.scope === "row" ? "col" : "row";
+      return element("tr", {}, ...row);
+    });
+  };
   const outcomes = (entry, at, data) => {
     const results = data.results || {};
     const differing = Object.values(results).flatMap((result) => (result.differences || []).map(([name]) => name));
     const names = [...new Set([...Object.keys(data.expect.values || {}), ...differing.filter((name) => name !== "outcome")])];
-    const head = element("tr", {}, element("td"), element("th", { scope: "col" }, "expected"), ...index.columns.map((column) => element("th", { scope: "col" }, column.label)));
+    const head = element("tr", {}, element("td"), element("th", { scope: "col" }, "expected"), ...index.columns.map((column) => element("th", { scope: "col" }, element("a", { href: `runtimes/${column.key}.html` }, column.label))));
     const states = index.columns.map((_, column) => stateOf(entry, column, at).state);
     const cell = (column, ...children) => element("td", { class: states[column] === "pass" ? null : states[column] }, ...children);
     const rows = [
@@ -143,7 +153,8 @@
     }
     if (data.expect.witness) rows.push(element("tr", {}, element("th", { scope: "row" }, "r0 if it ran as another program"), element("td", { class: "expected" }, data.expect.witness), ...index.columns.map((_, number) => cell(number, ((results[number] || {}).values || {}).r0 || ""))));
     if (Object.keys(results).length) rows.push(element("tr", {}, element("th", { scope: "row" }, "said"), element("td", { class: "expected" }), ...index.columns.map((_, number) => element("td", { class: `said ${states[number] === "pass" ? "" : states[number]}` }, (results[number] || {}).reason || ""))));
-    const table = element("table", { class: index.columns.length > 6 ? "outcomes many" : "outcomes" }, element("caption", {}, "Expected and got, side by side"), element("thead", {}, head), element("tbody", {}, ...rows));
+    const [first, ...others] = index.columns.length > Math.max(MANY, rows.length) ? transposed([head, ...rows]) : [head, ...rows];
+    const table = element("table", { class: "outcomes" }, element("caption", {}, "Expected and got, side by side"), element("thead", {}, first), element("tbody", {}, ...others));
     const big = data.expect_big ? [element("p", {}, "On big-endian runtimes the expectation is ", element("code", {}, Object.entries(data.expect_big.values || {}).map(([name, value]) => `${name} = ${readable(name, value)}`).join(", ")), ".")] : [];
     return [element("h2", {}, "Expected and got"), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Expected and got" }, table), ...big, ...comparisons];
   };

@@ -10,7 +10,7 @@ from bpf_isa.adapters.protocol import Observable, Outcome, OutcomeKind, RuntimeI
 from bpf_isa.conformance import results
 from bpf_isa.conformance.report import recorded
 from bpf_isa.conformance.report.comparison import compare
-from bpf_isa.conformance.report.site import write_site
+from bpf_isa.conformance.report.site import MOST_FINDINGS, write_site
 from bpf_isa.conformance.results import Run
 from bpf_isa.conformance.runner import Result, RuntimeRun
 from bpf_isa.conformance.suite import Suite, load_suite
@@ -70,4 +70,40 @@ def test_pages_load_no_more_than_they_show(browser: Chromium, large: Path) -> No
     browser.wait()
     assert len([name for name in browser.run(loaded) if name.startswith("vectors-")]) == 1
     assert browser.all(".outcomes mark")
+    assert browser.texts(".outcomes tbody th")[:2] == ["expected", "runtime-0"], "so many stand one below the other"
+    assert browser.texts(".outcomes thead th")[:3] == ["verdict", "outcome", "r0"]
     assert browser.console() == []
+
+
+@pytest.mark.parametrize(("width", "frame"), [(1600, "fits"), (700, "wide")])
+def test_names_of_runtimes_and_rows_stay_in_sight(browser: Chromium, large: Path, width: int, frame: str) -> None:
+    browser.emulate(width, 900)
+    browser.open(large / "instructions.html")
+    browser.until(f"document.querySelector('.scroll').classList.contains('{frame}')")
+    place = "const {x, y} = document.querySelector(arguments[0]).getBoundingClientRect(); return [x, y]"
+    seen = browser.run(place, ".scroll")
+    browser.run(
+        "scrollTo({top: 2000, behavior: 'instant'}); document.querySelector('.scroll').scrollTo(300, 2000);"
+        "document.querySelector('.scroll.wide')?.scrollIntoView({behavior: 'instant'})"
+    )
+    name = browser.run(place, ".matrix .names th")
+    assert 0 <= name[1] < 100, "the names of the runtimes are at the top"
+    heading = browser.run(place, ".matrix tbody:nth-of-type(2) th[scope=row]")
+    assert 0 <= heading[0] - seen[0] < 5, "the names of the rows are on the left"
+    shown = "const {clientWidth} = document.documentElement; return document.documentElement.scrollWidth - clientWidth"
+    assert browser.run(shown) <= 0
+
+
+def test_a_page_tells_what_matters_of_many_failures(browser: Chromium, large: Path) -> None:
+    browser.open(large / "runtimes" / "runtime-9.html")
+    assert len(browser.all(".findings > li")) == MOST_FINDINGS
+    assert "more findings: all vectors that fail like this" in browser.one(".kind").text
+    browser.one(".findings > li > p:last-child a").click()
+    browser.wait()
+    assert headings(browser)
+    assert browser.console() == []
+
+
+def headings(browser: Chromium) -> list[str]:
+    """The vectors that are listed."""
+    return browser.texts("#vectors tbody tr:not(:first-child) th")
