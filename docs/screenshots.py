@@ -44,8 +44,14 @@ def main(report: Path, folder: Path) -> None:
         driver.get((report / "vectors.html").resolve().as_uri())
         vector = driver.execute_async_script(TELLING)
         _look(driver, report / "vector.html", folder / "report-vector.png", 900, "dark", f"#{vector}")
+        _look(driver, _most_telling(report), folder / "report-runtime.png", 900, "light")
     finally:
         driver.quit()
+
+
+def _most_telling(report: Path) -> Path:
+    """Return the page of the runtime about which there is most to say."""
+    return max(sorted((report / "runtimes").glob("*.html")), key=lambda page: page.read_text("utf-8").count("<li>"))
 
 
 def _look(driver: webdriver.Chrome, page: Path, picture: Path, height: int, theme: str, fragment: str = "") -> None:
