@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .assemble import Layout, Placed, assemble, encode_one, join, lay_out, read_line, resolve
@@ -66,13 +67,11 @@ class Template:
                 continue
             if within:
                 varying.append(at)
+            elif registers := _register_holes(line, self._table):
+                self._registers[at + 1] = registers
+                self._lines[at] = _REGISTER_HOLE.sub("0", line)
             elif not _readable(line, self._table):
-                registers = _register_holes(line, self._table)
-                if registers:
-                    self._registers[at + 1] = registers
-                    self._lines[at] = _REGISTER_HOLE.sub("0", line)
-                else:
-                    varying.append(at)
+                varying.append(at)
         return varying
 
     def _frame_of(self, lines: list[str]) -> _Frame:
@@ -133,6 +132,7 @@ class _Register(NamedTuple):
     src: bool
 
 
+@lru_cache(maxsize=1 << 12)
 def _register_holes(line: str, table: Isa) -> tuple[_Register, ...]:
     """Return the holes for registers of a line; none if other registers could make another instruction of it."""
 
@@ -141,9 +141,12 @@ def _register_holes(line: str, table: Isa) -> tuple[_Register, ...]:
         items = read_line(text, table) if _readable(text, table) else ()
         return items[0].decoded if len(items) == 1 and isinstance(items[0], Match) else None
 
+    names = dict.fromkeys(_REGISTER_HOLE.findall(line))
+    if not names:
+        return ()
     base = read()
     found = []
-    for name in dict.fromkeys(_REGISTER_HOLE.findall(line)):
+    for name in names:
         last = read(**{name: LAST_REGISTER})
         if base is None or last is None or last.instruction is not base.instruction:
             return ()
