@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,8 @@ from .comparison import Column, compare, key_of, unique
 from .recorded import Recorded, SuiteId, read
 
 #: Width and height of a chart; its plot leaves room for the labels.
-_WIDTH, _HEIGHT = 860, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 190, 20, 62
+_WIDTH, _HEIGHT = 960, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 250, 20, 62
 #: What is drawn: the count, its name, its colour (told apart by people who see red and green alike), its dashes.
 _SERIES = (
     ("pass", "passed", "#2f7fc1", ""),
@@ -26,6 +27,8 @@ _SERIES = (
 )
 #: Labels that stand closer would run into each other.
 _LINE_HEIGHT = 16
+#: Widths of a character of a label, and of a date with the space around it.
+_CHARACTER, _DATE = 7.5, 76
 
 
 class Point(NamedTuple):
@@ -128,9 +131,13 @@ def _draw(name: str, points: Sequence[Point]) -> Iterable[Markup]:
         )
         yield _text(_LEFT - 10, y + 4, f"{percent} %", "end")
     xs = _places(len(points))
+    room = (_WIDTH - _LEFT - _RIGHT) / len(points)
+    # Where versions stand close, not each has a label; all are in the table and in what is told of a point.
+    step = ceil(_DATE / room)
     for index, (x, point) in enumerate(zip(xs, points, strict=True)):
-        yield _text(x, _HEIGHT - _BOTTOM + 22, point.version, "middle")
-        yield _text(x, _HEIGHT - _BOTTOM + 38, f"{point.started:%Y-%m-%d}", "middle", size=11)
+        if (len(points) - 1 - index) % step == 0:
+            yield _text(x, _HEIGHT - _BOTTOM + 22, _cut(point.version, room * step), "middle")
+            yield _text(x, _HEIGHT - _BOTTOM + 38, f"{point.started:%Y-%m-%d}", "middle", size=11)
         if index and point.suite != points[index - 1].suite:
             yield from _border((xs[index - 1] + x) / 2, point.suite)
     yield from _series(xs, points)
@@ -161,7 +168,7 @@ def _series(xs: Sequence[float], points: Sequence[Point]) -> Iterable[Markup]:
             ).format(path, colour, dashes)
         for x, share, point in zip(xs, shares, points, strict=True):
             yield from _mark(key, x, _y(share), colour, point, f"{point.version}: {point.counts[key]:,} {words}")
-        ends.append((_y(shares[-1]), f"{words} {shares[-1]:.1f} %", colour))
+        ends.append((_y(shares[-1]), f"{words} {shares[-1]:.1f} % ({points[-1].counts[key]:,})", colour))
     below = float(_HEIGHT)
     for y, text, colour in sorted(ends, reverse=True):
         below = min(y, below - _LINE_HEIGHT)
@@ -182,6 +189,12 @@ def _mark(key: str, x: float, y: float, colour: str, point: Point, told: str) ->
     yield Markup('{} fill="{}" stroke="{}" stroke-width="2"><title>{}{}</title></{}>').format(
         Markup(shape), fill, colour, told, note, shape[1:].split(" ")[0]
     )
+
+
+def _cut(text: str, width: float) -> str:
+    """Return as much of a label as there is room for."""
+    most = max(4, int(width / _CHARACTER))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _text(x: float, y: float, text: str, anchor: str, size: int = 13) -> Markup:

@@ -3,6 +3,7 @@
 
 import copy
 import gzip
+import itertools
 import json
 import re
 from pathlib import Path
@@ -138,6 +139,26 @@ def test_history_draws_each_runtime_over_its_versions(bpf_isa: BpfIsa, results: 
     assert "10/10" in page.row("6.12")[2].text and "aaaaaaaa" in page.row("6.12")[1].text
     # Without RESULTS the newest are compared.
     assert len(Page(tmp_path / "site" / "index.html").row("All vectors")) == 2
+
+
+def test_labels_of_many_versions_do_not_run_into_each_other(bpf_isa: BpfIsa, results: Json, tmp_path: Path) -> None:
+    results["runtimes"] = results["runtimes"][:1]
+    for number in range(40):
+        results["started"] = f"2026-01-01T00:00:{number:02}Z"
+        results["runtimes"][0]["identity"]["version"] = f"sha256:{number:016x}"
+        write(results, tmp_path / f"{number}.json")
+    assert bpf_isa("report", "--history", tmp_path, "--html", tmp_path / "site").returncode == 0
+    chart = ET.parse(tmp_path / "site" / "history" / "reference.svg").getroot()
+    places: dict[str | None, list[tuple[float, int]]] = {}
+    for text in chart.iter(f"{SVG}text"):
+        if text.get("text-anchor") == "middle":
+            places.setdefault(text.get("y"), []).append((float(text.get("x", "0")), len(text.text or "")))
+    assert len(places) == 2
+    for labels in places.values():
+        assert 5 <= len(labels) < 40
+        for (x, length), (after, more) in itertools.pairwise(labels):
+            assert after - x > 7 * (length + more) / 2
+    assert len(list(chart.iter(f"{SVG}circle"))) == 41, "each version has its mark, and the line its name"
 
 
 @pytest.mark.parametrize(
