@@ -115,7 +115,7 @@ def _behind_calls() -> Draft:
     for name, (part, slots) in parts.items():
         body = part.replace("{d}", "0").replace("r8", "r1").replace("w8", "w1").replace("r6", "r2")
         functions += f"behind_{name}:\nr0 = *(u64 *)(r2 + 8)\nif r1 != 5 goto +1\nexit\n{body}\nr0 ^= 1\nexit\n"
-        functions += f"before_{name}:\nr0 = *(u64 *)(r2 + 8)\nif r1 == 5 goto +{slots}\n{body}\nexit\n"
+        functions += f"before_{name}:\nr0 = *(u64 *)(r2 + 0)\nif r1 == 5 goto +{slots}\n{body}\nexit\n"
         for function, behind, register in (
             ("behind", "0", 0),
             ("behind", "7", 7),
