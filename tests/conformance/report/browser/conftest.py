@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Chromium, and pages in it. Runs in `tox -e browser` only: it needs Debian's chromium and chromium-driver."""
 
+import shlex
 import shutil
 import subprocess
+import sys
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,16 +112,26 @@ def browser(session: Chromium) -> Chromium:
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core, which finds what keeps people from using a page."""
+    """The script of axe-core, which finds what keeps people from using a page: npm has it, or a wheel that holds it."""
     folder = tmp_path_factory.mktemp("axe")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm here, which axe-core comes from: apt-get install npm")
-    words = [npm, "pack", "axe-core@4", "--pack-destination", str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        pytest.skip(f"npm cannot fetch axe-core: {done.stderr.strip().splitlines()[-1:]}")
-    (archive,) = folder.glob("*.tgz")
+    npm = ["npm", "pack", "axe-core@4", "--pack-destination", str(folder)]
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), "axe-playwright-python==0.1.8"]
+    told = []
+    for words in (npm, pip):
+        if shutil.which(words[0]) is None:
+            told.append(f"no {words[0]} here")
+            continue
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode == 0:
+            return _script(next(path for path in folder.iterdir() if path.suffix in {".tgz", ".whl"}))
+        told.append(f"{shlex.join(words)}: {done.stderr.strip().splitlines()[-1:]}")
+    pytest.skip(f"axe-core cannot be had: {'; '.join(told)}")
+
+
+def _script(archive: Path) -> str:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read("axe_playwright_python/axe.min.js").decode()
     with tarfile.open(archive) as packed:
         script = packed.extractfile("package/axe.min.js")
         assert script is not None
