@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import ArrayMap, Machine
-from bpf_isa.reference_vm.verifier.safety import NotProved, Proof, prove, surroundings_of
+from bpf_isa.reference_vm.verifier.safety import NotProved, Point, Proof, _Invariants, prove, surroundings_of
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
 from bpf_isa.spec.assemble import assemble_program
 from bpf_isa.spec.encoding import ByteOrder, Program, make
@@ -432,6 +432,18 @@ def test_only_instructions_of_the_rfc_are_known() -> None:
     other = make(row, dst=0, imm=1)._replace(instruction=replace(row, means=isa().by_name["NEG64"].means))
     with pytest.raises(NotProved, match=r"slot 0 \(MOV64_K\): this is not the instruction of RFC 9669"):
         prove([other, make(isa().by_name["EXIT"])], "little", Surroundings())
+
+
+def test_states_that_a_way_leads_out_of_prove_nothing() -> None:
+    program = program_of("r3 = 8; next:; r3 += -1; if r3 != 0 goto next; exit")
+    search = _Invariants(program, "little", Surroundings(), 0)
+    states = search._grown({search.start: search.entry_state()})
+    assert search._checked(states)
+    head = Point((), 1)
+    first_round = replace(search.entry_state(), registers=states[search.start].registers)
+    for wrong in ({**states, head: first_round}, {search.start: states[search.start]}):
+        with pytest.raises(NotProved, match="slot 1: no bounds were found that hold in each round"):
+            search._checked(wrong)
 
 
 def test_a_program_may_begin_elsewhere_but_must_end_there_too() -> None:
