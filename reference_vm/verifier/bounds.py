@@ -13,11 +13,10 @@ from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 from . import ranges
-from .state import Place, Pointer, State, Value
+from .state import HALF, Place, Pointer, State, Value
 
 P = TypeVar("P")
-_ORIGIN = Pointer(Place("value"), ranges.known(0))
-_WORD = 1 << 64
+_WHOLE = Place("value", 64)
 
 
 class Edge(NamedTuple, Generic[P]):
@@ -96,19 +95,21 @@ class Bounds(Generic[P]):
             if not isinstance(values, ranges.Range) or values.constant is not None:
                 continue
             registers = list[Value](state.registers)
-            registers[register] = _ORIGIN
+            # Of a number that fits, arithmetic on 32 bits can be followed as well.
+            place = HALF if values.high >> 32 == 0 and not isinstance(value, Pointer) else _WHOLE
+            registers[register] = Pointer(place, ranges.known(0))
             arrived = self.rounds(head, replace(state, registers=tuple(registers)), points)
-            rounds = arrived and _rounds(values, [one.registers[register] for one in arrived])
+            rounds = arrived and _rounds(values, place, [one.registers[register] for one in arrived])
             if rounds:
                 found.append(rounds)
         return min(found, default=None)
 
 
-def _rounds(values: ranges.Range, ends: Sequence[Value]) -> int | None:
-    """Return in how many rounds a number within ``values`` can become what it is at their ``ends``."""
+def _rounds(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | None:
+    """Return how many rounds there can be if a number within ``values`` becomes what it is at the ``ends`` of each."""
     steps: list[tuple[int, int]] = []
     for end in ends:
-        if not isinstance(end, Pointer) or end.place != _ORIGIN.place:
+        if not isinstance(end, Pointer) or end.place != place:
             return None
         steps.append((end.offset.signed_low, end.offset.signed_high))
     if all(high < 0 for _, high in steps):
@@ -116,7 +117,7 @@ def _rounds(values: ranges.Range, ends: Sequence[Value]) -> int | None:
     least, most = min(low for low, _ in steps), max(high for _, high in steps)
     span = min(values.high - values.low, values.signed_high - values.signed_low)
     # If a step could lead past the greatest number of all, it would lead to one outside of the bounds.
-    if least <= 0 or span + most >= _WORD:
+    if least <= 0 or span + most >= 1 << place.number:
         return None
     return span // least + 1
 

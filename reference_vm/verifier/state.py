@@ -19,7 +19,7 @@ class Place(NamedTuple):
     """A region of memory: the stack of frame ``number``, the input, the values of a map, or a variable.
 
     A ``handle`` stands for a map and has no bytes. A ``value`` is none either: it stands for what a register held when
-    a loop was entered (:mod:`.bounds`).
+    a loop was entered (:mod:`.bounds`), and :data:`HALF` for the lower half of that.
     """
 
     kind: Literal["stack", "input", "map", "variable", "handle", "value"]
@@ -35,6 +35,10 @@ class Place(NamedTuple):
             "value": "a value",
         }
         return names[self.kind]
+
+
+#: A value of which only the lower 32 bits are followed.
+HALF: Final = Place("value", 32)
 
 
 class Pointer(NamedTuple):

@@ -15,7 +15,7 @@ from ...spec.encoding import ByteOrder, Decoded
 from ..frames import FRAME_BYTES
 from . import ranges
 from .ranges import Range
-from .state import ADDRESS, Place, Pointer, Stack, State, Value, load, store, unknown
+from .state import ADDRESS, HALF, Place, Pointer, Stack, State, Value, load, store, unknown
 
 _ZERO, _FALSE, _TRUE = ranges.known(0), ranges.known(0, 1), ranges.known(1, 1)
 
@@ -195,7 +195,8 @@ class Transfer:
         if old.bits == new.bits:
             return value
         if not isinstance(value, Range):
-            return ADDRESS
+            lower = {old.bits, new.bits} == {32, 64} and not old.signed
+            return value if lower and isinstance(value, Pointer) and value.place == HALF else ADDRESS
         if new.bits < old.bits:
             return ranges.cut(value, new.bits)
         return ranges.extend(value, new.bits, by_sign=old.signed)
@@ -208,8 +209,9 @@ class Transfer:
             left, right = right, left
         if isinstance(left, Pointer) and left.place.kind != "handle":
             if op in {"+", "-"} and isinstance(right, Range):
-                return Pointer(left.place, ranges.OPERATORS[op](left.offset, right))
-            if op == "-" and isinstance(right, Pointer) and left.place == right.place:
+                distance = right if right.bits == 64 else ranges.extend(right, 64, by_sign=True)
+                return Pointer(left.place, ranges.OPERATORS[op](left.offset, distance))
+            if op == "-" and isinstance(right, Pointer) and left.place == right.place != HALF:
                 return ranges.sub(left.offset, right.offset)
         return ADDRESS
 

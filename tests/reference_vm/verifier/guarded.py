@@ -101,9 +101,10 @@ class _Builder:
             self.block(depth + 1)
             self.lines += [f"r8 = {counter}", "r8 += -1", f"{counter} = r8", f"if r8 != 0 goto {head}"]
         elif kind == 1:
-            self.lines += [f"r9 = {rounds}", f"{head}:"]
+            counter = self.random.choice(["r9", "w9"])
+            self.lines += [f"{counter} = {rounds}", f"{head}:"]
             self.block(3)
-            self.lines += ["r9 += -1", f"if r9 {self.random.choice(['!=', 's>', '>'])} 0 goto {head}"]
+            self.lines += [f"{counter} += -1", f"if {counter} {self.random.choice(['!=', 's>', '>'])} 0 goto {head}"]
         else:
             step = self.random.choice([1, 2, 4, 8])
             self.lines += ["r8 = r6", "r9 = r6", f"r9 += {INPUT_BYTES - self.random.choice([0, 0, 8])}", f"{head}:"]
