@@ -61,8 +61,10 @@ def _arithmetic(row: Instruction) -> Draft:
     numbers = (
         tuple(dict.fromkeys((*_FACTORS, *LIMITS))) if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
     )
-    asm = "".join(
-        f"r3 = {{dst}} ll\n{line(row, dst='3', imm=str(number))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
+    # A zero from memory makes the register unknown to whoever would compute the results beforehand.
+    asm = f"r6 = *(u8 *)(r1 + {8 * len(numbers)})\nr5 = {{dst}} ll\nr5 ^= r6\n"
+    asm += "".join(
+        f"r3 = r5\n{line(row, dst='3', imm=str(number))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
         for place, number in enumerate(numbers)
     )
     cases = {name: {"dst": value} for name, value in (_DIVIDENDS if factors else _VALUES).items()}
@@ -74,7 +76,7 @@ def _arithmetic(row: Instruction) -> Draft:
         cases,
         f"{asm}r0 = 0\nr1 = 0\nexit\n",
         observe=("after",),
-        memory=f"00*{8 * len(numbers)}",
+        memory=f"00*{8 * len(numbers) + 1}",
     )
 
 

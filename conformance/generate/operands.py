@@ -7,7 +7,7 @@ other programs get.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...spec.table import Instruction, isa
 from .arithmetic import is_32_bit, operation, slug
@@ -21,12 +21,21 @@ _DATA = (
 )
 _COUNT = len(_DATA.split())
 _AREA = 8 * _COUNT
-_IMMEDIATES = (1, -1, 2, 127, -128, 128, 4096, 32768, 0x12345678, (1 << 31) - 1, -(1 << 31))
+_IMMEDIATES = (0, 1, -1, 2, 127, -128, 128, 4096, 32768, 0x12345678, (1 << 31) - 1, -(1 << 31))
+_DIVISIONS = frozenset(["DIV", "SDIV", "MOD", "SMOD"])
 _AMOUNTS = (0, 1, 8, 31, 32, 33, 63)
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, byte swaps and conditional jumps."""
+    rows = [row for row in isa().instructions if row.section in ("4.1", "4.2")]
+    division = [row for row in rows if {"divmul32", "divmul64"} & row.groups]
+    yield _each_register("arithmetic", [row for row in rows if row not in division], _PAIR)
+    yield _each_register("division", division, _PAIR)
+    yield _divided_by_0([row for row in division if operation(row) in _DIVISIONS and "imm" in row.operands])
+    conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    yield _each_register("conditions", [row for row in conditions if "src" in row.operands], _COMPARED)
+    yield _each_register("conditions-k", [row for row in conditions if "imm" in row.operands], _COMPARED)
     for row in isa().instructions:
         if row.section in ("4.1", "4.2") and ("src" in row.operands or "dst" in row.reads):
             yield _computation(row)
@@ -40,7 +49,22 @@ def _immediates(row: Instruction) -> tuple[int, ...]:
         return (0,)
     if operation(row) in ("LSH", "RSH", "ARSH"):
         return tuple(amount for amount in _AMOUNTS if amount < (32 if is_32_bit(row) else 64))
-    return _IMMEDIATES
+    # Linux refuses a division by the constant 0: there is a vector of its own for that.
+    return _IMMEDIATES[1:] if operation(row) in _DIVISIONS else _IMMEDIATES
+
+
+def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
+    """Numbers from memory divided by an immediate of 0."""
+    asm, place = "", 2
+    for row in rows:
+        for number in range(2):
+            asm += f"r3 = *(u64 *)(r1 + {8 * number})\n{line(row, dst='3', imm='0')}\n*(u64 *)(r1 + {8 * place}) = r3\n"
+            place += 1
+    found = ("rfc9669-4.1-div-by-zero", "rfc9669-4.1-mod-by-zero-64", "rfc9669-4.1-mod-by-zero-32")
+    what = "numbers from memory divided by an immediate of 0: what comes of each follows them there"
+    memory = f"070000f0f0debc9a efcdab8967452301 00*{8 * (place - 2)}"
+    asm += "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
+    return Draft("divided-by-0/from-memory", what, found, {"all": {}}, asm, observe=("after",), memory=memory)
 
 
 def _loop(row: Instruction, body: str, step: int) -> str:
@@ -76,3 +100,59 @@ def _draft(row: Instruction, asm: str, size: int) -> Draft:
     what = "operands from memory, in a loop; what comes of each, or of each pair, follows them there"
     memory = f"{_DATA} 00*{_COUNT * size}"
     return Draft(f"{slug(row)}/from-memory", what, covers(row), {"all": {}}, asm, observe=("after",), memory=memory)
+
+
+#: What dst and src hold. The numbers of a pair compare differently at 32 and at 64 bits, with sign and without.
+_PAIR = ((0x1020304880000003, 0xF0E0D0C000000007),)
+_COMPARED = (
+    (0x0000000180000001, 0x0000000200000005),
+    (0x0000000200000005, 0x0000000180000001),
+    (0xFFFFFFFFFFFFFFFB, 0xFFFFFFFFFFFFFFFD),
+    (0xFFFFFFFFFFFFFFFD, 0xFFFFFFFFFFFFFFFB),
+)
+
+
+def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple[int, int]]) -> Draft:
+    """All of ``rows`` in each register, with its neighbour and with itself; register {u} gathers what comes of one.
+
+    The address of the memory is on the stack, so that it needs no register between two parts.
+    """
+    asm = "*(u64 *)(r10 - 8) = r1\n"
+    for place, (dst, src) in enumerate(pairs):
+        for half, number in enumerate((dst, src)):
+            asm += f"r3 = {number:#x} ll\n*(u64 *)(r1 + {16 * place + 8 * half}) = r3\n"
+    place = 2 * len(pairs)
+    for row in rows:
+        for index in range(len(pairs)):
+            asm += f"r{{t}} = *(u64 *)(r10 - 8)\nr{{s}} = *(u64 *)(r{{t}} + {16 * index + 8})\n"
+            asm += f"r{{d}} = *(u64 *)(r{{t}} + {16 * index})\nr{{u}} = 1\n"
+            jump = row.section == "4.3"
+            asm += f"{line(row, dst='{d}', src='{s}', imm=str(_imm(row)), offset='+1')}\n"
+            asm += "r{u} = 2\n" if jump else ""
+            asm += f"r{{u}} += r{{d}}\nr{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {8 * place}) = r{{u}}\n"
+            place += 1
+    asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    cases = {}
+    for n in range(10):
+        others = {"t": str((n + 5) % 10), "u": str((n + 7) % 10)}
+        cases[f"r{n}_r{(n + 1) % 10}"] = {"d": str(n), "s": str((n + 1) % 10), **others}
+        if any("src" in row.operands for row in rows):
+            cases[f"r{n}_r{n}"] = {"d": str(n), "s": str(n), **others}
+    found = tuple(dict.fromkeys(covers(row)[0] for row in rows))
+    what = f"{len(rows)} instructions in each register, alone and with others, on numbers from memory"
+    return Draft(
+        f"each-register/{name}",
+        what,
+        found,
+        cases,
+        asm,
+        observe=("after",),
+        memory=f"00*{8 * place}",
+        level="abi",
+        errata=("stack-and-call-depth",),
+    )
+
+
+def _imm(row: Instruction) -> int:
+    """An immediate for all registers: an amount for shifts, otherwise between the numbers that are compared."""
+    return 5 if row.section != "4.1" or operation(row) in ("LSH", "RSH", "ARSH") else -0x1234567
