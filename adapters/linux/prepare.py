@@ -35,6 +35,8 @@ from .reading import Reading, read, traits
 
 #: The kernel's test run wants a packet to have at least the header of its link layer.
 SHORTEST_PACKET = 14
+#: A packet lies in one page of 4096 bytes, with room for headers and for what the kernel knows about it.
+LONGEST_PACKET = 3500
 #: Static ids of the helper functions that vectors mean by these names (``enum bpf_func_id``).
 HELPERS = {"map_lookup_elem": 1, "map_update_elem": 2, "map_delete_elem": 3}
 _CONTEXT = 6
@@ -70,6 +72,8 @@ def prepare(
         packet = job.memory or b""
         if len(packet) < SHORTEST_PACKET:
             raise CannotPrepare(f"linux.packet: the kernel's test run takes packets from {SHORTEST_PACKET} bytes on")
+        if len(packet) > LONGEST_PACKET:
+            raise CannotPrepare(f"linux.packet: the kernel's test run takes packets of up to {LONGEST_PACKET} bytes")
     return _Preparation(job, reading, byte_order).calls("SCHED_CLS" if reading.packet else plain, packet)
 
 

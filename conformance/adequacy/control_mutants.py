@@ -8,6 +8,7 @@ loader would run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Case, Refusal
 
 _LOW = (1 << 32) - 1
+_PAGE_BYTES = 4096
 
 
 class FrameMutant(NamedTuple):
@@ -73,7 +75,8 @@ def frame_mutants() -> Iterator[FrameMutant]:
         yield FrameMutant(f"wipes the caller's stack {when}", fault)
     for depth in range(1, MAX_FRAMES):
         yield FrameMutant(f"has room for {depth} frames", _limited(depth))
-    yield FrameMutant(f"has room for {MAX_FRAMES + 1} frames", _limited(MAX_FRAMES + 1))
+    yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
+    yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
 
 
 def stack_mutants() -> Iterator[FrameMutant]:
@@ -197,6 +200,13 @@ def _wiped(self: _Logging, registers: list[int]) -> None:
     self.stacks[-2].data[:] = bytes(FRAME_BYTES)
 
 
+def _with_first_page(self: _Logging, registers: list[int]) -> None:
+    Frames.enter_program(self, registers)
+    page = bytearray(_PAGE_BYTES)
+    self.memory.regions[0] = Region("the first page", 0, page)
+    self.memory.readable[0] = self.memory.writable[0] = page
+
+
 def _limited(depth: int) -> type[Frames]:
     def enter(self: Frames, registers: list[int], return_to: int) -> None:
         if len(self.stacks) >= depth:
@@ -283,6 +293,10 @@ def loader_mutants(table: Isa) -> Iterator[LoaderMutant]:
     yield LoaderMutant("jumps into second slots, taking them for nothing", _into_second(1, exits))
     yield LoaderMutant("jumps into second slots, taking them for the first", _into_second(-1, exits))
     yield LoaderMutant("takes a missing second slot for zeros", _completed(exits))
+    yield LoaderMutant("looks at nothing but imm in second slots", _second_slots_cleared)
+    yield LoaderMutant("passes over opcodes that it does not know", _passing_over(table, nothing))
+    yield LoaderMutant("takes maps and variables that are not there for others", _naming_others)
+    yield LoaderMutant("passes over calls of functions that are not there", _not_calling(nothing))
     for row in table.instructions:
         for name in ("dst", "src"):
             if name in row.writes and not isinstance(row.fields[name], Fixed):
@@ -345,6 +359,54 @@ def _completed(more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
         if len(broken) != 1 or broken[0].error.rule != "missing-second-slot":
             return None
         return pack([*refusal.slots, Slot(0, 0, 0, 0, 0), *more])
+
+    return loads
+
+
+def _second_slots_cleared(refusal: Refusal) -> bytes | None:
+    slots, changed = refusal.slots.copy(), False
+    for broken in refusal.broken:
+        if broken.second is not None and broken.error.slot == broken.index + 1:
+            slots[broken.index + 1] = Slot(0, 0, 0, 0, broken.second.imm)
+            changed = True
+    return pack(slots) if changed else None
+
+
+def _passing_over(table: Isa, instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
+    def loads(refusal: Refusal) -> bytes | None:
+        slots = refusal.slots.copy()
+        unknown = [broken.index for broken in refusal.broken if broken.slot.opcode not in table.by_opcode]
+        for index in unknown:
+            slots[index : index + 1] = instead
+        return pack(slots) if unknown else None
+
+    return loads
+
+
+def _naming_others(refusal: Refusal) -> bytes | None:
+    """Return the program with map 0, and the first variable, in place of those that are not there."""
+    if refusal.program is None:
+        return None
+    slots, job, changed = refusal.slots.copy(), refusal.job, False
+    for index, item in enumerate(refusal.program):
+        functions = (
+            {n.name for n in t.walk(*item.instruction.means) if isinstance(n, t.Call)} if item is not None else set()
+        )
+        known = [variable.number for variable in job.variables] if "var_addr" in functions else range(len(job.maps))
+        if functions & {"map_by_fd", "map_by_idx", "var_addr"} and item and item.imm not in known and known:
+            slots[index] = slots[index]._replace(imm=known[0])
+            changed = True
+    return pack(slots) if changed else None
+
+
+def _not_calling(instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
+    def loads(refusal: Refusal) -> bytes | None:
+        slots, changed = refusal.slots.copy(), False
+        for index, item in enumerate(refusal.program or ()):
+            if item is not None and any(isinstance(part, t.CallHelper) for part in item.instruction.means):
+                slots[index : index + 1] = instead
+                changed = True
+        return pack(slots) if changed else None
 
     return loads
 

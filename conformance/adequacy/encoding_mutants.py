@@ -23,14 +23,14 @@ class EncodingMutant(NamedTuple):
     """A decoder that takes ``value`` in ``field`` for ``taken_for``.
 
     ``row`` is the instruction that it then finds; ``second`` tells that the field is one of the second slot.
-    ``opcode`` is that of the slots concerned, as encoded.
+    ``opcode`` is that of the slots concerned, as encoded. Without a ``value``, it is any that the field holds.
     """
 
     row: Instruction
     what: str
     opcode: int
     field: SlotField
-    value: int
+    value: int | None
     taken_for: int
     second: bool = False
 
@@ -39,15 +39,20 @@ class EncodingMutant(NamedTuple):
         """A name that is the same in every run."""
         return f"{self.row.name}: {self.what}"
 
+    def _is_spared(self, slot: Slot) -> bool:
+        """Whether the field holds something that the decoder does not take for something else."""
+        held: int = getattr(slot, self.field)
+        return held == self.taken_for if self.value is None else held != self.value
+
     def rewritten(self, broken: Broken) -> tuple[Slot, ...] | None:
         """Return what this decoder sees in place of ``broken``, if it finds its instruction there."""
         if broken.slot.opcode != self.opcode:
             return None
         if self.second:
-            if broken.second is None or getattr(broken.second, self.field) != self.value:
+            if broken.second is None or self._is_spared(broken.second):
                 return None
             slots: tuple[Slot, ...] = broken.slot, broken.second._replace(**{self.field: self.taken_for})
-        elif getattr(broken.slot, self.field) != self.value:
+        elif self._is_spared(broken.slot):
             return None
         else:
             first = broken.slot._replace(**{self.field: self.taken_for})
@@ -85,6 +90,9 @@ def _fields(row: Instruction, table: Isa) -> Iterator[EncodingMutant]:
         defined = {sibling.value for sibling in siblings if isinstance(sibling, Fixed)}
         admitted = set(range(LAST_REGISTER + 1)) if any(isinstance(s, Operand) for s in siblings) else set[int]()
         # A value that another row of the opcode has is one instruction taken for another, see mutants.py.
+        if not admitted:
+            what = f"{name} is not looked at" if rule.unused else f"whatever {name} holds means {rule.value}"
+            yield EncodingMutant(row, what, row.opcode, name, None, rule.value)
         for value in sorted(_forbidden(name, rule, len(defined)) - defined - admitted):
             need = "is not looked at" if rule.unused else f"means {rule.value}"
             yield EncodingMutant(row, f"{name} = {value} {need}", row.opcode, name, value, rule.value)
@@ -104,7 +112,10 @@ def _forbidden(name: str, rule: Fixed, choices: int) -> set[int]:
     if choices == 1:
         numbers |= {1 << bit for bit in (1, 2, 3, 7, 8, 15, 16, 24) if _BITS[name] == 4 or bit > 3}
     else:
-        numbers |= {rule.value - 1, rule.value + 1}
+        numbers |= {0, rule.value - 1, rule.value + 1, -rule.value}
+        if choices <= _MANY:
+            numbers |= {rule.value - 8, rule.value + 8, rule.value * 2, rule.value // 2}
+        numbers |= {1 << bit for bit in (1, 2, 3, 4, 5, 6, 7, 8, 14) if name == "offset"}
         numbers |= {_signed(rule.value | 1 << bit, name) for bit in (8, 16, 31) if bit < _BITS[name]}
         if choices > _MANY or _BITS[name] == 4:
             numbers |= set(range(1 << min(8, _BITS[name])))

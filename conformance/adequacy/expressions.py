@@ -134,14 +134,17 @@ def _negate(negate: t.Negate) -> Iterator[Edit]:
 
 def _binary(binary: t.Binary) -> Iterator[Edit]:
     op, left, right = binary.op, binary.left, binary.right
-    for other in _NEIGHBOURS[op]:
+    # Where a platform puts things decides whether adding to their addresses ever carries.
+    placed = isinstance(left, t.Call) and left.name in t.PLATFORM_FUNCTIONS
+    placed = placed or (isinstance(left, t.Binary) and isinstance(left.left, t.Call))
+    for other in () if placed else _NEIGHBOURS[op]:
         yield f"{other} for {op}", t.Binary(other, left, right)
     yield f"swaps the operands of {op}", t.Binary(op, right, left)
     yield f"gives the left operand of {op}", left
     yield f"gives the right operand of {op}", right
     if op in SHIFTS:
         yield from _shift(binary)
-    elif op in ("+", "-", "*") and binary.type.bits == 64 and not isinstance(right, t.Const):
+    elif op in ("+", "-", "*") and binary.type.bits == 64 and not isinstance(right, t.Const) and not placed:
         yield from _halves(binary)
     elif op in ("s/", "s%"):
         yield from _signed_division(binary)

@@ -8,7 +8,7 @@ only where a condition holds: each asks for a case that meets the condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias, cast
 
 from ...spec import tree as t
@@ -18,6 +18,7 @@ from .mutant import WRITABLE, Condition, FieldName, Mutant
 from .statements import Means, disturbed
 
 _STACK_POINTER = 10
+_PACKET_CONTEXT = 6
 _IMMEDIATES = (
     Condition("imm", "==", 0), Condition("imm", "==", 1), Condition("imm", "==", -1), Condition("imm", "==", 2),
     Condition("imm", "==", -(1 << 31)), Condition("imm", "==", (1 << 31) - 1),
@@ -71,8 +72,13 @@ def guarded(row: Instruction) -> Iterator[Mutant]:
     yield from _by_address(row)
 
 
-def _numbers(row: Instruction, name: FieldName) -> range:
-    """Register numbers that a program can give in the field: R10 cannot be written."""
+def _numbers(row: Instruction, name: FieldName) -> Iterable[int]:
+    """Register numbers that a program can give in the field: R10 cannot be written.
+
+    What R6 and R10 hold in packet access are addresses, which are no indices.
+    """
+    if row.section == "5.5":
+        return [number for number in range(WRITABLE) if number != _PACKET_CONTEXT]
     return range(WRITABLE if name in row.writes else _STACK_POINTER + 1)
 
 
@@ -90,9 +96,12 @@ def _register_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
 
 def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
     jumps = any(isinstance(statement, t.Jump | t.CallLocal) for statement in row.means)
+    # Where a jump that is always taken leads to itself, there is no end to wait for.
+    endless = any(isinstance(statement, t.Jump) and statement.condition is None for statement in row.means)
     if isinstance(row.fields["offset"], Operand):
         for test in _DISTANCES if jumps else _OFFSETS:
-            yield (test,)
+            if not endless or test[1:3] != ("==", -1):
+                yield (test,)
     if isinstance(row.fields["imm"], Operand):
         distance = jumps and not isinstance(row.fields["offset"], Operand)
         mask = _shift_mask(row)
@@ -103,7 +112,8 @@ def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
             yield (Condition("imm", "<", 0),)
         elif not any(isinstance(statement, t.CallHelper) for statement in row.means) and not _names_a_thing(row):
             for test in _FAR if distance else _IMMEDIATES:
-                yield (test,)
+                if not (distance and endless) or test[1:3] != ("==", -1):
+                    yield (test,)
     if isinstance(row.fields.get("next_imm"), Operand):
         for op, value in (("==", 0), ("<", 0), ("==", -1), (">", 0)):
             yield (Condition("next_imm", op, value),)  # type: ignore[arg-type]  # two of Condition's

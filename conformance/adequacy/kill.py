@@ -2,9 +2,9 @@
 """Which vectors notice a mutant, and what becomes of one that none does.
 
 A mutant is tried on the vectors that execute its row until two have noticed: the second only tells whether the first
-was the only one. If none does, operands are looked for that tell the mutant from its row, first by trying, then with
-the solver, which may as well prove that there are none. What is not equivalent then is tried on vectors whose
-executions are long, and on big-endian machines; what is not noticed there either is alive.
+was the only one, long programs apart. If none does, operands are looked for that tell the mutant from its row, first
+by trying, then with the solver, which may as well prove that there are none. What is not equivalent then is tried on
+vectors whose executions are long, and on big-endian machines; what is not noticed there either is alive.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
@@ -23,16 +24,33 @@ def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
     }
     labels: dict[str, int] = {}
     unique = []
-    atomic = any(isinstance(statement, t.Lock) for statement in row.means)
     for mutant in _all(row, table):
-        if atomic and mutant.what.startswith(ALIGNS):
-            # Not all machines have atomic operations on other addresses than aligned ones.
+        if _is_open(mutant):
             continue
         key = (mutant.means, mutant.when, mutant.shift)
         if key not in found:
             found[key] = mutant
             unique.append(_with_own_name(mutant, labels))
     return tuple(unique)
+
+
+#: What a platform has under a number is told by small numbers; addresses of code by nothing but comparing them.
+_OF_NUMBERS = re.compile(r"(zero|sign)-extends imm from|loses bit (?!0 )\d+ of imm|map_by_\w+ for")
+_OF_CODE = re.compile(r"(zero|sign)-extends|loses bit|imm is one|keeps the bits|sets the bits|reads imm in|negates imm")
+
+
+def _is_open(mutant: Mutant) -> bool:
+    """Whether the RFC, or what platforms may choose, leaves room for what ``mutant`` does."""
+    nodes = list(t.walk(*mutant.row.means))
+    functions = {node.name for node in nodes if isinstance(node, t.Call)}
+    if any(isinstance(node, t.Lock) for node in nodes) and mutant.what.startswith(ALIGNS):
+        # Not all machines have atomic operations on other addresses than aligned ones.
+        return True
+    if functions & {"map_by_fd", "map_by_idx"}:
+        # Machines here know their maps by the same numbers either way.
+        twin = mutant.row.name.replace("_IDX", "_fd").replace("_FD", "_IDX").replace("_fd", "_FD")
+        return mutant.what == f"executes {twin}" or bool(_OF_NUMBERS.match(mutant.what))
+    return "code_addr" in functions and bool(_OF_CODE.match(mutant.what))
 
 
 def _with_own_name(mutant: Mutant, labels: dict[str, int]) -> Mutant:
@@ -105,7 +123,8 @@ _SCRATCH = range(1, 6)
 
 def _clobbering(row: Instruction) -> Iterator[Mutant]:
     """A register that the instruction has nothing to do with loses its value."""
-    spared: frozenset[int] = frozenset()
+    # Packet access calls a function of the platform (erratum packet-access-undefined).
+    spared: frozenset[int] = frozenset(_SCRATCH) if row.section == "5.5" else frozenset()
     match row.means[0]:
         case t.Return():
             spared = frozenset(range(1, WRITABLE))

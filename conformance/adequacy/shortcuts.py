@@ -75,6 +75,8 @@ def _shifted_division(row: Instruction, value: t.Expr) -> Iterator[_Division]:
         if isinstance(node, t.Binary) and node.op in DIVISIONS:
             left, right = node.left, node.right
             for power in _POWERS:
+                if node.op == "%":
+                    continue  # This one is right.
                 if node.op in ("s/", "/"):
                     signed = coerce(t.Type(True, left.type.bits), left)
                     new: t.Expr = t.Binary("s>>", signed, const(power, left.type))

@@ -4,7 +4,8 @@
 The typed tree becomes bit-vectors: registers, fields and memory are free, register numbers are concrete and every way
 in which they can coincide is tried. A fault in reading memory that is not there is no difference here, nor is one in
 what a call leaves in R1 to R5; platform functions are uninterpreted. Atomic operations are asked for aligned addresses
-only: on others, machines differ. Jumps and calls lead no further than a program of :data:`MOST_SLOTS` slots is long.
+only: on others, machines differ. Jumps and calls lead no further than a program of :data:`MOST_SLOTS` slots is long,
+and packet accesses stay within a packet of :data:`MOST_PACKET_BYTES`, which begins at a multiple of 4 GiB; R10 is none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Term: TypeAlias = Any
 REGISTERS = 11
 #: The longest programs that are thought of; no vector is longer.
 MOST_SLOTS = 1 << 16
+MOST_PACKET_BYTES = 1 << 16
 #: An offset from r10 where there is stack on both sides.
 _NEAR = -16
 _STACK_POINTER = 10
@@ -136,7 +138,7 @@ def _passes(test: Condition, dst: int, src: int) -> bool:
 def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> Answer:
     import z3
 
-    fields = {name: z3.BitVec(name, kind.bits) for name, kind in FIELD_TYPES.items()}
+    fields = {name: _field(mutant, name, kind.bits) for name, kind in FIELD_TYPES.items()}
     start = _State(
         [z3.BitVec(f"r{number}", 64) for number in range(REGISTERS)],
         z3.Array("memory", z3.BitVecSort(64), z3.BitVecSort(8)),
@@ -146,10 +148,14 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     wrong = _Machine(fields, dst, src, byte_order, start).run(means)
     solver = _solver()
     solver.add(*_admitted(mutant, fields))
-    solver.add(*_reachable(mutant, fields))
+    if mutant.row.section == "5.5":
+        size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load)) // 8
+        solver.add(z3.ULE(z3.simplify(right.address - _packet(z3)), MOST_PACKET_BYTES - size))
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
+    # No stack ends there, and what is read of R10 in place of a divisor is none that is 0.
+    solver.add(z3.Extract(31, 0, start.registers[_STACK_POINTER]) != 0)
     place = z3.BitVec("place", 64)
     differs = [a != b for a, b in zip(right.registers, wrong.registers, strict=True) if not z3.eq(a, b)]
     differs += [a != b for a, b in zip(right.control, wrong.control, strict=True) if not z3.eq(a, b)]
@@ -209,14 +215,24 @@ def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
             ]
 
 
-def _reachable(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
-    """Yield that a distance stays within a program."""
-    for statement in mutant.row.means:
-        if isinstance(statement, t.Jump | t.CallLocal):
-            for node in t.walk(statement.distance):
-                if isinstance(node, t.Field) and node.type.bits == t.U32.bits:
-                    yield fields[node.name] < MOST_SLOTS
-                    yield fields[node.name] > -MOST_SLOTS
+def _field(mutant: Mutant, name: str, bits: int) -> Term:
+    """Return what a field may hold: of a distance, or a place in a packet, only as many bits as there can be."""
+    import z3
+
+    row = mutant.row
+    if name == "imm" and row.section == "5.5" and "src" not in row.operands:
+        low = MOST_PACKET_BYTES.bit_length() - 1
+        return z3.ZeroExt(bits - low, z3.BitVec(name, low))
+    if name == "imm" and any(
+        isinstance(statement, t.Jump | t.CallLocal) and _leads_by_imm(statement) for statement in row.means
+    ):
+        low = MOST_SLOTS.bit_length()
+        return z3.SignExt(bits - low, z3.BitVec(name, low))
+    return z3.BitVec(name, bits)
+
+
+def _leads_by_imm(statement: t.Jump | t.CallLocal) -> bool:
+    return any(isinstance(node, t.Field) and node.name == "imm" for node in t.walk(statement.distance))
 
 
 def _preferences(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
@@ -368,6 +384,8 @@ class _Machine:
         if name in t.BYTE_ORDER_FUNCTIONS:
             swaps = name.startswith("bswap") or name.startswith("le") == self.big
             return self.reversed(args[0]) if swaps else args[0]
+        if name == "packet":
+            return _packet(self.z3)
         sorts = [arg.sort() for arg in args]
         return self.z3.Function(name, *sorts, self.z3.BitVecSort(64))(*args)
 
@@ -393,6 +411,11 @@ class _Machine:
             low = 8 * (size - 1 - n if self.big else n)
             byte = self.z3.Extract(low + 7, low, value)
             self.state.memory = self.z3.Store(self.state.memory, address + n, byte)
+
+
+def _packet(z3: Term) -> Term:
+    """Return the address of the packet: any multiple of 4 GiB, so that places in it are easy to tell apart."""
+    return z3.Concat(z3.BitVec("packet", 32), z3.BitVecVal(0, 32))
 
 
 def _ordered(operation: Callable[[Term, Term], Term], a: Term, b: Term) -> Term:

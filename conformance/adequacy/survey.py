@@ -6,13 +6,13 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER
@@ -36,7 +36,8 @@ FRAMES, LOADING, ENCODING = "local calls", "loading", "classes"
 class Finding(NamedTuple):
     """A mutant decided, as plain data.
 
-    ``killers`` are at most two of the vectors that notice it: one is a kill that this vector has to itself.
+    ``killers`` are at most two of the vectors that notice it: one is a kill that this vector has to itself, but for
+    vectors with long programs.
     ``differs_at`` are operands that tell an alive mutant from its row, ``suggestion`` the text of a vector with them.
     """
 
@@ -263,9 +264,10 @@ def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = No
     """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them; of all and of whole
     classes if None.
     """
-    by_value: dict[tuple[int, str, int, bool], list[Refusal]] = {}
+    by_value: _ByValue = {}
     for refusal in bench.refusals:
-        for key in {key for broken in refusal.broken for key in broken.values()}:
+        keys = {key for broken in refusal.broken for key in broken.values()}
+        for key in keys | {(opcode, name, None, second) for opcode, name, _, second in keys}:
             by_value.setdefault(key, []).append(refusal)
     for mutant in encoding_mutants(table):
         if rows is None or mutant.row.name in rows:
@@ -276,10 +278,12 @@ def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = No
         yield _decided(ENCODING, "encoding", fault.what, tuple(killers), _NO_SUCH_VECTOR)
 
 
+#: Refusals by opcode, field, what the field holds (None: anything), and whether it is one of the second slot.
+_ByValue: TypeAlias = dict[tuple[int, str, int | None, bool], list[Refusal]]
 _NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
 
 
-def _refusing(mutant: EncodingMutant, by_value: Mapping[tuple[int, str, int, bool], list[Refusal]]) -> Iterator[str]:
+def _refusing(mutant: EncodingMutant, by_value: _ByValue) -> Iterator[str]:
     """Yield the vectors that notice when ``mutant`` lets their programs pass."""
     runtime = ReferenceAdapter("little")
     for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):

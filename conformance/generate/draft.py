@@ -27,8 +27,8 @@ class Draft:
 
     ``cases`` maps case names to the values of the holes in ``asm`` or ``code`` and ``memory``. ``observe`` names the
     columns to compute: ``r0`` to ``r9``, and ``after`` for the memory. A draft with ``rejected`` expects refusal;
-    its cases bring their own ``witness`` where there is one; ``variables`` (by number) and ``helpers`` (weighing their
-    arguments, by kind of id and number) are for those only.
+    its cases bring their own ``witness`` where there is one, and it alone can have ``helpers`` (by kind of id and
+    number; they weigh their arguments).
     """
 
     id: str
@@ -72,6 +72,7 @@ def rows(draft: Draft) -> list[dict[str, str]]:
                 byte_order=order,
                 memory=memory,
                 maps=[parse_bytes(text) for text in draft.maps],
+                variables={number: parse_bytes(text) for number, text in draft.variables},
             )
             if not isinstance(outcome, Returned):
                 raise DraftError(f"{draft.id}/{name} ({order}-endian): {outcome}")

@@ -25,14 +25,14 @@ from .draft import BYTE_ORDERS, Draft
 
 #: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.
 _STRAY = {
-    "dst": (1, 2, 4, 8, 10, 15),
-    "src": (1, 2, 3, 4, 8, 10, 15),
+    "dst": (1, 2, 4, 8, 15),
+    "src": (1, 2, 4, 8, 15),
     "offset": (1, 2, 8, 16, 32, 64, 0x80, 0x100, 0x4000, 0x7FFF, -1, -0x8000),
     "imm": (1, 2, 0x10, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x40000000, 0x7FFFFFFF, -1, -0x80000000),
     "next_imm": (1, 2, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x7FFFFFFF, -1, -0x80000000),
 }
 #: Widths around those that END knows.
-_END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 48, 63, 65, 80, 96, 128, -16, -32, -64, -1, (1 << 31) - 1, -(1 << 31))
+_END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 40, 56, 63, 65, 72, 128, -16, -32, -64, -1, (1 << 31) - 1, -(1 << 31))
 #: With these bits a value is another one to who looks at all of it, and the same to who looks at 8, 16 or 31 bits.
 _BEYOND = (0x100, 0x10000, -0x80000000)
 _BITS = {"dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 32}
@@ -245,12 +245,13 @@ def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
             *(
                 _END_WIDTHS
                 if row.section == "4.2"
-                else (*range(256), 0x101, 0x1F1, 0x7FFFFF01, (1 << 31) - 1, -0x100, -1)
+                else (*range(256), (1 << 31) - 1, -1, *(-value for value in defined))
             ),
             *beyond,
         )
     if name == "offset" and beyond:
-        beside = [value + step for value in defined for step in (-1, 1)]
+        beside = [4, *(value + step for value in defined for step in (-8, -1, 1, 8))]
+        beside += [number for value in defined for number in (2 * value, value // 2, -value)]
         beyond = [value for value in (*beyond, *beside) if -0x8000 <= value < 0x8000]
     return (*_STRAY[name], *beyond, *_share(row, name))
 

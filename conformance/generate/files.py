@@ -16,6 +16,7 @@ from . import (
     immediates,
     jumps,
     memory,
+    platform,
     neighbours,
     operands,
     registers,
@@ -59,6 +60,7 @@ FILES: Mapping[str, Family] = {
     "sequences": Family(sequences.drafts, _COMPUTED),
     "stored": Family(stored.drafts, _COMPUTED),
     "neighbours": Family(neighbours.drafts, _COMPUTED),
+    "platform": Family(platform.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 

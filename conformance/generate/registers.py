@@ -50,6 +50,8 @@ def drafts() -> Iterator[Draft]:
             yield _condition(row)
             if "src" in row.operands:
                 yield _frame_pointer_condition(row)
+        elif row.name in ("JA", "JA32"):
+            yield _jump(row)
     yield _wide_constant()
 
 
@@ -241,6 +243,14 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
     )
     what = "r10 against a copy of it, and against the numbers beside it"
     return Draft(f"{slug(row)}/frame-pointer", what, jumps.covers(row), cases, asm)
+
+
+def _jump(row: Instruction) -> Draft:
+    """A jump that looks at no register: R0 is negative, all others differ from it and from 0."""
+    asm = f"{prologue()}{line(row, offset='on', imm='on')}\nr9 = 9\nexit\non:\nexit\n"
+    what = "no register changes"
+    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
+    return Draft(f"{slug(row)}/registers", what, (f"rfc9669-4.3-{slug(row)}",), cases, asm, observe=_ALL)
 
 
 def _wide_constant() -> Draft:

@@ -39,8 +39,10 @@ _OFFSETS = (
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, byte swaps, conditional jumps, loads, stores and atomic operations."""
     for row in isa().instructions:
-        if row.section in ("4.1", "4.2") and "dst" in row.reads:
+        if row.section in ("4.1", "4.2") and row.reads & {"dst", "src"}:
             yield _computation(row)
+            if operation(row) in ("DIV", "SDIV", "MOD", "SMOD"):
+                yield _powers(row)
         elif row.section == "4.3" and "dst" in row.operands:
             yield _condition(row)
         elif row.section in ("5.1", "5.2"):
@@ -81,6 +83,23 @@ def _computation(row: Instruction) -> Draft:
     )
     what = f"the results of {len(operands)} numbers at the edges of widths, one after the other in memory"
     return _draft(row, "edges", what, asm, f"00*{8 * len(operands)}")
+
+
+def _powers(row: Instruction) -> Draft:
+    """Division by each power of two of a number that is negative and odd; then by 0, which r0 and r4 are not.
+
+    r0 is 0 before, so that it cannot stand for the divisor.
+    """
+    bits = 32 if row.name.endswith("_K") or is_32_bit(row) else 64
+    divisors = [1 << bit for bit in range(bits - 1)] + [-1 << bits - 1]
+    asm = "r0 = 0\n"
+    for place, divisor in enumerate([*divisors, 0]):
+        asm += "r0 = 5\n" if not divisor else ""
+        asm += f"r3 = {0x87654321A7654321:#x} ll\n"
+        asm += f"r4 = {_number(row, divisor)} ll\n" if "src" in row.operands else "r4 = 6\n" if not divisor else ""
+        asm += f"{line(row, dst='3', src='4', imm=str(divisor))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
+    what = f"division by {len(divisors)} powers of two and by 0, one after the other in memory"
+    return _draft(row, "powers-of-two", what, asm, f"00*{8 * len(divisors) + 8}")
 
 
 def _condition(row: Instruction) -> Draft:

@@ -142,3 +142,33 @@ def test_calls_may_change_what_they_need_not_preserve() -> None:
     clobbered = {int(m.what[-1]) for m in mutants("CALL_HELPER") if m.family == "clobber"}
     assert clobbered == {6, 7, 8, 9}
     assert {int(m.what[-1]) for m in mutants("EXIT") if m.family == "clobber"} == {0}
+
+
+OPEN = [
+    # A jump to itself never ends.
+    ("JA", "jumps wrong when offset == -1"),
+    ("JA32", "jumps wrong when imm == -1"),
+    # Nothing tells by which numbers a platform knows its maps, or where code is.
+    ("LD_MAP_FD", "executes LD_MAP_IDX"),
+    ("LD_MAP_IDX_VALUE", "executes LD_MAP_FD_VALUE"),
+    ("LD_CODE_ADDR", "imm is one too high"),
+    # Not all machines have atomic operations at addresses that are not aligned.
+    ("ATOMIC_ADD64", "aligns the address to 4 bytes"),
+    # Packet access may change R1 to R5.
+    ("LD_ABS_B", "changes r1"),
+]
+
+
+@pytest.mark.parametrize(("name", "what"), OPEN)
+def test_what_the_rfc_leaves_open_is_no_fault(name: str, what: str) -> None:
+    assert f"{name}: {what}" not in {mutant.id for mutant in mutants(name)}
+
+
+def test_what_looks_like_it_is_one() -> None:
+    for name, what in (
+        ("JEQ64_K", "jumps wrong when offset == -1"),
+        ("LD_MAP_FD", "executes LD_MAP_FD_VALUE"),
+        ("STX_MEM_DW", "aligns the address to 4 bytes"),
+        ("LD_ABS_B", "changes r7"),
+    ):
+        assert f"{name}: {what}" in {mutant.id for mutant in mutants(name)}

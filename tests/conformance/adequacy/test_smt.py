@@ -35,6 +35,9 @@ EQUIVALENT = [
     ("JNE64_X", "PC += offset if (dst ^ src) != 0"),
     ("ATOMIC_AND64", "lock { old = *(u64 *)(dst + offset); *(u64 *)(dst + offset) = src & old }"),
     ("LDX_MEM_W", "dst = (u64)(u32)*(s32 *)(src + offset)"),
+    # No program is so long, no packet.
+    ("JA32", "PC += ((s64)imm << 46) s>> 46"),
+    ("LD_ABS_B", "r0 = *(u8 *)(packet + (u64)(u16)imm)"),
 ]
 
 
