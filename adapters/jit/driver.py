@@ -11,6 +11,7 @@ from types import TracebackType
 from ...reference_vm import faults
 from ...reference_vm.executable import Executable
 from ...reference_vm.faults import Fault, FaultKind, Returned
+from ...reference_vm.frames import FRAME_POINTER
 from ...reference_vm.interpreter import VISIBLE_REGISTERS, run
 from ...reference_vm.machine import Machine
 from ...reference_vm.memory import STACK_WINDOW, Region
@@ -146,6 +147,8 @@ class Driver(AbstractContextManager[None]):
         self.words[Word.CALLABLE] = id(callable_object)
         stopped = _ENTRY(address)(ctypes.addressof(self.words))
         self.machine.registers[:] = self.words[:REGISTERS]
+        if self.accepted:
+            self.machine.registers[FRAME_POINTER] = self.stacks[self.words[Word.DEPTH]].end
         left = ctypes.c_int64(self.words[Word.BUDGET]).value
         if stopped:
             return self._fault(left)

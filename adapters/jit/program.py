@@ -102,7 +102,7 @@ class CompiledProgram:
 class UncheckedProgram(CompiledProgram):
     """A program as machine code without checks.
 
-    Registers other than R0 may have addresses of the host in the outcome. Where the program is not known to end
+    R1 to R9 may have addresses of the host in the outcome. Where the program is not known to end
     within the budget of a run, code is made that counts; it stops at the first beginning of a loop, or end of a local
     function, after the budget is spent. Code that does not count tells no steps: they are 0.
     """

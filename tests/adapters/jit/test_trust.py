@@ -61,7 +61,7 @@ def test_an_accepted_program_does_unchecked_what_it_does_checked(byte_order: Byt
     outcome = run(memory)
     expected = execute(program, byte_order=byte_order, memory=memory)
     assert isinstance(outcome, Returned) and isinstance(expected, Returned)
-    assert (outcome.r0, outcome.memory) == (expected.r0, expected.memory)
+    assert (outcome.r0, outcome.registers[10], outcome.memory) == (expected.r0, expected.registers[10], expected.memory)
 
 
 MAPS = (bytes(range(100, 100 + MAP_BYTES)), bytes(8))
