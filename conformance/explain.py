@@ -13,11 +13,15 @@ from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
 from ..spec.requirements import load_errata, load_requirements
 from .expand import EXPECTATIONS
 from .model import Level, Vector
+from .origin import first_wrong_byte, stored_by
 from .runner import Result
 from .verdict import Difference, Failure, Verdict
 
 #: Lines of a program that are shown at its beginning and at its end, if it has more.
 _HEAD, _TAIL = 24, 6
+#: Lines at the beginning, before a store that leaves something wrong, and behind it.
+_OPENING, _BEFORE, _AFTER = 8, 20, 2
+_SLOT = re.compile(r"\s*/\*\s*([0-9]+) \*/")
 _LOW = (1 << 32) - 1
 _ALL = (1 << 64) - 1
 _NUMBER = re.compile(r"0x[0-9a-f]+\Z")
@@ -82,13 +86,44 @@ def _bits(difference: int) -> str:
     return ""
 
 
-def program(vector: Vector, byte_order: ByteOrder) -> str:
-    """Return the program of a vector as assembly with slot numbers; the middle of a long one is left out."""
+def program(vector: Vector, byte_order: ByteOrder, differences: Sequence[Difference] = ()) -> str:
+    """Return the program of a vector as assembly with slot numbers; the middle of a long one is left out.
+
+    Where ``differences`` tell of bytes of the memory, the store that leaves the first of them is marked, and what
+    leads to it is shown.
+    """
     lines = disassemble(vector.variant(byte_order).code, byte_order, slots=True).splitlines()
-    if len(lines) > _HEAD + _TAIL + 1:
-        left_out = len(lines) - _HEAD - _TAIL
-        lines[_HEAD:-_TAIL] = [f"... {left_out} more instructions ..."]
-    return "\n".join(lines)
+    marked = _mark(lines, vector, byte_order, differences) if len(lines) > _HEAD else None
+    if len(lines) <= _HEAD + _TAIL + 1:
+        return "\n".join(lines)
+    shown = [range(_HEAD), range(len(lines) - _TAIL, len(lines))]
+    if marked is not None and marked >= _HEAD:
+        shown = [range(_OPENING), range(max(_OPENING, marked - _BEFORE), min(len(lines), marked + _AFTER + 1))]
+    return "\n".join(_excerpt(lines, shown))
+
+
+def _mark(lines: list[str], vector: Vector, byte_order: ByteOrder, differences: Sequence[Difference]) -> int | None:
+    """Add to the line of the store that leaves the first wrong byte of the memory what it leaves; return its place."""
+    at = next((at for item in differences if (at := first_wrong_byte(item)) is not None), None)
+    slot = None if at is None else stored_by(vector, byte_order, at)
+    for place, text in enumerate(lines):
+        number = _SLOT.match(text)
+        if slot is not None and number and int(number[1]) == slot:
+            lines[place] += f"   # leaves memory[{at}]"
+            return place
+    return None
+
+
+def _excerpt(lines: Sequence[str], shown: Sequence[range]) -> Iterator[str]:
+    """Yield the lines in ``shown``, and how many there are between and after them."""
+    after = 0
+    for part in shown:
+        if part.start > after:
+            yield f"... {part.start - after} more instructions ..."
+        yield from (lines[place] for place in part)
+        after = part.stop
+    if after < len(lines):
+        yield f"... {len(lines) - after} more instructions ..."
 
 
 def inputs(vector: Vector, byte_order: ByteOrder) -> Iterator[str]:
@@ -171,12 +206,25 @@ def suspects(results: Sequence[Result], most: int) -> list[Suspect]:
 _MOST_SLOTS = 256
 
 
+#: What a malformed field holds is no part of what is wrong with it.
+_HELD = re.compile(r", not \S+\Z")
+
+
 def _instructions(vector: Vector) -> set[str]:
-    """Return the names of the instructions in a program, as far as they can be identified."""
+    """Return the names of the instructions in a program; of one to be refused, what its first malformed one breaks."""
     code = vector.little.code
     slots = unpack(code[: min(len(code) // SLOT_BYTES, _MOST_SLOTS) * SLOT_BYTES], "little")
-    found = (identify(slots, at) for at in range(len(slots)))
-    return {item.instruction.name for item in found if not isinstance(item, DecodeError)}
+    names, at = set(), 0
+    while at < len(slots):
+        found = identify(slots, at)
+        if isinstance(found, DecodeError):
+            if vector.entry.rejected:
+                return {_HELD.sub("", found.message)}
+            at += 1
+        else:
+            names.add(found.instruction.name)
+            at += 2 if found.instruction.wide else 1
+    return names
 
 
 def differences(result: Result) -> Iterator[tuple[str, str]]:
@@ -200,6 +248,6 @@ def as_text(result: Result, byte_order: ByteOrder) -> str:
         lines.append(f"the point: {vector.entry.what}")
     lines += [f"{label}: {text}" for label, text in differences(result)]
     lines += inputs(vector, byte_order)
-    lines += ["", program(vector, byte_order), ""]
+    lines += ["", program(vector, byte_order, result.judgement.differences), ""]
     lines += demands(vector)
     return "\n".join(lines)

@@ -188,7 +188,8 @@ def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None
     for line in explain.inputs(first.vector, one.info.byte_order):
         _line(console, "input", line)
     _line(console, "program")
-    for line in explain.program(first.vector, one.info.byte_order).splitlines():
+    text = explain.program(first.vector, one.info.byte_order, first.judgement.differences)
+    for line in text.splitlines():
         _say(console, Text(f"        {line}", "cyan"))
     for line in explain.demands(first.vector):
         _line(console, "breaks", line)
