@@ -172,7 +172,7 @@ def values(vector: Vector) -> str:
 
 
 class Suspect(NamedTuple):
-    """An instruction, and how many of the vectors whose programs contain it fail."""
+    """An instruction, or what is malformed in a program, and how many of the vectors that contain it fail."""
 
     name: str
     failed: int

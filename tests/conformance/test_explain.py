@@ -77,4 +77,4 @@ def test_of_malformed_programs_it_is_what_is_malformed_that_is_suspected(tmp_pat
         for vector, outcome in zip((good, bad), outcomes, strict=True)
     ]
     (suspect,) = explain.suspects(results, 6)
-    assert (suspect.name, suspect.failed, suspect.total) == ("ADD64_K: offset is unused and must be 0", 1, 1)
+    assert (suspect.name, suspect.failed, suspect.vectors) == ("ADD64_K: offset is unused and must be 0", 1, 1)
