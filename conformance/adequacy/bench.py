@@ -19,6 +19,7 @@ from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import run
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
+from ...reference_vm.verifier.structural import verify
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
 from ...spec.table import Instruction
 from ..model import Expectation, Vector
@@ -128,6 +129,13 @@ class Refusal:
     broken: tuple[Broken, ...]
     program: Program | None
 
+    def outcome(self, frames: type[Frames]) -> Outcome | None:
+        """Return what becomes of the program where calls follow ``frames``; None if it is not even loaded."""
+        if self.program is None or any(one.severity == "error" for one in verify(self.job.code, self.job.byte_order)):
+            return None
+        machine = machine_for(self.job, self.job.byte_order, frames)
+        return outcome_of(run(prepare(self.job.code), machine, budget=_STEPS_MORE))
+
     def passes(self, outcome: Outcome) -> bool:
         """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""
         return judge(self.vector.little.expect, outcome).verdict is Verdict.PASS
@@ -155,7 +163,7 @@ def refusal(vector: Vector) -> Refusal:
 
 
 class Bench:
-    """The vectors of a suite; if ``rows`` are given, only those in which there is one of them.
+    """The vectors of a suite; if ``rows`` are given, those in which there is one of them, and all that must not return.
 
     Raises:
         BaselineError: a vector does not pass on the unmodified specification (when ``cases`` or ``using`` is asked).
@@ -167,7 +175,7 @@ class Bench:
             vector.id: vector
             for vector in vectors
             if opcodes is None
-            or vector.little.expect.rejected
+            or not vector.little.expect.returns
             or not opcodes.isdisjoint(vector.little.code[::SLOT_BYTES])
         }
         self._big: dict[str, Case] = {}

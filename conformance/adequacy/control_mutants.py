@@ -75,8 +75,6 @@ def frame_mutants() -> Iterator[FrameMutant]:
         yield FrameMutant(f"wipes the caller's stack {when}", fault)
     for depth in range(1, MAX_FRAMES):
         yield FrameMutant(f"has room for {depth} frames", _limited(depth))
-    yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
-    yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
 
 
 def stack_mutants() -> Iterator[FrameMutant]:
@@ -85,6 +83,12 @@ def stack_mutants() -> Iterator[FrameMutant]:
         yield FrameMutant(f"has a stack of {size} bytes", _stacked(size, 0))
     for by in (-8, -1, 1, 8):
         yield FrameMutant(f"r10 is {by:+d} bytes from the end of the stack", _stacked(FRAME_BYTES, by))
+
+
+def boundless_mutants() -> Iterator[FrameMutant]:
+    """Yield machines without a limit that they should have: programs that should be stopped go on."""
+    yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
+    yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
 
 
 def _stacked(size: int, by: int) -> type[Frames]:

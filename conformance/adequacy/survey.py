@@ -15,12 +15,19 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from ...adapters.reference import ReferenceAdapter
-from ...reference_vm.frames import FRAME_POINTER
+from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.encoding import pack
 from ...spec.table import Isa, isa
 from ..suite import load_suite
 from .bench import Bench, Case, Refusal
-from .control_mutants import LoaderMutant, frame_mutants, loader_mutants, program_mutants, stack_mutants
+from .control_mutants import (
+    LoaderMutant,
+    boundless_mutants,
+    frame_mutants,
+    loader_mutants,
+    program_mutants,
+    stack_mutants,
+)
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
 from .kill import Status, decide_all
 from .moments import notices
@@ -321,6 +328,11 @@ def _control(table: Isa, bench: Bench) -> Iterator[Finding]:
     for fault in stack_mutants():
         killers = _first_two(stack, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
         yield _decided(FRAMES, "frames", fault.what, killers)
+    stopped: list[Case | Refusal] = [case for case in bench.cases if case.expect.faulted]
+    stopped += bench.refusals
+    for fault in boundless_mutants():
+        killers = _first_two(stopped, partial(_goes_on, fault.frames))
+        yield _decided(FRAMES, "frames", fault.what, killers)
     for change in program_mutants(table):
         killers = _first_two(bench.using(change.row), lambda case, made=change.change: _changed(case, made))  # type: ignore[misc]
         yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
@@ -328,6 +340,14 @@ def _control(table: Isa, bench: Bench) -> Iterator[Finding]:
     for loader in loader_mutants(table):
         killers = _first_two(bench.refusals, lambda r, loads=loader: _let_pass(runtime, r, loads))  # type: ignore[misc]
         yield _decided(LOADING, "loading", loader.what, killers)
+
+
+def _goes_on(frames: type[Frames], vector: Case | Refusal) -> bool:
+    """Whether the vector notices a machine with these frames."""
+    if isinstance(vector, Case):
+        return not vector.passes(vector.executable, frames)
+    outcome = vector.outcome(frames)
+    return outcome is not None and not vector.passes(outcome)
 
 
 def _first_two(items: Iterable[Any], noticed: Callable[[Any], bool]) -> tuple[str, ...]:
@@ -367,7 +387,7 @@ def _decided(
 def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
     """Yield those of the vectors ``names`` that notice no mutant at all."""
     runtime = ReferenceAdapter("little")
-    loaders = list(loader_mutants(isa()))
+    loaders, boundless = list(loader_mutants(isa())), list(boundless_mutants())
     refusals = {refusal.job.id: refusal for refusal in bench.refusals}
     for name in names:
         if name in refusals:
@@ -376,10 +396,14 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
             seen = (_as_seen(mutant, refusal) for mutant in near)
             if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
                 continue
-            if not any(_let_pass(runtime, refusal, loader) for loader in loaders):
+            if any(_let_pass(runtime, refusal, loader) for loader in loaders):
+                continue
+            if not any(_goes_on(fault.frames, refusal) for fault in boundless):
                 yield name
         else:
             case = bench.case(name)
+            if case.expect.faulted and any(_goes_on(fault.frames, case) for fault in boundless):
+                continue
             # The mutants of the rarest instruction first: the vector is about that.
             rows = sorted(case.executed, key=lambda row: len(bench.using(row)))
             if not any(notices(case, mutant) for row in rows for mutant in _mutants(row)):

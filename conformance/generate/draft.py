@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ...adapters.reference import weigh
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import execute
 from ...spec.encoding import ByteOrder
@@ -27,8 +28,8 @@ class Draft:
 
     ``cases`` maps case names to the values of the holes in ``asm`` or ``code`` and ``memory``. ``observe`` names the
     columns to compute: ``r0`` to ``r9``, and ``after`` for the memory. A draft with ``rejected`` expects refusal;
-    its cases bring their own ``witness`` where there is one, and it alone can have ``helpers`` (by kind of id and
-    number; they weigh their arguments).
+    its cases bring their own ``witness`` where there is one. ``helpers``, by kind of id and number, weigh their
+    arguments.
     """
 
     id: str
@@ -73,6 +74,8 @@ def rows(draft: Draft) -> list[dict[str, str]]:
                 memory=memory,
                 maps=[parse_bytes(text) for text in draft.maps],
                 variables={number: parse_bytes(text) for number, text in draft.variables},
+                helpers={number: weigh for by, number in draft.helpers if by == "static"},
+                btf_helpers={number: weigh for by, number in draft.helpers if by == "btf"},
             )
             if not isinstance(outcome, Returned):
                 raise DraftError(f"{draft.id}/{name} ({order}-endian): {outcome}")

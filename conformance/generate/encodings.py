@@ -336,6 +336,7 @@ def _second_slot(row: Instruction) -> Draft:
     """Each field of the second slot set, and an instruction in its place."""
     around = carrier(row)
     first, second = slots_of(_fixed(row, around))
+    imm = 7 if isinstance(row.fields["next_imm"], Operand) else 0
     broken = {
         **{f"opcode-{n}": second._replace(opcode=n) for n in (*(1 << bit for bit in range(8)), 0xFF)},
         **{f"{name}-{_named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
@@ -343,7 +344,7 @@ def _second_slot(row: Instruction) -> Draft:
             f"offset-{_named(n)}": second._replace(offset=n)
             for n in (*_STRAY["offset"], *_share(row, "offset", second=True))
         },
-        "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=7))[0],
+        "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=imm))[0],
     }
     cases = _cases(row, around, [(name, (first, slot)) for name, slot in broken.items()])
     fields = ("opcode", "dst", "src", "offset")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only a platform has (RFC 9669 sections 5.4 and 5.5): maps, variables, addresses of code, and packets."""
+"""What only a platform has (RFC 9669 sections 4.3.1, 5.4, 5.5): functions, maps, variables, code addresses, packets."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def drafts() -> Iterator[Draft]:
                 yield _variables(row)
             if "next_imm" in row.reads:
                 yield _map_values(row)
+        elif row.name in ("CALL_HELPER", "CALL_BTF"):
+            yield _functions(row)
         elif row.section == "5.5":
             yield _values(row)
             # Linux can run the first of them, the second is too long a packet for it.
@@ -100,6 +102,30 @@ def _variables(row: Instruction) -> Draft:
         observe=("after",),
         memory=f"00*{len(_NUMBERS)}",
         variables=tuple((number, f"{place + 1:02x}") for place, number in enumerate(_NUMBERS)),
+    )
+
+
+def _functions(row: Instruction) -> Draft:
+    """Functions that add up their arguments, R1 to R5 with growing weights; R6 to R9 are compared."""
+    arguments = "".join(f"r{n} = {n}\n" for n in range(1, 6))
+    asm = "".join(
+        f"{arguments}r1 = {place}\n{line(row, imm=str(number))}\n*(u8 *)(r6 + {place}) = r0\n"
+        for place, number in enumerate(_NUMBERS)
+    )
+    kept = "".join(f"r{n} = {VALUES[n]:#x} ll\n" for n in (7, 8, 9))
+    scratch = "".join(f"r{n} = 0\n" for n in range(7) if n != 6)
+    by = "btf" if row.name == "CALL_BTF" else "static"
+    return Draft(
+        f"{slug(row)}/numbers",
+        "functions whose ids have one bit each: results are in memory; r6 to r9 keep their values",
+        (f"rfc9669-4.3.1-{by}-id", "rfc9669-4.3-call"),
+        {"all": {}},
+        f"r6 = r1\n{kept}{asm}{scratch}r6 = 0\nexit\n",
+        observe=("r7", "r8", "r9", "after"),
+        memory=f"00*{len(_NUMBERS)}",
+        helpers=tuple((by, number) for number in _NUMBERS),
+        level="abi",
+        errata=("calling-convention",),
     )
 
 

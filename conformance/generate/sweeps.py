@@ -45,6 +45,8 @@ def drafts() -> Iterator[Draft]:
                 yield _powers(row)
         elif row.section == "4.3" and "dst" in row.operands:
             yield _condition(row)
+            if row.name.startswith("JSET") and "imm" in row.operands:
+                yield _single_bits(row)
         elif row.section in ("5.1", "5.2"):
             yield _displacements(row)
             yield _places(row)
@@ -113,6 +115,15 @@ def _condition(row: Instruction) -> Draft:
         asm += f"r0 += r0\n{line(row, dst='3', src='4', imm='5', offset='+1')}\nr0 += 1\n"
     what = "numbers at the edges of widths: each bit of r0 is a condition that did not hold, the first is the highest"
     return Draft(f"{slug(row)}/edges", what, covers(row), {"all": {}}, f"{asm}exit\n")
+
+
+def _single_bits(row: Instruction) -> Draft:
+    asm = "r0 = 0\n"
+    for bit in range(32):
+        number = (1 << bit) - ((1 << 32) if bit == 31 else 0)
+        asm += f"r3 = {1 << bit:#x} ll\nr0 += r0\n{line(row, dst='3', imm=str(number), offset='+1')}\nr0 += 1\n"
+    what = "each bit alone, which is set: each bit of r0 is a jump that was not taken, the first is the highest"
+    return Draft(f"{slug(row)}/single-bits", what, covers(row), {"all": {}}, f"{asm}exit\n")
 
 
 def _to_themselves() -> Draft:

@@ -13,7 +13,15 @@ from bpf_isa.conformance.adequacy.kill import Decision, Pool, Status, decide
 from bpf_isa.conformance.adequacy.moments import Departure, Trail, moments, notices
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.adequacy.report import suggestions
-from bpf_isa.conformance.adequacy.survey import ENCODING, Finding, Survey, encoding_findings, idle_vectors, survey
+from bpf_isa.conformance.adequacy.survey import (
+    ENCODING,
+    FRAMES,
+    Finding,
+    Survey,
+    encoding_findings,
+    idle_vectors,
+    survey,
+)
 from bpf_isa.conformance.suite import load_suite
 from bpf_isa.spec.table import Fixed, isa
 
@@ -32,10 +40,14 @@ def refused(name: str, code: str) -> str:
     return f'{head}    code: "{code}"\n    expect: {{rejected: true}}\n'
 
 
-def bench(tmp_path: Path, *vectors: str) -> Bench:
+def write(tmp_path: Path, *vectors: str) -> Path:
     file = tmp_path / "vectors.yaml"
     file.write_text(HEAD + "".join(vectors), encoding="utf-8")
-    return Bench(load_suite((file,)).vectors)
+    return file
+
+
+def bench(tmp_path: Path, *vectors: str) -> Bench:
+    return Bench(load_suite((write(tmp_path, *vectors),)).vectors)
 
 
 def decided(found: Bench, name: str) -> Decision:
@@ -182,9 +194,23 @@ def test_one_vector_of_calls_notices_most_faults_of_frames(tmp_path: Path) -> No
     alive = {fault.what for fault in frame_mutants() if case.passes(case.executable, fault.frames)}
     # These show with more frames than three, or where the first caller's registers are not the innermost one's.
     others = {f"restores r{number} as it was at the first call" for number in (7, 8, 9)}
-    sizes = {f"has room for {depth} frames" for depth in (3, 4, 5, 6, 7)} | {"never runs out of frames"}
-    elsewhere = {"has memory at address 0"}
-    assert alive - {what for what in alive if "bytes apart" in what} == others | sizes | elsewhere
+    sizes = {f"has room for {depth} frames" for depth in (3, 4, 5, 6, 7)}
+    assert alive - {what for what in alive if "bytes apart" in what} == others | sizes
+
+
+BOUNDLESS = [
+    ("has memory at address 0", "r3 = 8\nr0 = *(u8 *)(r3 + 0)\nexit", "{faulted: out-of-bounds}"),
+    ("never runs out of frames", "f:\ncall local f\nexit", "{rejected: true}"),
+]
+
+
+@pytest.mark.parametrize(("what", "asm", "expect"), BOUNDLESS)
+def test_a_machine_without_limits_is_noticed(tmp_path: Path, what: str, asm: str, expect: str) -> None:
+    head = f"  - id: endless\n    level: robustness\n    errata: [stack-and-call-depth]\n    {COVERS}\n    asm: |\n"
+    lines = "".join(f"      {line}\n" for line in asm.splitlines())
+    file = write(tmp_path, f"{head}{lines}    expect: {expect}\n")
+    findings = survey((file,), ["CALL_LOCAL"]).findings
+    assert {one.id for one in findings if one.instruction == FRAMES and one.killers} == {what}
 
 
 def test_counting_instructions_shows_where_a_jump_leads_over_a_wide_one(tmp_path: Path) -> None:
