@@ -85,8 +85,7 @@ def test_no_update_is_lost(body: str, width: int, byte_order: ByteOrder) -> None
     assert counted(body, width, byte_order) == 1 + THREADS * ROUNDS
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("body", [ADD, FETCH_ADD, EXCHANGE, COMPARE], ids=["add", "fetch-add", "xchg", "cmpxchg"])
+@pytest.mark.parametrize(("body", "width"), [(FETCH_ADD, 64), (COMPARE, 32)], ids=["fetch-add", "cmpxchg"])
 def test_no_update_is_lost_by_unchecked_code(body: str, width: int) -> None:
     assert counted(body, width, "little", checked=False) == 1 + THREADS * ROUNDS
 

@@ -24,6 +24,7 @@ def short_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {
         name: program._replace(rounds=2, memory_bytes=min(64, program.memory_bytes))
         for name, program in jit_benchmark.PROGRAMS.items()
+        if name in {"words", "calls"}
     }
     monkeypatch.setattr(jit_benchmark, "PROGRAMS", programs)
     monkeypatch.setattr(bench, "_EVERY", 1000)
