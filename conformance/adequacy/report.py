@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -60,8 +61,10 @@ def suggestions(survey: Survey) -> str | None:
 
 
 def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
-    """Print a table by instruction, then what is alive, then what the vectors are worth."""
-    console.print(_table(survey))
+    """Print tables by instruction and by family, then what is alive, then what the vectors are worth."""
+    console.print(_table("instruction", ((finding.instruction, finding.status) for finding in survey.findings)))
+    console.print()
+    console.print(_table("family", sorted((finding.family, finding.status) for finding in survey.findings)))
     unsettled = [f for f in survey.findings if f.status in (Status.ALIVE, Status.UNDECIDED)]
     shown = unsettled if all_alive else unsettled[:_MOST_SHOWN]
     for finding in shown:
@@ -79,18 +82,18 @@ def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
     console.print(f"[{style}]{len(survey.findings)} mutants: {counts}[/]")
 
 
-def _table(survey: Survey) -> Table:
-    by_instruction: dict[str, Counter[Status]] = {}
-    for finding in survey.findings:
-        by_instruction.setdefault(finding.instruction, Counter())[finding.status] += 1
+def _table(title: str, findings: Iterable[tuple[str, Status]]) -> Table:
+    counts: dict[str, Counter[Status]] = {}
+    for name, status in findings:
+        counts.setdefault(name, Counter())[status] += 1
     table = Table(box=None, pad_edge=False)
-    table.add_column("instruction")
+    table.add_column(title)
     for column in ("mutants", *(status.value for status in _COLUMNS)):
         table.add_column(column, justify="right")
-    for name, counts in by_instruction.items():
-        cells = [str(counts[status]) if counts[status] else "" for status in _COLUMNS]
-        bad = counts[Status.ALIVE] or counts[Status.UNDECIDED]
-        table.add_row(name, str(counts.total()), *cells, style="red" if bad else None)
+    for name, count in counts.items():
+        cells = [str(count[status]) if count[status] else "" for status in _COLUMNS]
+        bad = count[Status.ALIVE] or count[Status.UNDECIDED]
+        table.add_row(name, str(count.total()), *cells, style="red" if bad else None)
     return table
 
 

@@ -198,7 +198,7 @@ def _do(scope: Scope, task: Task) -> _Done:
         case "encoding":
             return _Done(list(encoding_findings(table, bench, frozenset(task.names) or None)), [])
         case "control":
-            return _Done(list(_control(table, bench)), [])
+            return _Done(list(_control(table, bench, frozenset(task.names))), [])
         case "idle":
             return _Done([], list(idle_vectors(bench, task.names)))
 
@@ -318,7 +318,7 @@ def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
 # Mutants of control
 
 
-def _control(table: Isa, bench: Bench) -> Iterator[Finding]:
+def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
     calls = bench.using("CALL_LOCAL")
     for fault in frame_mutants():
         killers = _first_two(calls, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
@@ -334,6 +334,8 @@ def _control(table: Isa, bench: Bench) -> Iterator[Finding]:
         killers = _first_two(stopped, partial(_goes_on, fault.frames))
         yield _decided(FRAMES, "frames", fault.what, killers)
     for change in program_mutants(table):
+        if change.row not in rows:
+            continue
         killers = _first_two(bench.using(change.row), lambda case, made=change.change: _changed(case, made))  # type: ignore[misc]
         yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
     runtime = ReferenceAdapter("little")
