@@ -36,7 +36,7 @@ from bpf_isa.conformance.jit_benchmark import OWN, PROGRAMS, Adapted, Contestant
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 
-REPEAT = 9
+REPEAT = 7
 #: How long the code may take, compared with other JITs: checked, and unchecked. In `chain` the processor is the limit.
 MOST = dict.fromkeys(PROGRAMS, (1.0, 1.0)) | {"words": (1.5, 1.0), "chain": (1.5, 1.1), "sieve": (1.5, 1.0)}
 COMPILATIONS: dict[Level, int] = {"fast": 10_000, "full": 2_000}

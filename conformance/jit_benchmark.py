@@ -24,8 +24,8 @@ from ..spec.encoding import ByteOrder, decode
 from .benchmark import MEMORY_BYTES, Rate, Workload
 
 BUDGET = 1 << 60
-#: Seconds that a run of the JIT should take at least.
-ENOUGH = 0.05
+#: Seconds that a run of the JIT should take at least. Many short runs find the machine undisturbed sooner than few.
+ENOUGH = 0.02
 _BATCH = 128
 #: Machine code does so many times the rounds of the interpreter in a time that can be measured.
 _MORE = 100
@@ -323,9 +323,9 @@ def _of_children() -> float:
 def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[list[Rate], dict[str, str]]:
     """Time a program on all ``contestants`` in turns; return rates, and why a contestant has none, by its label.
 
-    Each runs it with so many rounds and with twice as many, ``repeat`` times. The difference of the best times is what
-    counts: starting a process, compiling, and copying memory are not in it. Times are those of the processor, so that
-    they do not depend on what else it has to do.
+    Each runs it with so many rounds and with twice as many, in three times ``repeat`` turns. The difference of the best
+    times is what counts: starting a process, compiling, and copying memory are not in it. Times are those of the
+    processor, so that they do not depend on what else it has to do.
     """
     once = _enough(PROGRAMS[name])
     programs = [once, once._replace(rounds=2 * once.rounds)]
@@ -337,7 +337,7 @@ def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[
         best[contestant.label] = [inf] * len(programs)
         for index, program in enumerate(programs):
             ready.append((contestant.label, index, contestant.prepare(name, program)))
-    for _ in range(repeat):
+    for _ in range(3 * repeat):
         for label, index, run in ready:
             if label not in unfit:
                 try:
