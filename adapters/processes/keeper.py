@@ -123,7 +123,10 @@ def serve_shots() -> None:
         while header := stream.read(LENGTH_BYTES):
             request = marshal.loads(stream.read(int.from_bytes(header, "little")))
             answer = marshal.dumps(shoot(commands, *request))
-            _write_all(reports, len(answer).to_bytes(LENGTH_BYTES, "little") + answer)
+            try:
+                _write_all(reports, len(answer).to_bytes(LENGTH_BYTES, "little") + answer)
+            except BrokenPipeError:  # the run was interrupted: nobody waits for the answer any more
+                return
 
 
 def shoot(

@@ -107,6 +107,15 @@ def test_a_run_that_is_told_to_terminate_is_interrupted(tmp_path: Path) -> None:
     assert not results.read(tmp_path / "r.json")["complete"]
 
 
+def test_a_run_of_plugins_is_interrupted_without_a_word_of_theirs(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    plugin.write_text('#!/bin/sh\ntouch "$HANGING"\necho 0\n')
+    plugin.chmod(0o755)
+    done = interrupted(tmp_path, "-r", f"x=plugin:{plugin}", "-r", "last=reference", "--json", "r.json")
+    assert (done.returncode, done.stderr) == (130, "")
+    assert not results.read(tmp_path / "r.json")["complete"]
+
+
 def test_failures_survive_the_interruption(tmp_path: Path) -> None:
     runtimes = ["-r", "wrong=python:faulty:add_forgets_the_carry", "-r", "x=python:faulty:HangsOnce"]
     interrupted(tmp_path, *runtimes, "--json", tmp_path / "r.json")
