@@ -9,12 +9,13 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 WIDTH = 1440
-#: The first vector that one runtime passes and another computes wrongly; any other if there is none.
+HEIGHT = 860
+#: The first vector of the level must that one runtime passes and another computes wrongly; any other if there is none.
 TELLING = """
 const done = arguments[0];
 bpfLoad("index").then((index) => {
   const words = (entry, at) => entry.states.map((row) => index.states[row.charCodeAt(at) - 33].word);
-  for (const entry of index.entries) {
+  for (const entry of index.entries.filter((one) => one.level === "must")) {
     for (let at = 0; at < entry.cases.length; at += 1) {
       const found = words(entry, at);
       if (found.includes("wrong-result") && found.includes("")) {
@@ -40,11 +41,11 @@ def main(report: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(found["chromedriver"]))
     try:
-        _look(driver, report / "index.html", folder / "report-overview.png", 900, "light")
+        _look(driver, report / "index.html", folder / "report-overview.png", "light")
         driver.get((report / "vectors.html").resolve().as_uri())
         vector = driver.execute_async_script(TELLING)
-        _look(driver, report / "vector.html", folder / "report-vector.png", 900, "dark", f"#{vector}")
-        _look(driver, _most_telling(report), folder / "report-runtime.png", 900, "light")
+        _look(driver, report / "vector.html", folder / "report-vector.png", "dark", f"#{vector}")
+        _look(driver, _most_telling(report), folder / "report-runtime.png", "light")
     finally:
         driver.quit()
 
@@ -54,9 +55,9 @@ def _most_telling(report: Path) -> Path:
     return max(sorted((report / "runtimes").glob("*.html")), key=lambda page: page.read_text("utf-8").count("<li>"))
 
 
-def _look(driver: webdriver.Chrome, page: Path, picture: Path, height: int, theme: str, fragment: str = "") -> None:
+def _look(driver: webdriver.Chrome, page: Path, picture: Path, theme: str, fragment: str = "") -> None:
     """Keep how the upper part of a page looks."""
-    size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     colours = [{"name": "prefers-color-scheme", "value": theme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": colours})
