@@ -34,7 +34,7 @@ from .structural import targets, verify
 from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
 
 #: Instructions that are looked at before it is given up: for invariants, on paths, and on paths only for a bound.
-MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 60_000, 30_000, 5_000
+MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 150_000, 30_000, 5_000
 #: Joins at a place before it is widened, and rounds of narrowing.
 _JOINS, _ROUNDS = 3, 6
 
@@ -224,11 +224,13 @@ class _Invariants(_Search):
     """One state for each point, that all executions are within."""
 
     most = MOST_FOR_INVARIANTS
+    #: Whether something was widened, perhaps too far.
+    guessed = False
 
     def prove(self) -> Proof:
         """Find the states, and check them."""
         states = self._grown({self.start: self.entry_state()})
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if self.guessed else 0):
             narrower = self._narrowed(states)
             if narrower == states:
                 break
@@ -278,6 +280,7 @@ class _Invariants(_Search):
                     if target.slot in self.heads:
                         joins[target] = joins.get(target, 0) + 1
                         if joins[target] > _JOINS:
+                            self.guessed = True
                             states[target] = widened(old, state, self.stops)
                 todo.add(target)
         return states
