@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeing registers and memory through R0, for runtimes that show nothing else.
 
-Three kinds of program are derived from a vector's. In each, every EXIT of the main program becomes a jump to code at
+Programs of these kinds are derived from a vector's. In each, every EXIT of the main program becomes a jump to code at
 the end, which uses instructions of the vector's own conformance groups only:
 
 *folded*
@@ -9,7 +9,7 @@ the end, which uses instructions of the vector's own conformance groups only:
     expected, the number is another: a single wrong value always shows, several nearly always.
 *probes*
     R0 becomes one of the registers, or one word of the memory. They are run where the folded program returned
-    another number than expected, and say which value is wrong.
+    another number than expected, and say which value is wrong. Of a large memory, blocks of words are folded first.
 
 A program is left as it is where that would change what it does: an EXIT that both the main program and one of its
 functions reach, nothing to keep the address of the memory in (a register that it does not use, or a part of the stack
@@ -39,7 +39,7 @@ _SHIFT = 13
 #: Larger memories are folded by a loop, or not at all in base32, which cannot compute with addresses.
 _UNROLLED = 256
 _REACH = 1 << 15
-#: Probes of memory stop after so many words.
+#: So many words of the memory are probed at a time.
 MOST_WORDS = 64
 
 
@@ -99,24 +99,43 @@ def fold(job: Job, expect: Expectation, width: int) -> Folding:
     return Folding(folded, value, complete=width == 64 or "r0" not in expect.registers)
 
 
-def probes(job: Job, expect: Expectation, width: int) -> Iterator[Probe]:
-    """Yield the probes of ``job`` for all that is observed of it.
+def probes(job: Job, expect: Expectation, width: int, first: int = 0) -> Iterator[Probe]:
+    """Yield the probes of ``job`` for :data:`MOST_WORDS` words of the memory, and for the registers.
+
+    ``first`` is the first of the words; those who ask for others than the first ones have seen the registers.
 
     Raises:
         NotFoldable: there are none.
     """
     shape = _Shape(job, expect, width)
-    mask = _MASK[width]
-    for name, value in sorted(expect.registers.items()):
+    for name, value in sorted(expect.registers.items()) if first == 0 else ():
         if name == "r0":
             yield Probe(job, name, value)
         else:
             ending = _text(f"{{r}}0 = {{r}}{name[1:]}\nexit", width)
-            yield Probe(shape.with_ending(ending), name, value & mask)
+            yield Probe(shape.with_ending(ending), name, value & _MASK[width])
     if expect.memory is not None:
-        for at, size, word in islice(_words(expect.memory, width, job.byte_order), MOST_WORDS):
-            ending = f"{shape.fetch}r0 = *(u{size * 8} *)({shape.address} + {at})\nexit"
+        for at, size, word in islice(_words(expect.memory, width, job.byte_order), first, first + MOST_WORDS):
+            ending = f"{shape.fetch}{shape.load('r0', at, size)}exit"
             yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word, digits=2 * size)
+
+
+def blocks(job: Job, expect: Expectation, width: int) -> Iterator[tuple[int, Probe]]:
+    """Yield a probe for each :data:`MOST_WORDS` words of the memory behind the first ones, and the first of its words.
+
+    It shows the fold of these words alone.
+
+    Raises:
+        NotFoldable: there are none.
+    """
+    shape = _Shape(job, expect, width)
+    words = list(_words(expect.memory or b"", width, job.byte_order))
+    for first in range(MOST_WORDS, len(words), MOST_WORDS):
+        value, lines = 0, f"{shape.fetch}{_text('{r}0 = 0', width)}\n"
+        for at, size, word in words[first : first + MOST_WORDS]:
+            lines += f"{shape.load(shape.word, at, size)}{_mixing(shape.word, width)}\n"
+            value = _step(value, word, _MASK[width])
+        yield first, Probe(shape.with_ending(f"{lines}exit"), f"words {first} and following", value)
 
 
 def _step(value: int, word: int, mask: int) -> int:
@@ -168,6 +187,17 @@ class _Shape:
         if expect.memory is not None:
             self.address = self._keep_address()
 
+    @property
+    def word(self) -> str:
+        """A register for words of the memory."""
+        return next(f"r{number}" for number in range(1, 10) if f"r{number}" != self.address)
+
+    def load(self, register: str, at: int, size: int) -> str:
+        """Return the code that loads a word of the memory, wherever it is."""
+        if at < _REACH:
+            return f"{register} = *(u{size * 8} *)({self.address} + {at})\n"
+        return f"{register} = {self.address}\n{register} += {at}\n{register} = *(u{size * 8} *)({register} + 0)\n"
+
     def with_ending(self, text: str) -> Job:
         """Return the job with ``text`` run at each end of the main program."""
         order = self._job.byte_order
@@ -214,8 +244,7 @@ class _Shape:
 
     def fold_memory(self, memory: bytes) -> Iterator[str]:
         """Yield the code that folds the memory into R0, after all registers were folded."""
-        word = next(f"r{number}" for number in range(1, 10) if f"r{number}" != self.address)
-        at = 0
+        word, at = self.word, 0
         if self.fetch:
             yield self.fetch.rstrip()
         if self._width == 64 and len(memory) > _UNROLLED:

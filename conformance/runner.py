@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 from ..spec.groups import closure
-from .fold import Folding, NotFoldable, fold, probes
+from .fold import Folding, NotFoldable, Probe, blocks, fold, probes
 from .model import Expectation, Vector
 from .verdict import (
     PASSED,
@@ -261,18 +261,44 @@ def _inquire_folded(vector: Vector, job: Job, expect: Expectation, folding: Fold
         return Result(vector, plain, unsupported(reason))
     if folded.r0 == folding.expected:
         return Result(vector, plain, PASSED)
-    asked = list(probes(job, expect, width))
-    outcomes = yield [probe.job for probe in asked]
     # The fold may itself be computed wrongly; what the probes show is what the vector's program left behind.
-    differences = tuple(
-        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
-        for probe, seen in zip(asked, outcomes, strict=True)
-        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
-    )
+    differences = yield from _probe(list(probes(job, expect, width)))
+    if not differences:
+        differences = yield from _probe_blocks(job, expect, width)
     if not differences:
         return Result(vector, plain, PASSED)
     names = ", ".join(difference.what for difference in differences)
     return Result(vector, plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", differences))
+
+
+#: Blocks of the memory whose folds are wrong are looked into until so many turned out to be right.
+_BLOCKS = 4
+
+
+def _probe(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], tuple[Difference, ...]]:
+    """Run probes, and return what they show to be wrong."""
+    outcomes = yield [probe.job for probe in asked]
+    return tuple(
+        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
+        for probe, seen in zip(asked, outcomes, strict=True)
+        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
+    )
+
+
+def _probe_blocks(
+    job: Job, expect: Expectation, width: int
+) -> Generator[list[Job], list[Outcome], tuple[Difference, ...]]:
+    """Return what is wrong behind the words of the memory that the first probes look at."""
+    later = list(blocks(job, expect, width))
+    if not later:
+        return ()
+    outcomes = yield [probe.job for _, probe in later]
+    wrong = [first for (first, probe), seen in zip(later, outcomes, strict=True) if seen.r0 != probe.expected]
+    for first in wrong[:_BLOCKS]:
+        differences = yield from _probe(list(probes(job, expect, width, first)))
+        if differences:
+            return differences
+    return ()
 
 
 def _r0_only(expect: Expectation) -> Expectation:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registers and memory seen through R0: what a correct machine shows, and that a wrong value never hides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.adapters.protocol import Job, OutcomeKind
+from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo
 from bpf_isa.adapters.reference import ReferenceAdapter
-from bpf_isa.conformance.fold import NotFoldable, fold, probes
+from bpf_isa.conformance.fold import MOST_WORDS, NotFoldable, blocks, fold, probes
 from bpf_isa.conformance.model import Expectation
+from bpf_isa.conformance.runner import inquire
 from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.verdict import Failure
 from bpf_isa.spec.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.groups import closure, required
@@ -84,6 +87,63 @@ def test_memory_takes_part(memory: bytes, order: ByteOrder, width: int, data: st
         assert returned(folding.job._replace(memory=bytes(changed))) != folding.expected
     for probe in probes(one, expect, width):
         assert returned(probe.job) == probe.expected
+
+
+@pytest.mark.parametrize(("width", "size", "wrong"), [(64, 70_001, 69_000), (64, 1024, 600), (32, 515, 300)])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_wrong_byte_far_up_in_the_memory_is_found(order: ByteOrder, width: int, size: int, wrong: int) -> None:
+    memory = bytes(at * 7 & 0xFF for at in range(size))
+    expect = Expectation({"r0": 0}, memory=memory)
+    one = job("w0 = 0\nexit", order, expect, memory)
+    changed = bytearray(memory)
+    changed[wrong] ^= 0x10
+    found = [
+        first
+        for first, probe in blocks(one, expect, width)
+        if returned(probe.job._replace(memory=bytes(changed))) != probe.expected
+    ]
+    assert found == [wrong * 8 // width // MOST_WORDS * MOST_WORDS]
+    shown = [
+        probe.what
+        for probe in probes(one, expect, width, found[0])
+        if returned(probe.job._replace(memory=bytes(changed))) != probe.expected
+    ]
+    at = wrong * 8 // width * width // 8
+    assert shown == [f"memory[{at}:{at + width // 8}]"]
+
+
+class _Elsewhere(ReferenceAdapter):
+    """Shows R0 only, and stores what goes to byte 900 of its input to byte 901."""
+
+    def info(self) -> RuntimeInfo:
+        return replace(super().info(), observes=frozenset({"r0"}))
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        yield from super().run([one._replace(code=one.code.replace(_STORE_900, _STORE_901)) for one in jobs])
+
+
+_STORE_900, _STORE_901 = (assemble(f"*(u8 *)(r1 + {at}) = 7") for at in (900, 901))
+
+
+def test_a_wrong_byte_far_up_in_the_memory_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "far.yaml"
+    path.write_text(
+        "source: {name: tests, method: hand}\nvectors:\n  - id: far/up\n    covers: [rfc9669-5.1-st-mem-b]\n"
+        '    asm: |\n      *(u8 *)(r1 + 900) = 7\n      r0 = 0\n      exit\n    memory: "00*1000"\n'
+        '    expect: {memory: "00*900 07 00*99"}\n'
+    )
+    (vector,) = load_suite([path]).vectors
+    with _Elsewhere() as runtime:
+        asked = inquire(vector, runtime.info())
+        jobs = next(asked)
+        result = None
+        while result is None:
+            try:
+                jobs = asked.send(list(runtime.run(jobs)))
+            except StopIteration as end:
+                result = end.value
+    assert result.judgement.failure is Failure.WRONG_RESULT
+    assert [difference.what for difference in result.judgement.differences] == ["memory[896:904]"]
 
 
 LOCAL_CALL = """
