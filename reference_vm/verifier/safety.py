@@ -79,6 +79,7 @@ def surroundings_of(machine: Machine) -> Surroundings:
         len(machine.input.data) if machine.input else 0,
         tuple((len(item.region.data), item.region.writable) for item in machine.maps),
         tuple((number, len(region.data)) for number, region in sorted(machine.variables.items())),
+        machine.input is None or machine.input.writable,
     )
 
 

@@ -23,14 +23,15 @@ _ZERO, _FALSE, _TRUE = ranges.known(0), ranges.known(0, 1), ranges.known(1, 1)
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a program runs with: bytes of input memory; bytes of the values of each map, and whether they can be
-    written; bytes of each platform variable, by its number."""
+    written; bytes of each platform variable, by its number; and whether the input memory can be written."""
 
     memory_bytes: int = 0
     maps: tuple[tuple[int, bool], ...] = ()
     variables: tuple[tuple[int, int], ...] = ()
+    memory_is_writable: bool = True
 
     def __str__(self) -> str:
-        parts = [f"{self.memory_bytes} bytes of memory"]
+        parts = [f"{self.memory_bytes} bytes of memory{'' if self.memory_is_writable else ' (read-only)'}"]
         parts += [f"map {n} of {size} bytes{'' if w else ' (read-only)'}" for n, (size, w) in enumerate(self.maps)]
         parts += [f"variable {number} of {size} bytes" for number, size in self.variables]
         return ", ".join(parts)
@@ -51,6 +52,8 @@ class Surroundings:
 
     def is_writable(self, place: Place) -> bool:
         """Whether stores to the region are allowed."""
+        if place.kind == "input":
+            return self.memory_is_writable
         return place.kind != "map" or self.maps[place.number][1]
 
 

@@ -440,6 +440,11 @@ def test_surroundings_are_those_of_the_machine() -> None:
     machine = Machine(memory=b"abcd", maps=maps, variables={5: b"xy", 2: b""})
     assert surroundings_of(machine) == Surroundings(4, ((3, True), (24, False)), ((2, 0), (5, 2)))
     assert surroundings_of(Machine()) == Surroundings()
+    assert machine.input is not None
+    machine.input = machine.input._replace(writable=False)
+    assert surroundings_of(machine).memory_is_writable is False
+    with pytest.raises(NotProved, match=r"slot 0 \(ST_MEM_B\): r1: the input memory is read-only"):
+        prove(program_of("*(u8 *)(r1 + 0) = 1; exit"), "little", surroundings_of(machine))
 
 
 def test_only_instructions_of_the_rfc_are_known() -> None:
