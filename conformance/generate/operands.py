@@ -17,7 +17,7 @@ from .surroundings import covers
 #: Double words whose bytes make numbers at the edges of widths in one byte order or the other, or in both.
 _DATA = (
     "0000000000000000 ffffffffffffffff 0100000000000000 00000080ffffffff 0000000000000080 2100000001000000 "
-    "f0debc9a78563412 070000f000000000"
+    "f0debc9a78563412 070000f000000000 0200000000000000 1f00000000000000 2000000000000000"
 )
 _COUNT = len(_DATA.split())
 _AREA = 8 * _COUNT
@@ -103,19 +103,22 @@ def _draft(row: Instruction, asm: str, size: int) -> Draft:
 
 
 #: What dst and src hold. The numbers of a pair compare differently at 32 and at 64 bits, with sign and without.
-_PAIR = ((0x1020304880000003, 0xF0E0D0C000000007),)
+_PAIR = ((0x1020304880000003, 0xF0E0D0C000000007), (0x10203048F0000083, 0xF0E0D0C0FFFFFF02))
 _COMPARED = (
     (0x0000000180000001, 0x0000000200000005),
     (0x0000000200000005, 0x0000000180000001),
     (0xFFFFFFFFFFFFFFFB, 0xFFFFFFFFFFFFFFFD),
     (0xFFFFFFFFFFFFFFFD, 0xFFFFFFFFFFFFFFFB),
+    (0x00000001FFFFFFFB, 0x00000002FFFFFFFB),
+    (0x0000000100000002, 0x0000000100000001),
 )
 
 
 def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple[int, int]]) -> Draft:
-    """All of ``rows`` in each register, with its neighbour and with itself; register {u} gathers what comes of one.
+    """All of ``rows`` in each register, with its neighbour and with itself.
 
-    The address of the memory is on the stack, so that it needs no register between two parts.
+    What dst holds afterwards is stored, and {u}, which tells src and the way of a jump. The address of the memory is
+    on the stack, so that it needs no register between two parts.
     """
     asm = "*(u64 *)(r10 - 8) = r1\n"
     for place, (dst, src) in enumerate(pairs):
@@ -129,8 +132,9 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
             jump = row.section == "4.3"
             asm += f"{line(row, dst='{d}', src='{s}', imm=str(_imm(row)), offset='+1')}\n"
             asm += "r{u} = 2\n" if jump else ""
-            asm += f"r{{u}} += r{{d}}\nr{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {8 * place}) = r{{u}}\n"
-            place += 1
+            asm += f"*(u64 *)(r{{t}} + {8 * place}) = r{{d}}\n"
+            asm += f"r{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {8 * place + 8}) = r{{u}}\n"
+            place += 2
     asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
     cases = {}
     for n in range(10):
@@ -155,4 +159,6 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
 
 def _imm(row: Instruction) -> int:
     """An immediate for all registers: an amount for shifts, otherwise between the numbers that are compared."""
-    return 5 if row.section != "4.1" or operation(row) in ("LSH", "RSH", "ARSH") else -0x1234567
+    if operation(row) in ("LSH", "RSH", "ARSH"):
+        return 5
+    return -0x1234567 if row.section == "4.1" else -5
