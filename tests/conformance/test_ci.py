@@ -170,7 +170,8 @@ def test_the_action_passes_a_good_runtime(project: Path, environment: dict[str, 
     assert [(one["name"], one["counts"]["fail"]) for one in data["runtimes"]] == [("mine", 0)]
     assert (report / "html" / "index.html").exists() and (report / "junit.xml").exists()
     assert list((report / "badges").glob("**/*.svg"))
-    assert "mine" in (project / "summary.md").read_text()
+    summary = (project / "summary.md").read_text()
+    assert summary.startswith("## BPF conformance (RFC 9669)") and "| **mine**" in summary
 
 
 def test_the_action_stops_a_bad_runtime_and_keeps_the_report(project: Path, environment: dict[str, str]) -> None:
