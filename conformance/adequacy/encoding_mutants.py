@@ -65,7 +65,7 @@ class EncodingMutant(NamedTuple):
 
 
 class ClassMutant(NamedTuple):
-    """A decoder that overlooks one bit of a field wherever instructions of a class do not use it: all of ``parts``."""
+    """A decoder that is wrong wherever instructions of a class have a field: all of ``parts``."""
 
     what: str
     parts: tuple[EncodingMutant, ...]
@@ -123,7 +123,9 @@ def _forbidden(name: str, rule: Fixed, choices: int) -> set[int]:
 
 
 def class_mutants(table: Isa) -> Iterator[ClassMutant]:
-    """Yield, by class of instructions (section 3), each bit of each field that is not looked at where it is unused."""
+    """Yield, by class of instructions (section 3), each bit of each field that is not looked at where it is unused, and
+    registers above R10 that are taken for R10 where they are read.
+    """
     names: tuple[SlotField, ...] = ("dst", "src", "offset", "imm")
     for number, label in enumerate(CLASSES):
         rows = [row for row in table.instructions if row.opcode & 7 == number]
@@ -136,6 +138,13 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
                 ]
                 if parts:
                     yield ClassMutant(f"{label}: {what}", tuple(parts))
+        for name in names[:2]:
+            what = f"{name} above r10 means r10"
+            # What R10 holds is no index into a packet.
+            readers = [row for row in rows if name in row.reads - row.writes and row.section != "5.5"]
+            parts = [EncodingMutant(row, what, row.opcode, name, None, LAST_REGISTER) for row in readers]
+            if parts:
+                yield ClassMutant(f"{label}: {what}", tuple(parts))
     wide = [row for row in table.instructions if row.wide]
     second: tuple[SlotField, ...] = ("opcode", "dst", "src", "offset")
     for name in second:
