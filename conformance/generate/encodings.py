@@ -354,12 +354,16 @@ def _second_slot(row: Instruction) -> Draft:
 
 
 def _undefined_opcodes() -> Iterator[Draft]:
-    """Every undefined opcode, with the operands of each instruction whose opcode differs from it in one field."""
+    """Every undefined opcode, with the operands of each instruction whose opcode differs in one field or one bit."""
     table = isa()
     for opcode in range(256):
         if opcode in table.by_opcode:
             continue
-        near = [other for other in table.by_opcode if differing_part(opcode, other) is not None]
+        near = [
+            other
+            for other in table.by_opcode
+            if differing_part(opcode, other) is not None or (opcode ^ other).bit_count() == 1
+        ]
         # Neighbours with one bit changed first.
         for other in sorted(near, key=lambda other: ((other ^ opcode).bit_count(), other ^ opcode)):
             row = table.by_opcode[other][0]
