@@ -210,6 +210,32 @@ _MOST_SLOTS = 256
 _HELD = re.compile(r", not \S+\Z")
 
 
+#: So many programs must be refused for their length before that is said.
+_FEW = 3
+
+
+def length_limit(results: Sequence[Result]) -> str:
+    """Return what tells that a runtime takes no programs beyond a length, if it seems so; else an empty text."""
+
+    def slots(result: Result) -> int:
+        return len(result.vector.little.code) // SLOT_BYTES
+
+    ran = [slots(result) for result in results if result.judgement.verdict is Verdict.PASS and not _refused(result)]
+    longest = max(ran, default=0)
+    longer = [
+        slots(result)
+        for result in results
+        if result.judgement.failure is Failure.REFUSED and slots(result) > longest
+    ]
+    if not ran or len(longer) < _FEW:
+        return ""
+    return f"no program of more than {longest} slots has run: {len(longer)} of {min(longer)} and more were refused"
+
+
+def _refused(result: Result) -> bool:
+    return result.vector.entry.rejected or result.vector.entry.faulted is not None
+
+
 def _instructions(vector: Vector) -> set[str]:
     """Return the names of the instructions in a program; of one to be refused, what its first malformed one breaks."""
     code = vector.little.code

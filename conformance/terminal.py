@@ -178,6 +178,8 @@ def _failures(one: RuntimeRun, console: Console) -> None:
         for suspect in explain.suspects(one.results, _SUSPECTS):
             share = f"  {suspect.failed:6} of {suspect.vectors:<6} {suspect.share:4.0%}  "
             _say(console, Text.assemble(share, (suspect.name, "bold")))
+        if limit := explain.length_limit(one.results):
+            _say(console, Text(f"  {limit}"))
 
 
 def _entry(one: RuntimeRun, results: Sequence[Result], console: Console) -> None:

@@ -78,3 +78,26 @@ def test_of_malformed_programs_it_is_what_is_malformed_that_is_suspected(tmp_pat
     ]
     (suspect,) = explain.suspects(results, 6)
     assert (suspect.name, suspect.failed, suspect.vectors) == ("ADD64_K: offset is unused and must be 0", 1, 1)
+
+
+def test_a_limit_of_length_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.yaml"
+    path.write_text(
+        "source: {name: tests, method: hand}\nvectors:\n  - id: lengths/of\n    covers: [rfc9669-4.1-add]\n"
+        "    asm: |\n      r0 = 0\n      .rept {n}\n      r0 += 1\n      .endr\n      exit\n"
+        "    table: |\n      case n r0\n" + "".join(f"      n{n} {n} {n}\n" for n in (1, 60, 62, 63, 64, 90))
+    )
+    vectors = load_suite([path]).vectors
+
+    def told(limit: int) -> str:
+        results = []
+        for vector in vectors:
+            outcome = Outcome(OutcomeKind.RETURNED, r0=vector.little.expect.registers["r0"])
+            if len(vector.little.code) // 8 > limit:
+                outcome = Outcome(OutcomeKind.REJECTED, reason="too long")
+            results.append(Result(vector, outcome, judge(vector.little.expect, outcome)))
+        return explain.length_limit(results)
+
+    assert told(64) == "no program of more than 64 slots has run: 3 of 65 and more were refused"
+    assert told(66) == ""
+    assert told(100) == ""
