@@ -48,7 +48,6 @@ _WAYS: Mapping[str, str] = {
     "jeq-taken": "if r8 == 5 goto",
     "jne-not-taken": "if r8 != 5 goto",
     "ja": "if r8 != 5 goto +1\ngoto",
-    "ja32": "if r8 != 5 goto +1\ngotol",
 }
 _GIVE = "give:\nr0 = 0x7766554433221100 ll\nexit\n"
 
