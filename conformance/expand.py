@@ -276,8 +276,10 @@ def program_needs(code: bytes, *, rejected: bool) -> Needs:
     """
     found: set[frozenset[str]] = set()
     broken: str | None = None
-    at, end = 0, len(code)
+    before = at = 0
+    end = len(code)
     while at < end:
+        start = at
         # Operands in imm and next_imm are nearly never the same twice, and say nothing about what is needed.
         known = _HEADS.get(code[at : at + 4])
         if known is not None and (known[1] == 1 or code[at + 8 : at + 12] == _EMPTY_HEAD):
@@ -292,7 +294,9 @@ def program_needs(code: bytes, *, rejected: bool) -> Needs:
         found.add(row_groups)
         at += slots * SLOT_BYTES
         if end > _LONG:
-            at = _skip_repetition(code, at, slots * SLOT_BYTES)
+            at = _skip_repetition(code, at, at - start)
+            at = _skip_repetition(code, at, at - before)
+        before = start
     return Needs(*_combine(frozenset(found)), broken)
 
 
@@ -301,7 +305,7 @@ _HEADS: dict[bytes, tuple[frozenset[str], int]] = {}
 _EMPTY_HEAD = bytes(4)
 
 
-#: In programs of more bytes, instructions that stand many times in a row are looked at once.
+#: In programs of more bytes, one or two instructions that stand many times in a row are looked at once.
 _LONG = 4096
 
 

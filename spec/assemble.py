@@ -13,11 +13,12 @@ In the dialect of mnemonics ``exit`` is a label too, unless the text defines one
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, pack, slots_of
-from .syntax import AsmError, Dialect, Hole, Match, Token, syntax, tokenize
+from .syntax import AsmError, Dialect, Hole, Match, Token, place_number, syntax, tokenize
 from .table import FIELD_RANGES, Isa, isa
 
 __all__ = ["AsmError", "assemble", "assemble_program"]
@@ -77,6 +78,45 @@ def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[_Item, 
     Raises:
         AsmError: it is wrong; the error's line is 0.
     """
+    known = _with_numbers(text, table, dialect)
+    return (known,) if known is not None else tuple(_read_items(text, table, dialect))
+
+
+#: A number, of which the tokenizer makes one token.
+_NUMBER = re.compile(r"(?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])", re.ASCII)
+
+
+def _with_numbers(text: str, table: Isa, dialect: Dialect) -> Match | None:
+    """Return the instruction of a line that differs from others in its numbers only; None if it has to be read anew.
+
+    Generated programs have thousands of such lines.
+    """
+    numbers = () if "{" in text else _NUMBER.findall(text)
+    known = _line_of_holes(_NUMBER.sub("{n}", text), table, dialect) if numbers else None
+    if known is None or len(known.holes) != len(numbers):
+        return None
+    row, dst, src, offset, imm, next_imm = known.decoded
+    values = {"dst": dst, "src": src, "offset": offset, "imm": imm, "next_imm": next_imm}
+    try:
+        for hole, number in zip(known.holes, numbers, strict=True):
+            value = int(number, 0)
+            place_number(values, row, hole.place, -value if hole.negative else value, known.first)
+    except AsmError:  # with a place that is not its own
+        return None
+    return Match(known.first, Decoded(row, **values))
+
+
+@lru_cache(maxsize=1 << 14)
+def _line_of_holes(text: str, table: Isa, dialect: Dialect) -> Match | None:
+    """Return the one instruction of a line, if all that is left open in it are the numbers of holes."""
+    try:
+        items = _read_items(text, table, dialect)
+    except AsmError:
+        return None
+    return items[0] if len(items) == 1 and isinstance(items[0], Match) and items[0].target is None else None
+
+
+def _read_items(text: str, table: Isa, dialect: Dialect) -> list[_Item]:
     items: list[_Item] = []
     statement: list[Token] = []
     for token in tokenize(text):
@@ -91,7 +131,7 @@ def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[_Item, 
             statement.append(token)
     if statement:
         items.append(_read_statement(statement, table, dialect))
-    return tuple(items)
+    return items
 
 
 def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> _Item:
