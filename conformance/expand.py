@@ -8,7 +8,7 @@ A hole ``{name}`` in a text of an entry takes the value that the case has under 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from typing import NamedTuple, cast
 
@@ -19,7 +19,7 @@ from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, pack, 
 from ..spec.table import Operand, isa
 from ..spec.template import Template, compile_text
 from .load import find_line
-from .model import ByOrder, Entry, Expectation, Level, Variant, Vector, vector_id
+from .model import ByOrder, Entry, Expectation, Level, Table, Variant, Vector, vector_id
 
 #: Values of a case that are expectations: registers, the memory afterwards, and r0 of a misled runtime.
 EXPECTATIONS = frozenset({*(f"r{number}" for number in range(10)), "after", "witness"})
@@ -41,15 +41,11 @@ def expand(entry: Entry) -> Iterator[Vector]:
             that should return holds what is no instruction.
     """
     plan = _Plan(entry)
-    for case, values in entry.cases:
-        if case is not None and not _CASE_NAME.match(case):
-            raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
-        little = plan.variant(case, values, "little")
-        needs = plan.needs(little.code)
-        if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
-            raise entry.error(f"should return, but {needs.broken}", case)
-        name = vector_id(entry.id, case)
-        yield Vector(name, case, entry, needs.groups, needs.reported, little, partial(plan.big, values))
+    if isinstance(entry.cases, Table):
+        yield from plan.rows(entry.cases)
+    else:
+        for case, values in entry.cases:
+            yield plan.vector(case, values)
 
 
 class _Columns(NamedTuple):
@@ -88,12 +84,78 @@ class _Plan:
         self._common: Needs | None = None
         self.code = self._written if self.template is None else self.template.assemble
 
+    def vector(self, case: str | None, values: Values) -> Vector:
+        """Return the vector of a case."""
+        entry = self.entry
+        if case is not None and not _CASE_NAME.match(case):
+            raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
+        little = self.variant(case, values, "little")
+        needs = self.needs(little.code)
+        if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
+            raise entry.error(f"should return, but {needs.broken}", case)
+        name = vector_id(entry.id, case)
+        return Vector(name, case, entry, needs.groups, needs.reported, little, partial(self.big, values))
+
+    def rows(self, table: Table) -> Iterator[Vector]:
+        """Yield the vectors of a table."""
+        like_first: Callable[[Sequence[str]], Vector | None] | None = None
+        for number, row in enumerate(table.rows):
+            vector = like_first(row) if like_first else None
+            if vector is None:
+                vector = self.vector(row[0], dict(zip(table.columns, row[1:], strict=True)))
+                if number == 0:
+                    like_first = self._like(vector, table.columns)
+            yield vector
+
+    def _like(self, first: Vector, names: tuple[str, ...]) -> Callable[[Sequence[str]], Vector | None] | None:
+        """Return what makes vectors of rows if they differ from ``first`` in numbers of program and result only.
+
+        It returns None for a row in which something is wrong. Most vectors are made so.
+        """
+        entry, template, little = self.entry, self.template, first.little
+        texts = [half for text in (*self.inputs, *entry.expect.values()) for half in _halves(text)]
+        if self.by_order or template is None or not template.same_instructions or any("{" in text for text in texts):
+            return None
+        if not little.expect.returns:
+            return None
+        at = {name: place for place, name in enumerate(names, 1)}
+        registers = [(name, at[name]) for name in little.expect.registers if name in at]
+        common = {name: value for name, value in little.expect.registers.items() if name not in at}
+        after = at.get("after")
+        size = None if little.memory is None else len(little.memory)
+        fill = template.by_position(("", *names))
+
+        def make(row: Sequence[str]) -> Vector | None:
+            try:
+                code = fill(row)
+                expected = {name: _number(row[place]) for name, place in registers}
+                memory = little.expect.memory if after is None else parse_bytes(row[after])
+            except ValueError:
+                return None
+            case = row[0]
+            if code is None or not _CASE_NAME.match(case) or (after is not None and len(memory or b"") != size):
+                return None
+            if common:
+                expected |= common
+            variant = Variant(code, little.memory, little.maps, little.variables, Expectation(expected, memory))
+            big = partial(self._big_of_row, names, row)
+            return Vector(f"{entry.id}/{case}", case, entry, first.groups, first.reported, variant, big)
+
+        return make
+
+    def _big_of_row(self, names: Sequence[str], row: Sequence[str], vector: Vector) -> Variant:
+        return self.big(dict(zip(names, row[1:], strict=True)), vector)
+
     def needs(self, code: bytes) -> Needs:
         """Return what a program of this entry needs; computed once if all have the same instructions."""
         if self.template is None or not self.template.same_instructions:
             return program_needs(code, rejected=self.entry.rejected)
         if self._common is None:
-            self._common = program_needs(code, rejected=self.entry.rejected)
+            rows = self.template.instructions()
+            if rows is None:
+                self._common = program_needs(code, rejected=self.entry.rejected)
+            else:
+                self._common = Needs(*_combine(frozenset(row.groups for row in rows)), None)
         return self._common
 
     def columns(self, case: str | None, values: Values) -> _Columns:

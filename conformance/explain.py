@@ -223,9 +223,7 @@ def length_limit(results: Sequence[Result]) -> str:
     ran = [slots(result) for result in results if result.judgement.verdict is Verdict.PASS and not _refused(result)]
     longest = max(ran, default=0)
     longer = [
-        slots(result)
-        for result in results
-        if result.judgement.failure is Failure.REFUSED and slots(result) > longest
+        slots(result) for result in results if result.judgement.failure is Failure.REFUSED and slots(result) > longest
     ]
     if not ran or len(longer) < _FEW:
         return ""

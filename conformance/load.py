@@ -6,21 +6,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..adapters.protocol import HelperSpec
 from ..reference_vm.faults import FaultKind
 from ..spec import strict_yaml, validate
 from ..spec.requirements import load_errata, load_requirements
-from .model import ByOrder, Entry, Level, Source, VectorError
+from .model import ByOrder, Entry, Level, Source, Table, VectorError
 
 SCHEMA_FILE = Path(__file__).parent / "schema" / "vector.schema.json"
 #: Stands in a table for a value that a case does not have.
 NO_VALUE = "-"
-
-Cases: TypeAlias = "list[tuple[str | None, Mapping[str, ByOrder]]]"
+_GAP = re.compile(rf"\s{NO_VALUE}(?!\S)")
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -124,7 +124,7 @@ def make_entry(document: strict_yaml.Document, raw: dict[str, Any], source: Sour
             (name, {key: _either(value) for key, value in values.items()}) for name, values in raw["cases"].items()
         ]
     elif "table" in raw:
-        entry.cases = list(_table(entry, raw["table"]))
+        entry.cases = _table(entry, raw["table"])
     return entry
 
 
@@ -179,31 +179,31 @@ def _check(entry: Entry) -> None:
         raise entry.error("expects a memory, but has none")
 
 
-def _table(entry: Entry, text: str) -> Iterator[tuple[str, Mapping[str, ByOrder]]]:
-    """Yield the cases of a table: a line of column names, then a line for each case."""
+def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrder]]] | Table:
+    """Return the cases of a table: a line of column names, then a line for each case."""
     lines = [line for line in text.splitlines() if line.strip()]
     names = lines[0].split()
     if names[0] != "case":
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")
     if len(set(names)) < len(names):
         raise entry.error("table: two columns have the same name")
-    columns = names[1:]
-    joined = any("." in name for name in columns)
-    gaps = f" {NO_VALUE}" in text
-    for line in lines[1:]:
-        case, *cells = line.split()
-        if len(cells) != len(columns):
+    rows = [line.split() for line in lines[1:]]
+    for line, row in zip(lines[1:], rows, strict=True):
+        if len(row) != len(names):
             raise entry.error(
-                f"table: {len(cells) + 1} values for {len(names)} columns in the row: {line.strip()}",
+                f"table: {len(row)} values for {len(names)} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-        values: dict[str, ByOrder] = dict(zip(columns, cells, strict=True))
-        if gaps and NO_VALUE in cells:
-            values = {name: value for name, value in values.items() if value != NO_VALUE}
-        yield case, _join(entry, case, values) if joined else values
+    table = Table(tuple(names[1:]), rows)
+    if not _GAP.search(text) and not any("." in name for name in names):
+        return table
+    return [
+        (case, _join(entry, case, {name: value for name, value in values.items() if value != NO_VALUE}))
+        for case, values in table
+    ]
 
 
-def _join(entry: Entry, case: str, values: dict[str, ByOrder]) -> Mapping[str, ByOrder]:
+def _join(entry: Entry, case: str, values: Mapping[str, ByOrder]) -> Mapping[str, ByOrder]:
     """Join the columns ``x.little`` and ``x.big`` to one value for ``x``."""
     result: dict[str, ByOrder] = {}
     for name, value in values.items():

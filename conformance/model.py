@@ -6,7 +6,7 @@ Whatever may depend on the byte order of a runtime lies in a :class:`Variant`, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -48,6 +48,18 @@ class Source:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Cases that all have values for the same ``columns``; a row has the name of the case first."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+    def __iter__(self) -> Iterator[tuple[str, Mapping[str, ByOrder]]]:
+        for name, *cells in self.rows:
+            yield name, dict(zip(self.columns, cells, strict=True))
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """A vector as the file has it, before holes are filled.
@@ -75,7 +87,7 @@ class Entry:
     expect: Mapping[str, ByOrder]
     rejected: bool
     faulted: str | None
-    cases: list[tuple[str | None, Mapping[str, ByOrder]]]
+    cases: list[tuple[str | None, Mapping[str, ByOrder]]] | Table
     byte_order: ByteOrder | None = None
 
     def error(self, message: str, case: str | None = None, line: int | None = None) -> VectorError:

@@ -197,6 +197,11 @@ class Placed(NamedTuple):
     holes: tuple[Hole, ...] = ()
 
 
+def parts_of(item: Placed) -> tuple[Decoded | bytes, ...]:
+    """Return what is placed: of a block, what it repeats."""
+    return item.what.parts if isinstance(item.what, _Block) else (item.what,)
+
+
 #: Slot and line of each label.
 Labels: TypeAlias = dict[str, tuple[int, int]]
 

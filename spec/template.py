@@ -9,14 +9,14 @@ found faster, by writing their fields into a program that was assembled before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from .assemble import Layout, Placed, assemble, encode_one, join, lay_out, read_line, resolve
+from .assemble import Layout, Placed, assemble, encode_one, join, lay_out, parts_of, read_line, resolve
 from .encoding import ByteOrder, Decoded, Program, decode
 from .syntax import AsmError, Hole, Match, bounds, number
-from .table import LAST_REGISTER, Isa, isa
+from .table import LAST_REGISTER, Instruction, Isa, isa
 
 #: What fills the holes, by their names.
 Values: TypeAlias = Mapping[str, str | int]
@@ -39,8 +39,8 @@ def compile_text(text: str, table: Isa | None = None) -> Template:
 class Template:
     """A program text with ``{holes}``, whose names are in ``holes``.
 
-    ``same_instructions`` says whether all its programs consist of the same instructions, with other registers and
-    numbers in them.
+    ``same_instructions`` says whether all programs made so far consist of the same instructions, with other registers
+    and numbers in them.
     """
 
     def __init__(self, text: str, table: Isa) -> None:
@@ -83,9 +83,12 @@ class Template:
         Raises:
             AsmError: a value is missing or does not fit, or the text with the values in it is wrong.
         """
+        code = None
         if self._frame and self.same_instructions:
             code = self._frame.blank(byte_order).fill(values)
-        else:
+            # A value that is no number may make anything of its line.
+            self.same_instructions = code is not None
+        elif self._varying:
             filled = {at + 1: _fill(self._lines[at], values) for at in self._varying}
             code = self._with_lines(filled, values, byte_order)
         return assemble(_fill(self.text, values), byte_order, self._table) if code is None else code
@@ -100,6 +103,19 @@ class Template:
             self._frame = self._frame_of(lines)
             code = self._frame.blank(byte_order).fill(values)
         return code
+
+    def instructions(self) -> frozenset[Instruction] | None:
+        """Return the instructions of all programs; None if programs differ in them, or have bytes that are none."""
+        return self._frame.instructions() if self._frame and self.same_instructions else None
+
+    def by_position(self, names: Sequence[str]) -> Callable[[Sequence[str]], bytes | None]:
+        """Return a faster :meth:`assemble` for values in the order of ``names``, little-endian; all holes are named.
+
+        It returns None where :meth:`assemble` has to be asked. There is one only if all programs have the
+        :attr:`same_instructions`.
+        """
+        assert self._frame is not None
+        return self._frame.blank("little").by_position(names)
 
     def program(self, values: Values) -> Program:
         """Return the program for ``values`` as instructions by slot.
@@ -171,6 +187,12 @@ class _Frame:
         ]
         self._items = layout.items
         self._blanks: dict[ByteOrder, _Blank] = {}
+
+    def instructions(self) -> frozenset[Instruction] | None:
+        """Return the instructions that there are; None if there is anything else."""
+        parts = [part for item in self._items for part in parts_of(item)]
+        rows = frozenset(part.instruction for part in parts if isinstance(part, Decoded))
+        return None if any(isinstance(part, bytes) for part in parts) else rows
 
     def blank(self, order: ByteOrder) -> _Blank:
         """Return the program as it was laid out, to be filled with values."""
@@ -316,6 +338,24 @@ class _Blank:
                     return None
             code |= bits
         return code.to_bytes(len(self.code), "little")
+
+    def by_position(self, names: Sequence[str]) -> Callable[[Sequence[str]], bytes | None]:
+        """Return :meth:`fill` for values in the order of ``names``."""
+        places = [(name, known, names.index(name)) for name, known in self._known.items()]
+        blank, size = int.from_bytes(self.code, "little"), len(self.code)
+
+        def fill(values: Sequence[str]) -> bytes | None:
+            code = blank
+            for name, known, at in places:
+                bits = known.get(values[at])
+                if bits is None:
+                    bits = self._bits(name, values[at])
+                    if bits is None:
+                        return None
+                code |= bits
+            return code.to_bytes(size, "little")
+
+        return fill
 
     def _bits(self, name: str, value: str | int | None) -> int | None:
         """Return what the hole ``name`` with ``value`` in it adds to the program."""
