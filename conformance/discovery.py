@@ -35,8 +35,8 @@ _LAST_RESORT = 100
 _TRIES = 4
 #: How many vectors are considered whose programs consist of the same instructions.
 _ALIKE = 3
-#: Longer programs are about distances and limits.
-_MOST_BYTES = 2048
+#: Longer programs are about distances, limits, and what instructions leave to each other.
+_MOST_BYTES = 512
 _BUDGET = 100_000
 #: First words of reasons for which the harness, the platform or its policy is to blame, and no instruction.
 _NOT_THE_INSTRUCTION = frozenset(
