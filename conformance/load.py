@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..adapters.protocol import HelperSpec
 from ..reference_vm.faults import FaultKind
@@ -194,28 +194,50 @@ def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrd
                 f"table: {len(row)} values for {len(names)} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-    table = Table(tuple(names[1:]), rows)
     if not _GAP.search(text) and not any("." in name for name in names):
-        return table
-    return [
-        (case, _join(entry, case, {name: value for name, value in values.items() if value != NO_VALUE}))
-        for case, values in table
-    ]
+        return Table(tuple(names[1:]), rows)
+    columns = list(_columns(entry, names))
+    return [(row[0], _values(entry, columns, row)) for row in rows]
 
 
-def _join(entry: Entry, case: str, values: Mapping[str, ByOrder]) -> Mapping[str, ByOrder]:
-    """Join the columns ``x.little`` and ``x.big`` to one value for ``x``."""
-    result: dict[str, ByOrder] = {}
-    for name, value in values.items():
+class _Column(NamedTuple):
+    """What a column is for: the value ``name``, and where it stands, for big-endian runtimes ``big`` if not 0."""
+
+    name: str
+    place: int
+    big: int
+
+
+def _columns(entry: Entry, names: Sequence[str]) -> Iterator[_Column]:
+    """Yield the columns of a table; ``x.little`` and ``x.big`` are one value ``x``."""
+    places = {name: place for place, name in enumerate(names)}
+    for name, place in list(places.items())[1:]:
         base, dot, order = name.partition(".")
         if not dot:
-            result[name] = value
-            continue
-        little, big = values.get(f"{base}.little"), values.get(f"{base}.big")
-        if order not in {"little", "big"} or not isinstance(little, str) or not isinstance(big, str):
-            raise entry.error(f"table: {name}: values by byte order need columns {base}.little and {base}.big", case)
-        result[base] = little, big
-    return result
+            yield _Column(name, place, 0)
+        elif order not in {"little", "big"} or not {f"{base}.little", f"{base}.big"} <= places.keys():
+            raise _half(entry, base, name)
+        elif order == "little":
+            yield _Column(base, place, places[f"{base}.big"])
+
+
+def _half(entry: Entry, base: str, name: str, case: str | None = None) -> VectorError:
+    return entry.error(f"table: {name}: values by byte order need columns {base}.little and {base}.big", case)
+
+
+def _values(entry: Entry, columns: Sequence[_Column], row: Sequence[str]) -> Mapping[str, ByOrder]:
+    """Return what a row has a value for."""
+    values: dict[str, ByOrder] = {}
+    for name, place, big in columns:
+        value = row[place]
+        if not big:
+            if value != NO_VALUE:
+                values[name] = value
+        elif (value == NO_VALUE) != (row[big] == NO_VALUE):
+            raise _half(entry, name, f"{name}.{'big' if value == NO_VALUE else 'little'}", row[0])
+        elif value != NO_VALUE:
+            values[name] = value, row[big]
+    return values
 
 
 def find_line(entry: Entry, text: str) -> int:
