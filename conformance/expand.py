@@ -81,7 +81,6 @@ class _Plan:
         #: The inputs in both byte orders, if they are the same in all cases; known after the first.
         self._inputs: list[_Inputs | None] = [None, None]
         self._columns: dict[tuple[str, ...], _Columns] = {}
-        self._common: Needs | None = None
         self.code = self._written if self.template is None else self.template.assemble
 
     def vector(self, case: str | None, values: Values) -> Vector:
@@ -147,16 +146,11 @@ class _Plan:
         return self.big(dict(zip(names, row[1:], strict=True)), vector)
 
     def needs(self, code: bytes) -> Needs:
-        """Return what a program of this entry needs; computed once if all have the same instructions."""
-        if self.template is None or not self.template.same_instructions:
+        """Return what the program that was made last needs."""
+        rows = self.template.instructions if self.template is not None else None
+        if rows is None:
             return program_needs(code, rejected=self.entry.rejected)
-        if self._common is None:
-            rows = self.template.instructions()
-            if rows is None:
-                self._common = program_needs(code, rejected=self.entry.rejected)
-            else:
-                self._common = Needs(*_combine(frozenset(row.groups for row in rows)), None)
-        return self._common
+        return Needs(*_combine(frozenset(row.groups for row in rows)), None)
 
     def columns(self, case: str | None, values: Values) -> _Columns:
         """Return what the values of a case are for: the names of most cases of an entry are the same."""

@@ -9,7 +9,7 @@ found faster, by writing their fields into a program that was assembled before.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -39,6 +39,7 @@ def compile_text(text: str, table: Isa | None = None) -> Template:
 class Template:
     """A program text with ``{holes}``, whose names are in ``holes``.
 
+    ``instructions`` are those of the program that was made last; None if they are not known without decoding it.
     ``same_instructions`` says whether all programs made so far consist of the same instructions, with other registers
     and numbers in them.
     """
@@ -51,6 +52,7 @@ class Template:
         self._registers: dict[int, tuple[_Register, ...]] = {}
         self._varying = self._sort_lines()
         self.same_instructions = not self._varying
+        self.instructions: frozenset[Instruction] | None = None
         self._frame: _Frame | None = None
         if not self._varying:
             self._frame = self._frame_of(self._lines)
@@ -83,9 +85,10 @@ class Template:
         Raises:
             AsmError: a value is missing or does not fit, or the text with the values in it is wrong.
         """
-        code = None
+        code = self.instructions = None
         if self._frame and self.same_instructions:
             code = self._frame.blank(byte_order).fill(values)
+            self.instructions = self._frame.instructions if code is not None else None
             # A value that is no number may make anything of its line.
             self.same_instructions = code is not None
         elif self._varying:
@@ -102,11 +105,8 @@ class Template:
                 lines[line - 1] = text
             self._frame = self._frame_of(lines)
             code = self._frame.blank(byte_order).fill(values)
+        self.instructions = self._frame.instructions if self._frame and code is not None else None
         return code
-
-    def instructions(self) -> frozenset[Instruction] | None:
-        """Return the instructions of all programs; None if programs differ in them, or have bytes that are none."""
-        return self._frame.instructions() if self._frame and self.same_instructions else None
 
     def by_position(self, names: Sequence[str]) -> Callable[[Sequence[str]], bytes | None]:
         """Return a faster :meth:`assemble` for values in the order of ``names``, little-endian; all holes are named.
@@ -187,12 +187,15 @@ class _Frame:
         ]
         self._items = layout.items
         self._blanks: dict[ByteOrder, _Blank] = {}
+        #: Those of the program that was made last.
+        self.instructions = self._instructions(())
+        self._rest: tuple[Collection[int], frozenset[Instruction] | None] = (), self.instructions
 
-    def instructions(self) -> frozenset[Instruction] | None:
-        """Return the instructions that there are; None if there is anything else."""
-        parts = [part for item in self._items for part in parts_of(item)]
-        rows = frozenset(part.instruction for part in parts if isinstance(part, Decoded))
-        return None if any(isinstance(part, bytes) for part in parts) else rows
+    def _instructions(self, without: Collection[int]) -> frozenset[Instruction] | None:
+        """Return the instructions of all lines but some; None if there is anything else."""
+        found = [part for item in self._items if item.line not in without for part in parts_of(item)]
+        rows = frozenset(part.instruction for part in found if isinstance(part, Decoded))
+        return None if any(isinstance(part, bytes) for part in found) else rows
 
     def blank(self, order: ByteOrder) -> _Blank:
         """Return the program as it was laid out, to be filled with values."""
@@ -206,6 +209,9 @@ class _Frame:
         blank = self.blank(order)
         code = bytearray(blank.code)
         patches = [patch for patch in self._patches if patch.line not in filled]
+        if self._rest[0] != filled.keys():
+            self._rest = filled.keys(), self._instructions(filled.keys())
+        rows = set[Instruction]()
         for line, text in filled.items():
             new = self._replace(line, text, table)
             if new is None or not isinstance(new.what, Decoded):
@@ -213,6 +219,8 @@ class _Frame:
             data = encode_one(new.what, order)
             code[new.at : new.at + len(data)] = data
             patches += _number_patches(new)
+            rows.add(new.what.instruction)
+        self.instructions = None if self._rest[1] is None else self._rest[1] | rows
         return _Blank(bytes(code), patches, order).fill(values)
 
     def _replace(self, line: int, text: str, table: Isa) -> Placed | None:
