@@ -273,10 +273,14 @@ class _Layouter:
                 return
 
     def layout(self) -> Layout:
-        items = [
-            resolve(item, line, at, self.labels) if isinstance(item, Match) else Placed(line, at, item)
-            for line, at, item in self.placed
-        ]
+        items = []
+        for line, at, item in self.placed:
+            if not isinstance(item, Match):
+                items.append(Placed(line, at, item))
+            elif item.target is None:
+                items.append(Placed(line, at, item.decoded, item.holes))
+            else:
+                items.append(resolve(item, line, at, self.labels))
         return Layout(items, self.labels)
 
     def add(self, line: int, item: _Item) -> None:
@@ -350,7 +354,10 @@ def resolve(match: Match, line: int, at: int, labels: Labels) -> Placed:
 
 def join(placed: list[Placed], byte_order: ByteOrder) -> bytes:
     """Return the bytes of a program."""
-    return b"".join(_bytes_of(item.what, byte_order) for item in placed)
+    parts = [item.what for item in placed]
+    return b"".join(
+        [encode_one(part, byte_order) if isinstance(part, Decoded) else _bytes_of(part, byte_order) for part in parts]
+    )
 
 
 def _bytes_of(what: Decoded | bytes | _Block, byte_order: ByteOrder) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .assemble import Layout, Placed, assemble, encode_one, join, lay_out, parts_of, read_line, resolve
@@ -175,27 +175,41 @@ class _Frame:
 
     def __init__(self, layout: Layout, registers: Mapping[int, tuple[_Register, ...]]) -> None:
         self._labels = layout.labels
-        self._with_label = {line for _, line in layout.labels.values()}
-        self._by_line: dict[int, list[Placed]] = {}
-        for item in layout.items:
-            self._by_line.setdefault(item.line, []).append(item)
-        self._patches: list[_Patch] = [patch for item in layout.items for patch in _number_patches(item)]
-        self._patches += [
-            _RegisterPatch(hole.name, hole, item.at + 1, item.line)
-            for item in layout.items
-            for hole in registers.get(item.line, ())
-        ]
         self._items = layout.items
+        self._patches: list[_Patch] = [patch for item in self._items if item.holes for patch in _number_patches(item)]
+        if registers:
+            self._patches += [
+                _RegisterPatch(hole.name, hole, item.at + 1, item.line)
+                for item in self._items
+                for hole in registers.get(item.line, ())
+            ]
         self._blanks: dict[ByteOrder, _Blank] = {}
         #: Those of the program that was made last.
         self.instructions = self._instructions(())
         self._rest: tuple[Collection[int], frozenset[Instruction] | None] = (), self.instructions
 
+    @cached_property
+    def _by_line(self) -> dict[int, list[Placed]]:
+        found: dict[int, list[Placed]] = {}
+        for item in self._items:
+            found.setdefault(item.line, []).append(item)
+        return found
+
+    @cached_property
+    def _with_label(self) -> frozenset[int]:
+        return frozenset(line for _, line in self._labels.values())
+
     def _instructions(self, without: Collection[int]) -> frozenset[Instruction] | None:
         """Return the instructions of all lines but some; None if there is anything else."""
-        found = [part for item in self._items if item.line not in without for part in parts_of(item)]
-        rows = frozenset(part.instruction for part in found if isinstance(part, Decoded))
-        return None if any(isinstance(part, bytes) for part in found) else rows
+        rows = set[Instruction]()
+        for item in self._items:
+            if item.line in without:
+                continue
+            for part in (item.what,) if isinstance(item.what, Decoded) else parts_of(item):
+                if isinstance(part, bytes):
+                    return None
+                rows.add(part.instruction)
+        return frozenset(rows)
 
     def blank(self, order: ByteOrder) -> _Blank:
         """Return the program as it was laid out, to be filled with values."""
