@@ -7,7 +7,7 @@ this effect leaves: a runtime that returns it has run the slot as another instru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -354,43 +354,66 @@ def _second_slot(row: Instruction) -> Draft:
 
 
 def _undefined_opcodes() -> Iterator[Draft]:
-    """Every undefined opcode, with the operands of each instruction whose opcode differs in one field or one bit."""
-    table = isa()
+    """Every undefined opcode in the place of the instructions that are close to it, with their operands.
+
+    Those that need the same program around them share an entry, which has the name of the first of them.
+    """
+    entries: dict[tuple[object, ...], Draft] = {}
+    what = "undefined opcodes, each with the operands of the instruction that the case names"
     for opcode in range(256):
-        if opcode in table.by_opcode:
+        if opcode in isa().by_opcode:
             continue
-        near = [
-            other
-            for other in table.by_opcode
-            if differing_part(opcode, other) is not None or (opcode ^ other).bit_count() == 1
-        ]
-        # Neighbours with one bit changed first.
-        for other in sorted(near, key=lambda other: ((other ^ opcode).bit_count(), other ^ opcode)):
-            row = table.by_opcode[other][0]
+        for row, rule in _close_to(opcode):
             around = carrier(row)
             first, *rest = slots_of(_fixed(row, around))
-            cases = _cases(row, around, [(slug(row), (first._replace(opcode=opcode), *rest))])
-            what = f"an undefined opcode, with the operands of {row.name}"
-            covers = (f"rfc9669-{_OPCODE_RULES[row.section]}",)
-            differing = opcode ^ other
-            single = differing.bit_count() == 1
-            name = f"bit-{differing.bit_length() - 1}" if single else f"bits-{differing:02x}"
-            draft = _draft(f"opcode-{opcode:02x}/{name}", what, around, covers, "reserved-opcodes", cases)
-            yield draft
-        if not near:
-            yield _remote_opcode(opcode)
+            cases = _cases(row, around, [(f"{opcode:02x}-{slug(row)}", (first._replace(opcode=opcode), *rest))])
+            name = f"undefined-opcodes/like-{slug(row)}"
+            draft = _draft(name, what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)
+            same = draft.code, draft.variables, draft.helpers, rule
+            entries[same] = replace(entries.get(same, draft), cases={**entries.get(same, draft).cases, **cases})
+    for draft in entries.values():
+        yield replace(draft, cases=_by_order(draft.cases))
 
 
-def _remote_opcode(opcode: int) -> Draft:
-    """An undefined opcode that no instruction has with one field changed: in an addition's place, with its operands."""
-    row = isa().by_name["ADD64_X"]
-    around = carrier(row)
-    (slot,) = slots_of(_fixed(row, around))
-    code = opcode & 7
-    rule = "4.1-undefined-codes" if code in (4, 7) else "4.3-undefined-codes" if code in (5, 6) else "5-undefined-modes"
-    cases = {slug(row): {"slot": pack([slot._replace(opcode=opcode)]).hex()}}
-    what = "an undefined opcode that differs in several fields from every other"
-    return _draft(f"opcode-{opcode:02x}/remote", what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)
+def _by_order(cases: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Return ``cases`` with all witnesses by byte order, if one of them is."""
+    if not any("witness.little" in values for values in cases.values()):
+        return cases
+    return {
+        name: {"slot": values["slot"]}
+        | {
+            f"witness.{order}": values.get(f"witness.{order}") or values["witness"]
+            for order in BYTE_ORDERS
+            if len(values) > 1
+        }
+        for name, values in cases.items()
+    }
+
+
+def _close_to(opcode: int) -> Iterator[tuple[Instruction, str]]:
+    """Yield the instructions that differ from an undefined opcode in one field or one bit, and what leaves that open.
+
+    Those with one bit changed come first. An opcode that is close to none is in an addition's place.
+    """
+    table = isa()
+    near = [
+        other
+        for other in table.by_opcode
+        if differing_part(opcode, other) is not None or (opcode ^ other).bit_count() == 1
+    ]
+    for other in sorted(near, key=lambda other: ((other ^ opcode).bit_count(), other ^ opcode)):
+        row = table.by_opcode[other][0]
+        yield row, _OPCODE_RULES[row.section]
+    if not near:
+        code = opcode & 7
+        rule = (
+            "4.1-undefined-codes"
+            if code in (4, 7)
+            else "4.3-undefined-codes"
+            if code in (5, 6)
+            else "5-undefined-modes"
+        )
+        yield table.by_name["ADD64_X"], rule
 
 
 #: By section of the closest instruction: the requirement that leaves an opcode undefined.
