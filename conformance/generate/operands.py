@@ -115,24 +115,25 @@ _COMPARED = (
 def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple[int, int]]) -> Draft:
     """All of ``rows`` in each register, with its neighbour, and some with themselves.
 
-    What dst holds afterwards is stored, and {u}, which tells src and the way of a jump. The address of the memory is
-    on the stack, so that it needs no register between two parts.
+    What dst holds afterwards is stored, and {u}, which tells src and the way of a jump. All is done for one pair of
+    numbers after the other. The addresses of a pair and of its results are on the stack, so that they need no register
+    between two parts.
     """
-    asm = "*(u64 *)(r10 - 8) = r1\n"
+    asm = "*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\n"
     for place, (dst, src) in enumerate(pairs):
         for half, number in enumerate((dst, src)):
             asm += f"r3 = {number:#x} ll\n*(u64 *)(r1 + {16 * place + 8 * half}) = r3\n"
-    place = 2 * len(pairs)
-    for row in rows:
-        for index in range(len(pairs)):
-            asm += f"r{{t}} = *(u64 *)(r10 - 8)\nr{{s}} = *(u64 *)(r{{t}} + {16 * index + 8})\n"
-            asm += f"r{{d}} = *(u64 *)(r{{t}} + {16 * index})\nr{{u}} = 1\n"
-            jump = row.section == "4.3"
-            asm += f"{line(row, dst='{d}', src='{s}', imm=str(_imm(row)), offset='+1')}\n"
-            asm += "r{u} = 2\n" if jump else ""
-            asm += f"*(u64 *)(r{{t}} + {8 * place}) = r{{d}}\n"
-            asm += f"r{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {8 * place + 8}) = r{{u}}\n"
-            place += 2
+    asm += "*(u64 *)(r10 - 24) = 0\nagain:\n"
+    for place, row in enumerate(rows):
+        result = 16 * len(pairs) + 16 * place
+        asm += "r{t} = *(u64 *)(r10 - 8)\nr{s} = *(u64 *)(r{t} + 8)\nr{d} = *(u64 *)(r{t} + 0)\n"
+        asm += f"r{{u}} = 1\n{line(row, dst='{d}', src='{s}', imm=str(_imm(row)), offset='+1')}\n"
+        asm += "r{u} = 2\n" if row.section == "4.3" else ""
+        asm += f"r{{t}} = *(u64 *)(r10 - 16)\n*(u64 *)(r{{t}} + {result}) = r{{d}}\n"
+        asm += f"r{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {result + 8}) = r{{u}}\n"
+    for at, step in ((8, 16), (16, 16 * len(rows)), (24, 1)):
+        asm += f"r{{t}} = *(u64 *)(r10 - {at})\nr{{t}} += {step}\n*(u64 *)(r10 - {at}) = r{{t}}\n"
+    asm += f"if r{{t}} != {len(pairs)} goto again\n"
     asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
     cases = {}
     for n in range(10):
@@ -149,7 +150,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
         cases,
         asm,
         observe=("after",),
-        memory=f"00*{8 * place}",
+        memory=f"00*{16 * len(pairs) * (1 + len(rows))}",
         level="abi",
         errata=("stack-and-call-depth",),
     )

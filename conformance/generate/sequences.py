@@ -250,9 +250,16 @@ _CONDITIONS = ("== 0", "!= 0", "> 0", ">= 0", "< 0", "<= 0", "s> 0", "s>= 0", "s
 def _flags() -> Draft:
     """A machine's flags tell more of an addition or subtraction than how its result compares with zero."""
     asm = "r6 = r1\n"
-    for place, ((a, b), condition) in enumerate(product(_PAIRS, _CONDITIONS)):
-        asm += f"r3 = {a:#x} ll\nr4 = {b:#x} ll\nr5 = 1\n{{act}}\nif {{r}}3 {condition} goto +1\nr5 = 2\n"
-        asm += f"*(u8 *)(r6 + {place}) = r5\n"
+    for place, pair in enumerate(_PAIRS):
+        for half, number in enumerate(pair):
+            asm += f"r3 = {number:#x} ll\n*(u64 *)(r6 + {16 * place + 8 * half}) = r3\n"
+    # The results of a pair are stored behind all pairs.
+    head = 16 * len(_PAIRS)
+    asm += "r9 = r1\nr8 = 0\nagain:\n"
+    for place, condition in enumerate(_CONDITIONS):
+        asm += "r3 = *(u64 *)(r6 + 0)\nr4 = *(u64 *)(r6 + 8)\nr5 = 1\n"
+        asm += f"{{act}}\nif {{r}}3 {condition} goto +1\nr5 = 2\n*(u8 *)(r9 + {head + place}) = r5\n"
+    asm += f"r6 += 16\nr9 += {len(_CONDITIONS)}\nr8 += 1\nif r8 != {len(_PAIRS)} goto again\n"
     cases = {}
     for r, width in (("r", "64"), ("w", "32")):
         for name, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("and", "&"), ("or", "|"), ("xor", "^")):
@@ -262,5 +269,5 @@ def _flags() -> Draft:
         cases[f"neg{width}"] = {"r": r, "act": f"{r}3 = -{r}3"}
     what = f"{len(_PAIRS)} results compared with 0 in {len(_CONDITIONS)} ways each; a byte is 2 if the condition fails"
     covers = tuple(f"rfc9669-4.3-{name}" for name in ("jgt", "jge", "jlt", "jle", "jsgt", "jsge", "jslt", "jsle"))
-    memory = f"00*{len(_PAIRS) * len(_CONDITIONS)}"
+    memory = f"00*{head + len(_PAIRS) * len(_CONDITIONS)}"
     return Draft("result/compared-with-0", what, covers, cases, asm + _END, observe=("after",), memory=memory)
