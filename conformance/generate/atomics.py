@@ -25,8 +25,11 @@ _OPERANDS: Mapping[str, int] = {
     "pos-neg": 0x123456789ABCDEF0,
     "neg-pos": 0xFEDCBA9876543210,
 }
-#: Displacements that an access can carry, at the limits of the field and of 8 bits.
-_OFFSETS = (-32768, -32760, -136, -128, -8, 0, 8, 120, 128, 32760)
+#: Displacements that an access can carry, at the limits of the field and of 8, 9, 12 and 13 bits.
+_OFFSETS = (
+    *(-32768, -32760, -4097, -4096, -2049, -2048, -257, -256, -136, -129, -128, -8, -1),
+    *(0, 1, 8, 120, 127, 128, 255, 256, 2047, 2048, 4095, 4096, 32760, 32767),
+)
 
 
 def drafts() -> Iterator[Draft]:
@@ -76,15 +79,29 @@ def _store(row: Instruction, base: str, value: str) -> str:
     return line(isa().by_name[name], dst=base, src=value, offset="8")
 
 
+def _width(row: Instruction) -> str:
+    """Return the type of the operand in memory."""
+    return f"u{bits(row)}"
+
+
 def _operands(row: Instruction) -> Draft:
-    """All operands meet all values in memory; r0, the operand and the memory are compared."""
+    """All operands meet all values in memory; r0, the operand and the memory are compared.
+
+    What is beside the operand was stored in its width too: so the same numbers come out in both byte orders.
+    """
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
+    kind, size = _width(row), bits(row) // 8
     asm = (
-        f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
-        f"{line(row, dst='6', src='3', offset='8')}\nr6 = 0\nexit\n"
+        f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\n*({kind} *)(r6 + {8 - size}) = 0x11223344\n"
+        f"*({kind} *)(r6 + {8 + size}) = -0x6f5e4d3c\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
+        f"{line(row, dst='6', src='3', offset='8')}\nr4 = *({kind} *)(r6 + 8)\nr5 = *({kind} *)(r6 + {8 + size})\n"
+        f"r6 = *({kind} *)(r6 + {8 - size})\nr5 += r6\nexit\n"
     )
-    what = "the operation on boundary values, and what the registers hold after it"
-    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+    what = (
+        "boundary values: what the registers hold, r4 the result in memory, r5 the sum of what is on either side of it"
+    )
+    observe = ("r0", "r3", "r4", "r5")
+    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
 
 
 def _neighbours(row: Instruction) -> Draft:
@@ -104,18 +121,17 @@ def _register_pairs(row: Instruction) -> Draft:
         for value in range(10)
         if base != value
     }
+    # Memory holds R0, so that CMPXCHG stores its operand. In the end the base receives what is in memory.
+    kind = _width(row)
+    before = _store(row, "{b}", "0") if "r0" in row.writes else f"*({kind} *)(r{{b}} + 8) = -0x6789abc"
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{{match}}{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = 0\nexit\n"
+        f"{before}\n{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = *({kind} *)(r{{b}} + 8)\nexit\n"
     )
-    # Memory holds R0, so that CMPXCHG stores its operand.
-    match = f"{_store(row, '{b}', '0')}\n" if "r0" in row.writes else ""
-    asm = asm.replace("{match}", match)
     if "r0" in row.writes:
         cases = {name: values for name, values in cases.items() if values["b"] != "0"}
-    what = "each register as base and as operand; no other register changes"
-    observe = (*_ALL, "after")
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    what = "each register as base and as operand; no other register changes, and the base is loaded from memory"
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=_ALL, memory=_PATTERN)
 
 
 def _on_the_stack(row: Instruction) -> Draft:
@@ -237,13 +253,14 @@ def _offsets(row: Instruction) -> Draft:
         f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": str(offset), "base": str(8 - offset)}
         for offset in _OFFSETS
     }
+    kind = _width(row)
     asm = (
-        f"r6 = r1\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n{line(row, dst='6', src='3', offset='{off}')}\n"
-        "r6 = 0\nexit\n"
+        f"r6 = r1\n*({kind} *)(r6 + 8) = -0x6789abc\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n"
+        f"{line(row, dst='6', src='3', offset='{off}')}\nr4 = *({kind} *)(r1 + 8)\nr6 = 0\nexit\n"
     )
-    what = "offsets at the limits of their field"
+    what = "offsets at the limits of their field and of fewer bits; r4 is what is in memory"
     found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
-    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=("r0", "r3", "r4"), memory=_PATTERN)
 
 
 def _base_offsets(row: Instruction) -> Draft:
@@ -258,14 +275,15 @@ def _base_offsets(row: Instruction) -> Draft:
         for base in range(1 if "r0" in row.writes else 0, 10)
         for offset in BASE_OFFSETS
     }
+    kind = _width(row)
     asm = (
-        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\nr{{b}} += {{adjust}}\n"
-        f"{line(row, dst='{b}', src='{v}', offset='{off}')}\nr{{b}} = 0\nexit\n"
+        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n*({kind} *)(r{{b}} + 8) = 77\n"
+        f"r{{b}} += {{adjust}}\n{line(row, dst='{b}', src='{v}', offset='{off}')}\nr{{b}} = *(u64 *)(r10 - 8)\n"
+        f"r{{b}} = *({kind} *)(r{{b}} + 8)\nexit\n"
     )
-    what = "each base register with displacements of each size"
+    what = "each base register with displacements of each size; in the end the base is loaded from memory"
     found = (*covers(row), "rfc9669-5.3-address")
-    observe = ("r0", "r1", "r2", "after")
-    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=observe, memory=_PATTERN)
+    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=_ALL, memory=_PATTERN)
 
 
 def _base32_only(row: Instruction) -> Draft:

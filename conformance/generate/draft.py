@@ -62,10 +62,10 @@ def rows(draft: Draft) -> list[dict[str, str]]:
     if draft.rejected:
         return [{"case": name, **values} for name, values in cases.items()]
     template = compile_text(draft.asm)
-    table = []
+    results = []
     for name, values in cases.items():
         row = {"case": name, **values}
-        results = {}
+        by_order = {}
         for order in BYTE_ORDERS:
             memory = None if draft.memory is None else parse_bytes(draft.memory.format_map(values))
             outcome = execute(
@@ -79,15 +79,16 @@ def rows(draft: Draft) -> list[dict[str, str]]:
             )
             if not isinstance(outcome, Returned):
                 raise DraftError(f"{draft.id}/{name} ({order}-endian): {outcome}")
-            results[order] = _observed(outcome, draft.observe)
+            by_order[order] = _observed(outcome, draft.observe)
+        results.append((row, by_order["little"], by_order["big"]))
+    split = {column for _, little, big in results for column in draft.observe if little[column] != big[column]}
+    for row, little, big in results:
         for column in draft.observe:
-            little, big = results["little"][column], results["big"][column]
-            if little == big:
-                row[column] = little
+            if column in split:
+                row[f"{column}.little"], row[f"{column}.big"] = little[column], big[column]
             else:
-                row[f"{column}.little"], row[f"{column}.big"] = little, big
-        table.append(row)
-    return table
+                row[column] = little[column]
+    return [row for row, _, _ in results]
 
 
 def _distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:

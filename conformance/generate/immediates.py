@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from ...spec.table import Instruction, isa
 from . import arithmetic, jumps
-from .arithmetic import is_32_bit, operation, slug
+from .arithmetic import operation, slug
+from .boundaries import IMMEDIATES
 from .draft import Draft, line
 from .memory import covers as access_covers
 from .memory import width
@@ -81,30 +82,22 @@ def _arithmetic(row: Instruction) -> Draft:
 
 
 def _condition(row: Instruction) -> Draft:
-    """Each bit of r0 is a condition that did not hold: the register is the immediate, or greater by one.
+    """The immediate itself and its neighbours, known to whoever reads the program; then the same beside an upper half.
 
-    A zero from memory makes the register unknown to whoever looks for conditions that are decided beforehand.
+    A zero from memory makes these unknown to whoever looks for conditions that are decided beforehand.
     """
-    cases = {}
-    for part in range(0, len(LIMITS), 16):
-        numbers = LIMITS[part : part + 16]
-        values = {f"imm{place}": str(number) for place, number in enumerate(numbers)}
-        values |= {f"at{place}": _register(row, number) for place, number in enumerate(numbers)}
-        cases[f"from-{part}"] = values | {
-            f"above{place}": _register(row, number + 1) for place, number in enumerate(numbers)
-        }
-    asm = "r6 = *(u8 *)(r1 + 0)\nr0 = 0\n"
-    for place in range(16):
-        for where in ("at", "above"):
-            jump = line(row, dst="3", imm=f"{{imm{place}}}", offset="+1")
-            asm += f"r3 = {{{where}{place}}} ll\nr3 ^= r6\nr0 += r0\n{jump}\nr0 += 1\n"
-    what = "32 conditions: each bit of r0 is one that did not hold, the first is the highest"
+    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
+    asm, bit = "r6 = *(u8 *)(r1 + 0)\nr0 = 0\n", 1
+    for beginning in ("", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\nr3 += r6\n"):
+        asm += f"r3 = {{imm}}\n{beginning}"
+        for step in ("", "r3 += 1\n", "r3 -= 2\n"):
+            asm += f"{step}{line(row, dst='3', imm='{imm}', offset='+1')}\nr0 += {bit}\n"
+            bit *= 2
+    what = (
+        "the immediate, the next and the last number, alone and beside an upper half: each bit of r0 is a condition "
+        "that did not hold"
+    )
     return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", memory="00")
-
-
-def _register(row: Instruction, number: int) -> str:
-    mask = 0xFFFFFFFF if is_32_bit(row) else 0xFFFFFFFFFFFFFFFF
-    return f"{(number & mask) | (0x5A5A5A5A00000000 if is_32_bit(row) else 0):#x}"
 
 
 def _store(row: Instruction) -> Draft:

@@ -49,13 +49,6 @@ def _operands(row: Instruction, direction: str, program: str) -> Draft:
     else:
         jump = line(row, dst="3", imm="{imm}", offset="taken")
         chosen = {name: {"dst": hexed(a), "imm": str(b)} for name, a, b in immediate_pairs()}
-        # The same number as register and as immediate, at both widths: where == and its neighbours turn over.
-        for name, value in IMMEDIATES.items():
-            for step in (-1, 0, 1):
-                low = (value + step) & 0xFFFFFFFF
-                where = ("below", "at", "above")[step + 1]
-                chosen[f"{where}-{name}"] = {"dst": hexed(value + step), "imm": str(value)}
-                chosen[f"{where}-{name}-dirty"] = {"dst": hexed(low | 0x5A5A5A5A00000000), "imm": str(value)}
     if direction == "backward":
         kept = {f"{a}_{b}" for a in _FEW for b in _FEW_IMM}
         chosen = {name: values for name, values in chosen.items() if name in kept}

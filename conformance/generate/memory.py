@@ -13,13 +13,13 @@ from .boundaries import IMMEDIATES
 from .draft import Draft, line
 from .registers import VALUES, prologue
 
-#: Offsets at the ends of the field, around the limits of 8-bit displacements, and small ones.
+#: Offsets at the ends of the field, around the limits of displacements of 8, 9, 12 and 13 bits, and small ones.
 OFFSETS = (
-    *(-32768, -32767, -4096, -257, -256, -129, -128, -127, -8, -4, -2, -1),
-    *(0, 1, 2, 3, 4, 5, 7, 8, 127, 128, 129, 255, 256, 4095, 32760, 32766, 32767),
+    *(-32768, -32767, -4097, -4096, -2049, -2048, -257, -256, -129, -128, -127, -8, -4, -2, -1),
+    *(0, 1, 2, 3, 4, 5, 7, 8, 127, 128, 129, 255, 256, 2047, 2048, 4095, 4096, 32760, 32766, 32767),
 )
-#: One of each size of displacement that machines have, on either side of 0.
-BASE_OFFSETS = (0, 120, 128, -128, -136, 4096)
+#: None and one of either size of displacement that machines have; the other tables have 8.
+BASE_OFFSETS = (0, -136, 4096)
 #: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _ALL = tuple(f"r{n}" for n in range(10))

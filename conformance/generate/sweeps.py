@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One instruction after the other with operands that differ in one respect: values, displacements, places.
+"""One instruction after the other with operands that differ in one respect: values, places.
 
 Each needs one instruction only, so a program tries many; what comes of each stays in memory.
 """
@@ -29,11 +29,6 @@ EDGES: tuple[int, ...] = (
 _RARE = (0x8000, -129, -0x8001, -0x80000001)
 #: What is both compared and exchanged: the ends of the ranges of numbers.
 _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (1 << 63) - 1)}
-#: Displacements on either side of what 8, 9, 12 and 13 bits hold.
-_OFFSETS = (
-    *(0, 1, -1, 127, 128, -128, -129, 255, 256, -256, -257, 2047, 2048, -2048, -2049),
-    *(4095, 4096, -4096, -4097, 32767, -32768),
-)
 
 
 def drafts() -> Iterator[Draft]:
@@ -48,13 +43,11 @@ def drafts() -> Iterator[Draft]:
             if row.name.startswith("JSET") and "imm" in row.operands:
                 yield _single_bits(row)
         elif row.section in ("5.1", "5.2"):
-            yield _displacements(row)
             yield _places(row)
             if "src" in row.operands and not memory.is_load(row):
                 yield _stored(row)
         elif row.section == "5.3":
             yield _atomic_values(row)
-            yield _atomic_displacements(row)
             if "r0" in row.writes:
                 yield _exchanges(row)
     yield _to_themselves()
@@ -151,17 +144,6 @@ _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97
 _PATTERN_BYTES = 24
 
 
-def _displacements(row: Instruction) -> Draft:
-    """The base register is moved against the displacement."""
-    loads, asm = memory.is_load(row), ""
-    for place, offset in enumerate(_OFFSETS):
-        asm += f"r3 = r1\nr3 += {-offset}\nr4 = {VALUES[place % 10]:#x} ll\n{_access(row, '3', '4', offset)}\n"
-        asm += "" if loads else "r4 = *(u64 *)(r1 + 0)\n"
-        asm += f"*(u64 *)(r1 + {_PATTERN_BYTES + 8 * place}) = r4\n"
-    what = f"{len(_OFFSETS)} displacements beside the limits of 8, 9, 12, 13 and 16 bits, one after the other in memory"
-    return _draft(row, "displacements", what, asm, f"{_PATTERN} 00*{8 * len(_OFFSETS)}")
-
-
 def _places(row: Instruction) -> Draft:
     asm = "r3 = r1\n"
     for place in range(8):
@@ -189,8 +171,8 @@ def _stored(row: Instruction) -> Draft:
     return _draft(row, "edges", what, asm, f"a5*{8 + 8 * len(numbers)}")
 
 
-def _atomic_sweep(row: Instruction, name: str, what: str, operands: list[tuple[int, int, int]]) -> Draft:
-    """Each of ``operands`` is what memory holds, the operand in r4, and a displacement.
+def _atomic_sweep(row: Instruction, name: str, what: str, operands: list[tuple[int, int]]) -> Draft:
+    """Each of ``operands`` is what memory holds, and the operand in r4.
 
     The operation is on what r1 points to, and R0 is what is there: CMPXCHG stores r4. Pairs of numbers go to memory:
     the datum and what was fetched.
@@ -198,19 +180,18 @@ def _atomic_sweep(row: Instruction, name: str, what: str, operands: list[tuple[i
     dirty = 0x5A5A5A5A << 32 if bits(row) == 32 else 0
     fetched = "r0" if "r0" in row.writes else "r4"
     asm = ""
-    for place, (datum, operand, offset) in enumerate(operands):
+    for place, (datum, operand) in enumerate(operands):
         x, y = ((number & (1 << bits(row)) - 1) | dirty for number in (datum, operand))
         asm += f"r0 = {x:#x} ll\n*(u{bits(row)} *)(r1 + 0) = r0\nr4 = {y:#x} ll\n"
-        asm += f"r3 = r1\nr3 += {-offset}\n" if offset else ""
-        asm += f"{line(row, dst='3' if offset else '1', src='4', offset=str(offset))}\n"
+        asm += f"{line(row, dst='1', src='4', offset='0')}\n"
         asm += f"r5 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + {8 + 16 * place}) = r5\n"
         asm += f"*(u64 *)(r1 + {16 + 16 * place}) = {fetched}\n"
     return _draft(row, name, what, asm, f"00*{8 + 16 * len(operands)}")
 
 
 def _atomic_values(row: Instruction) -> Draft:
-    operands = [(VALUES[5], value, 0) for value in _edges(bits(row))]
-    operands += [(value, VALUES[4], 0) for value in (_edges(bits(row)) if "r0" in row.writes else _ENDS[bits(row)])]
+    operands = [(VALUES[5], value) for value in _edges(bits(row))]
+    operands += [(value, VALUES[4]) for value in (_edges(bits(row)) if "r0" in row.writes else _ENDS[bits(row)])]
     what = f"{len(operands)} pairs of numbers at the edges of widths: results, and what was fetched"
     return _atomic_sweep(row, "edges", what, operands)
 
@@ -218,14 +199,7 @@ def _atomic_values(row: Instruction) -> Draft:
 def _exchanges(row: Instruction) -> Draft:
     ends = _ENDS[bits(row)]
     what = "each end of the range of numbers exchanged for each: results, and what was fetched"
-    return _atomic_sweep(row, "ends", what, [(datum, operand, 0) for datum in ends for operand in ends])
-
-
-def _atomic_displacements(row: Instruction) -> Draft:
-    """The base register is moved against the displacement: the address is aligned, whatever the displacement."""
-    operands = [(VALUES[5], VALUES[place % 10], offset) for place, offset in enumerate(_OFFSETS)]
-    what = f"{len(_OFFSETS)} displacements beside the limits of 8, 9, 12, 13 and 16 bits: results and what was fetched"
-    return _atomic_sweep(row, "displacements", what, operands)
+    return _atomic_sweep(row, "ends", what, [(datum, operand) for datum in ends for operand in ends])
 
 
 def _draft(row: Instruction, name: str, what: str, asm: str, content: str) -> Draft:
