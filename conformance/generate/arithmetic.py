@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ...spec.table import Instruction, Operand, isa
-from .boundaries import AMOUNTS, CORE, IMMEDIATES, hexed, immediate_pairs, pairs, singles
+from .boundaries import AMOUNTS, CORE, IMMEDIATES, edges, hexed, immediate_pairs, pairs, singles
 from .draft import Draft, line
 
 _SHIFTS = ("LSH", "RSH", "ARSH")
@@ -95,7 +95,19 @@ def _with_wide_inputs(row: Instruction) -> Draft:
     else:
         asm = f"{head}{line(row, dst='0')}\nexit\n"
         chosen = {name: {"dst": hexed(value)} for name, value in singles()}
+    if operation(row) in _DIVISIONS:
+        chosen = {**chosen, **_powers(row)}
     return Draft(f"{slug(row)}/operands", "results for pairs of boundary values", covers(row), chosen, asm)
+
+
+def _powers(row: Instruction) -> Mapping[str, Mapping[str, str]]:
+    """Division by each power of two of a number that is negative and odd, at either width."""
+    if "imm" in row.operands:
+        divisors = {f"2p{bit}": str((1 << bit) - ((1 << 32) if bit == 31 else 0)) for bit in range(32)}
+    else:
+        divisors = {f"2p{bit}": hexed(1 << bit) for bit in range(32 if is_32_bit(row) else 64)}
+    hole = "imm" if "imm" in row.operands else "src"
+    return {f"odd_{name}": {"dst": "0x87654321a7654321", hole: divisor} for name, divisor in divisors.items()}
 
 
 def _shift_amounts(row: Instruction) -> Draft:
@@ -120,6 +132,8 @@ def _shift_amounts(row: Instruction) -> Draft:
             name = _SHIFTED[(index + step) % len(_SHIFTED)]
             text = hexed(amount) if hole == "src" else str(amount)
             chosen[f"{amount_name}_{name}"] = {"dst": hexed(values[name]), hole: text}
+    for value in edges(32 if is_32_bit(row) else 64):
+        chosen[f"by7_{value:x}"] = {"dst": hexed(value), hole: "7"}
     return Draft(f"{slug(row)}/amounts", "every shift amount, within the mask and beyond it", requirement, chosen, asm)
 
 

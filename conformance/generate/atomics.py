@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ...spec.table import Instruction, isa
 from .arithmetic import slug
-from .boundaries import hexed
+from .boundaries import edges, hexed
 from .draft import Draft, line
 from .memory import BASE_OFFSETS
 from .registers import VALUES, prologue
@@ -90,6 +90,10 @@ def _operands(row: Instruction) -> Draft:
     What is beside the operand was stored in its width too: so the same numbers come out in both byte orders.
     """
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
+    # What is fetched shows what was in memory, whatever the operation makes of it.
+    if "src" in row.writes:
+        cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": hexed(VALUES[4])} for value in edges(bits(row))}
+    cases |= {f"r5_{value:x}": {"mem": hexed(VALUES[5]), "val": hexed(value)} for value in edges(bits(row))}
     kind, size = _width(row), bits(row) // 8
     asm = (
         f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\n*({kind} *)(r6 + {8 - size}) = 0x11223344\n"

@@ -41,6 +41,10 @@ NEIGHBOURS: Mapping[str, int] = {
     "high-ones": 0xFFFFFFFF00000000,
     "high-ones-1": 0xFFFFFFFF00000001,
     "low-ones-high-1": 0x1FFFFFFFF,
+    "2p15": 0x8000,
+    "below-s8min": 0xFFFFFFFFFFFFFF7F,
+    "below-s16min": 0xFFFFFFFFFFFF7FFF,
+    "below-s32min": 0xFFFFFFFF7FFFFFFF,
 }
 
 #: 32-bit immediates, as signed numbers: those that differ under zero-extension and sign-extension among them.
@@ -57,6 +61,13 @@ IMMEDIATES: Mapping[str, int] = {
     "12345678": 0x12345678,
 }
 
+#: Numbers at the edges of 7, 8, 15, 16, 31, 32 and 63 bits, small ones and alternating bits.
+EDGES: tuple[int, ...] = (
+    *(0, 1, 2, -1, 0x5555555555555555, 0xAAAAAAAAAAAAAAAA),
+    *(number for bit in (7, 8, 15, 16, 31, 32, 63) for number in ((1 << bit) - 1, 1 << bit, (1 << bit) + 1)),
+    *(number for bit in (7, 15, 31, 63) for number in (-(1 << bit), -(1 << bit) - 1)),
+)
+
 #: Shift amounts, legal ones and such as only a mask makes legal.
 AMOUNTS: tuple[int, ...] = (*range(65), 95, 96, 127, 128, 255, 256)
 
@@ -64,6 +75,12 @@ AMOUNTS: tuple[int, ...] = (*range(65), 95, 96, 127, 128, 255, 256)
 def hexed(value: int) -> str:
     """Return a 64-bit pattern as vectors write it."""
     return f"{value & 0xFFFFFFFFFFFFFFFF:#x}"
+
+
+def edges(width: int) -> list[int]:
+    """Return :data:`EDGES` as unsigned numbers of ``width`` bits, each once; the upper half of narrow ones is dirty."""
+    dirty = 0x5A5A5A5A << 32 if width == 32 else 0
+    return [value | dirty for value in dict.fromkeys(value & (1 << width) - 1 for value in EDGES)]
 
 
 def pairs() -> Iterator[tuple[str, int, int]]:

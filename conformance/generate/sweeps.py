@@ -12,102 +12,30 @@ from dataclasses import replace
 from ...spec.table import Instruction, isa
 from . import jumps, memory
 from .addresses import HOLDS
-from .arithmetic import is_32_bit, operation, slug
+from .arithmetic import slug
 from .atomics import bits
+from .boundaries import edges
 from .draft import Draft, line
 from .registers import VALUES
 from .surroundings import covers
 
-_SIGNS = (7, 15, 31, 63)
-#: Numbers at the edges of 7, 8, 15, 16, 31, 32 and 63 bits, small ones and alternating bits.
-EDGES: tuple[int, ...] = (
-    *(0, 1, 2, -1, 0x5555555555555555, 0xAAAAAAAAAAAAAAAA),
-    *(number for bit in (7, 8, 15, 16, 31, 32, 63) for number in ((1 << bit) - 1, 1 << bit, (1 << bit) + 1)),
-    *(number for bit in _SIGNS for number in (-(1 << bit), -(1 << bit) - 1)),
-)
-#: Those that are no operands in the tables of arithmetic and of jumps.
-_RARE = (0x8000, -129, -0x8001, -0x80000001)
 #: What is both compared and exchanged: the ends of the ranges of numbers.
 _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (1 << 63) - 1)}
 
 
 def drafts() -> Iterator[Draft]:
-    """Yield the vectors of arithmetic, byte swaps, conditional jumps, loads, stores and atomic operations."""
+    """Yield the vectors of conditional jumps, loads, stores and CMPXCHG."""
     for row in isa().instructions:
-        if row.section in ("4.1", "4.2") and row.reads & {"dst", "src"}:
-            yield _computation(row)
-            if operation(row) in ("DIV", "SDIV", "MOD", "SMOD"):
-                yield _powers(row)
-        elif row.section == "4.3" and "dst" in row.operands:
-            yield _condition(row)
-            if row.name.startswith("JSET") and "imm" in row.operands:
-                yield _single_bits(row)
+        if row.name.startswith("JSET") and "imm" in row.operands:
+            yield _single_bits(row)
         elif row.section in ("5.1", "5.2"):
             yield _places(row)
             if "src" in row.operands and not memory.is_load(row):
                 yield _stored(row)
-        elif row.section == "5.3":
-            yield _atomic_values(row)
-            if "r0" in row.writes:
-                yield _exchanges(row)
+        elif row.section == "5.3" and "r0" in row.writes:
+            yield _compared(row)
+            yield _exchanges(row)
     yield _to_themselves()
-
-
-def _edges(width: int) -> list[int]:
-    """Return :data:`EDGES` as unsigned numbers of ``width`` bits, each once."""
-    return list(dict.fromkeys(value & (1 << width) - 1 for value in EDGES))
-
-
-def _number(row: Instruction, value: int) -> str:
-    """Return a register for ``value``; a 32-bit instruction gets a dirty upper half."""
-    return f"{(value & 0xFFFFFFFF) | 0x5A5A5A5A << 32 if is_32_bit(row) else value & (1 << 64) - 1:#x}"
-
-
-def _computation(row: Instruction) -> Draft:
-    if operation(row) in ("LSH", "RSH", "ARSH"):
-        # Amounts have tables of their own.
-        operands = [(value, VALUES[4]) for value in _edges(32 if is_32_bit(row) else 64)]
-    else:
-        operands = [(value, VALUES[4]) for value in _RARE]
-        operands += [(VALUES[5], value) for value in _RARE] if "src" in row.operands else []
-    asm = "".join(
-        f"r3 = {_number(row, dst)} ll\n"
-        + (f"r4 = {_number(row, src)} ll\n" if "src" in row.operands else "")
-        + f"{line(row, dst='3', src='4', imm='5')}\n*(u64 *)(r1 + {8 * place}) = r3\n"
-        for place, (dst, src) in enumerate(operands)
-    )
-    what = f"the results of {len(operands)} numbers at the edges of widths, one after the other in memory"
-    return _draft(row, "edges", what, asm, f"00*{8 * len(operands)}")
-
-
-def _powers(row: Instruction) -> Draft:
-    """Division by each power of two of a number that is negative and odd; then by 0, which r0 and r4 are not.
-
-    r0 is 0 before, so that it cannot stand for the divisor.
-    """
-    bits = 32 if row.name.endswith("_K") or is_32_bit(row) else 64
-    divisors = [1 << bit for bit in range(bits - 1)] + [-1 << bits - 1]
-    asm = "r0 = 0\n"
-    for place, divisor in enumerate([*divisors, 0]):
-        asm += "r0 = 5\n" if not divisor else ""
-        asm += f"r3 = {0x87654321A7654321:#x} ll\n"
-        asm += f"r4 = {_number(row, divisor)} ll\n" if "src" in row.operands else "r4 = 6\n" if not divisor else ""
-        asm += f"{line(row, dst='3', src='4', imm=str(divisor))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
-    what = f"division by {len(divisors)} powers of two and by 0, one after the other in memory"
-    return _draft(row, "powers-of-two", what, asm, f"00*{8 * len(divisors) + 8}")
-
-
-def _condition(row: Instruction) -> Draft:
-    operands = [(value, 5) for value in _RARE]
-    if "src" in row.operands:
-        operands += [(5, value) for value in _RARE]
-    asm = "r0 = 0\n"
-    for dst, src in operands:
-        asm += f"r3 = {_number(row, dst)} ll\n"
-        asm += f"r4 = {_number(row, src)} ll\n" if "src" in row.operands else ""
-        asm += f"r0 += r0\n{line(row, dst='3', src='4', imm='5', offset='+1')}\nr0 += 1\n"
-    what = "numbers at the edges of widths: each bit of r0 is a condition that did not hold, the first is the highest"
-    return Draft(f"{slug(row)}/edges", what, covers(row), {"all": {}}, f"{asm}exit\n")
 
 
 def _single_bits(row: Instruction) -> Draft:
@@ -161,7 +89,7 @@ def _places(row: Instruction) -> Draft:
 
 def _stored(row: Instruction) -> Draft:
     width = memory.width(row)
-    numbers = _edges(8 * width)
+    numbers = list(dict.fromkeys(value & (1 << 8 * width) - 1 for value in edges(64)))
     asm = "".join(
         f"r4 = {value | (0x5A << 8 * width) % (1 << 64):#x} ll\n{_access(row, '1', '4', 0)}\n"
         f"r4 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + {8 + 8 * place}) = r4\n"
@@ -171,35 +99,32 @@ def _stored(row: Instruction) -> Draft:
     return _draft(row, "edges", what, asm, f"a5*{8 + 8 * len(numbers)}")
 
 
-def _atomic_sweep(row: Instruction, name: str, what: str, operands: list[tuple[int, int]]) -> Draft:
-    """Each of ``operands`` is what memory holds, and the operand in r4.
+def _exchange(row: Instruction, name: str, what: str, operands: list[tuple[int, int]]) -> Draft:
+    """Each of ``operands`` is what memory and R0 hold, and what is in r4 to be stored.
 
-    The operation is on what r1 points to, and R0 is what is there: CMPXCHG stores r4. Pairs of numbers go to memory:
-    the datum and what was fetched.
+    Pairs of numbers go to memory: what was stored, and R0.
     """
     dirty = 0x5A5A5A5A << 32 if bits(row) == 32 else 0
-    fetched = "r0" if "r0" in row.writes else "r4"
     asm = ""
     for place, (datum, operand) in enumerate(operands):
         x, y = ((number & (1 << bits(row)) - 1) | dirty for number in (datum, operand))
         asm += f"r0 = {x:#x} ll\n*(u{bits(row)} *)(r1 + 0) = r0\nr4 = {y:#x} ll\n"
         asm += f"{line(row, dst='1', src='4', offset='0')}\n"
         asm += f"r5 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + {8 + 16 * place}) = r5\n"
-        asm += f"*(u64 *)(r1 + {16 + 16 * place}) = {fetched}\n"
+        asm += f"*(u64 *)(r1 + {16 + 16 * place}) = r0\n"
     return _draft(row, name, what, asm, f"00*{8 + 16 * len(operands)}")
 
 
-def _atomic_values(row: Instruction) -> Draft:
-    operands = [(VALUES[5], value) for value in _edges(bits(row))]
-    operands += [(value, VALUES[4]) for value in (_edges(bits(row)) if "r0" in row.writes else _ENDS[bits(row)])]
-    what = f"{len(operands)} pairs of numbers at the edges of widths: results, and what was fetched"
-    return _atomic_sweep(row, "edges", what, operands)
+def _compared(row: Instruction) -> Draft:
+    operands = [(VALUES[5], value) for value in edges(bits(row))] + [(value, VALUES[4]) for value in edges(bits(row))]
+    what = f"{len(operands)} pairs of numbers at the edges of widths: what was stored, and R0"
+    return _exchange(row, "edges", what, operands)
 
 
 def _exchanges(row: Instruction) -> Draft:
     ends = _ENDS[bits(row)]
-    what = "each end of the range of numbers exchanged for each: results, and what was fetched"
-    return _atomic_sweep(row, "ends", what, [(datum, operand) for datum in ends for operand in ends])
+    what = "each end of the range of numbers exchanged for each: what was stored, and R0"
+    return _exchange(row, "ends", what, [(datum, operand) for datum in ends for operand in ends])
 
 
 def _draft(row: Instruction, name: str, what: str, asm: str, content: str) -> Draft:
