@@ -2,8 +2,7 @@
 """Immediates at the limits of what machines encode (RFC 9669 sections 3.1, 4.1, 4.3 and 5.1).
 
 A JIT that finds imm in the range of its machine's short forms uses one of them, and a longer form otherwise; it goes
-wrong beside the limits of these ranges, and for divisors that it turns into multiplications and shifts. One program
-tries many immediates, because each needs one instruction only.
+wrong beside the limits of these ranges, and for divisors that it turns into multiplications and shifts.
 """
 
 from __future__ import annotations
@@ -34,12 +33,8 @@ _FACTORS = (
     *(_MIN, _MIN + 1, -2, -3, -4, -5, -7, -8, -10, -16, -128, -641, -65536, -0x40000000),
 )
 _SHIFTS = (2, 3, 12, 16, 20, 21, 24, 31, 32, 33, 48, 63, 64, 127, 128, 255, 256, 4096, _MAX, _MIN, -1, -8, -128)
-_DIVIDENDS: Mapping[str, str] = {
-    "ones": "0xffffffffffffffff",
-    "mixed": "0xfedcba9876543210",
-    "positive": "0x7ffffffe7ffffffe",
-}
-_VALUES: Mapping[str, str] = {"mixed": "0xfedcba9876543210", "ones": "0xffffffff00000001"}
+_DIVIDENDS = ("0xffffffffffffffff", "0x7ffffffe7ffffffe", "0xfedcba9876543210")
+_VALUES = ("0xfedcba9876543210", "0xffffffff00000001")
 
 
 def drafts() -> Iterator[Draft]:
@@ -56,39 +51,31 @@ def drafts() -> Iterator[Draft]:
 
 
 def _arithmetic(row: Instruction) -> Draft:
-    """The results for all immediates, one after the other in memory."""
+    """Each immediate with several numbers: the last of them is known, the others are not.
+
+    A zero from memory makes a register unknown to whoever would compute the results beforehand.
+    """
     name = operation(row)
     factors = name in ("MUL", "DIV", "SDIV", "MOD", "SMOD")
-    numbers = (
-        tuple(dict.fromkeys((*_FACTORS, *LIMITS))) if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
-    )
-    # A zero from memory makes the register unknown to whoever would compute the results beforehand.
-    asm = f"r6 = *(u8 *)(r1 + {8 * len(numbers)})\nr5 = {{dst}} ll\nr5 ^= r6\n"
-    asm += "".join(
-        f"r3 = r5\n{line(row, dst='3', imm=str(number))}\n*(u64 *)(r1 + {8 * place}) = r3\n"
-        for place, number in enumerate(numbers)
-    )
-    cases = {name: {"dst": value} for name, value in (_DIVIDENDS if factors else _VALUES).items()}
-    what = f"the results of {len(numbers)} immediates, one after the other in memory"
-    return Draft(
-        f"{slug(row)}/limits",
-        what,
-        arithmetic.covers(row),
-        cases,
-        f"{asm}r0 = 0\nr1 = 0\nexit\n",
-        observe=("after",),
-        memory=f"00*{8 * len(numbers) + 1}",
-    )
+    numbers = (*_FACTORS, *LIMITS) if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    asm, registers = "r6 = *(u8 *)(r1 + 0)\n", ("r3", "r4", "r5") if factors else ("r3", "r4")
+    for register, value in zip(registers, _DIVIDENDS if factors else _VALUES, strict=True):
+        asm += f"{register} = {value} ll\n" + (f"{register} ^= r6\n" if register != registers[-1] else "")
+        asm += f"{line(row, dst=register[1:], imm='{imm}')}\n"
+    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in numbers}
+    what = f"{len(registers)} numbers with immediates at the limits of what machines encode"
+    asm += "r0 = 0\nexit\n"
+    return Draft(f"{slug(row)}/limits", what, arithmetic.covers(row), cases, asm, observe=registers, memory="00")
 
 
 def _condition(row: Instruction) -> Draft:
-    """The immediate itself and its neighbours, known to whoever reads the program; then the same beside an upper half.
+    """The immediate itself and its neighbours; then the same beside an upper half, known to whoever reads the program.
 
-    A zero from memory makes these unknown to whoever looks for conditions that are decided beforehand.
+    A zero from memory makes the first ones unknown to whoever looks for conditions that are decided beforehand.
     """
     cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
     asm, bit = "r6 = *(u8 *)(r1 + 0)\nr0 = 0\n", 1
-    for beginning in ("", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\nr3 += r6\n"):
+    for beginning in ("r3 += r6\n", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\n"):
         asm += f"r3 = {{imm}}\n{beginning}"
         for step in ("", "r3 += 1\n", "r3 -= 2\n"):
             asm += f"{step}{line(row, dst='3', imm='{imm}', offset='+1')}\nr0 += {bit}\n"
