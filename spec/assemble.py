@@ -13,12 +13,11 @@ In the dialect of mnemonics ``exit`` is a label too, unless the text defines one
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, pack, slots_of
-from .syntax import AsmError, Dialect, Hole, Match, Token, place_number, syntax, tokenize
+from .syntax import AsmError, Dialect, Hole, Match, Token, syntax, tokenize
 from .table import FIELD_RANGES, Isa, isa
 
 __all__ = ["AsmError", "assemble", "assemble_program"]
@@ -30,7 +29,7 @@ def assemble(text: str, byte_order: ByteOrder = "little", table: Isa | None = No
     Raises:
         AsmError: the text is no assembly, a label is missing or twice there, or a number does not fit.
     """
-    return join(_complete(text, table or isa(), dialect), byte_order)
+    return join(complete(text, table or isa(), dialect), byte_order)
 
 
 def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "llvm") -> Program:
@@ -42,7 +41,7 @@ def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "ll
     """
     table = table or isa()
     program: Program = []
-    placed = _complete(text, table, dialect)
+    placed = complete(text, table, dialect)
     for item in placed:
         if not isinstance(item.what, Decoded):
             return decode(join(placed, "little"), "little", table)
@@ -55,7 +54,9 @@ def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "ll
 # From lines to items
 
 
-class _Label(NamedTuple):
+class Label(NamedTuple):
+    """A place in a program and its name."""
+
     first: Token
 
 
@@ -68,56 +69,17 @@ class _EndOfRepeat(NamedTuple):
     first: Token
 
 
-_Item: TypeAlias = Match | _Label | _Repeat | _EndOfRepeat | bytes
+Item: TypeAlias = Match | Label | _Repeat | _EndOfRepeat | bytes
 
 
 @lru_cache(maxsize=1 << 14)
-def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[_Item, ...]:
+def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[Item, ...]:
     """Read one line of assembly.
 
     Raises:
         AsmError: it is wrong; the error's line is 0.
     """
-    known = _with_numbers(text, table, dialect)
-    return (known,) if known is not None else tuple(_read_items(text, table, dialect))
-
-
-#: A number, of which the tokenizer makes one token.
-_NUMBER = re.compile(r"(?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])", re.ASCII)
-
-
-def _with_numbers(text: str, table: Isa, dialect: Dialect) -> Match | None:
-    """Return the instruction of a line that differs from others in its numbers only; None if it has to be read anew.
-
-    Generated programs have thousands of such lines.
-    """
-    numbers = () if "{" in text else _NUMBER.findall(text)
-    known = _line_of_holes(_NUMBER.sub("{n}", text), table, dialect) if numbers else None
-    if known is None or len(known.holes) != len(numbers):
-        return None
-    row, dst, src, offset, imm, next_imm = known.decoded
-    values = {"dst": dst, "src": src, "offset": offset, "imm": imm, "next_imm": next_imm}
-    try:
-        for hole, number in zip(known.holes, numbers, strict=True):
-            value = int(number, 0)
-            place_number(values, row, hole.place, -value if hole.negative else value, known.first)
-    except AsmError:  # with a place that is not its own
-        return None
-    return Match(known.first, Decoded(row, **values))
-
-
-@lru_cache(maxsize=1 << 14)
-def _line_of_holes(text: str, table: Isa, dialect: Dialect) -> Match | None:
-    """Return the one instruction of a line, if all that is left open in it are the numbers of holes."""
-    try:
-        items = _read_items(text, table, dialect)
-    except AsmError:
-        return None
-    return items[0] if len(items) == 1 and isinstance(items[0], Match) and items[0].target is None else None
-
-
-def _read_items(text: str, table: Isa, dialect: Dialect) -> list[_Item]:
-    items: list[_Item] = []
+    items: list[Item] = []
     statement: list[Token] = []
     for token in tokenize(text):
         if token.text == ";":
@@ -125,16 +87,16 @@ def _read_items(text: str, table: Isa, dialect: Dialect) -> list[_Item]:
                 items.append(_read_statement(statement, table, dialect))
             statement = []
         elif token.text == ":" and len(statement) == 1 and statement[0].kind == "name":
-            items.append(_Label(statement[0]))
+            items.append(Label(statement[0]))
             statement = []
         else:
             statement.append(token)
     if statement:
         items.append(_read_statement(statement, table, dialect))
-    return items
+    return tuple(items)
 
 
-def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> _Item:
+def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> Item:
     match tokens[0].text:
         case ".byte":
             return _read_bytes(tokens)
@@ -222,8 +184,12 @@ def lay_out(text: str, table: Isa, dialect: Dialect = "llvm") -> Layout:
     return _Layouter(text, table, dialect).layout()
 
 
-def _complete(text: str, table: Isa, dialect: Dialect) -> list[Placed]:
-    """Lay out a text in which no hole may be left."""
+def complete(text: str, table: Isa, dialect: Dialect) -> list[Placed]:
+    """Lay out a text in which no hole may be left.
+
+    Raises:
+        AsmError: see :func:`assemble`.
+    """
     placed = lay_out(text, table, dialect).items
     for item in placed:
         for hole in item.holes:
@@ -283,7 +249,7 @@ class _Layouter:
                 items.append(resolve(item, line, at, self.labels))
         return Layout(items, self.labels)
 
-    def add(self, line: int, item: _Item) -> None:
+    def add(self, line: int, item: Item) -> None:
         if isinstance(item, bytes):
             self.placed.append((line, self.at, item))
             self.at += len(item)
@@ -295,7 +261,7 @@ class _Layouter:
             case Match():
                 self.placed.append((line, self.at, item))
                 self.at += SLOT_BYTES * item.decoded.instruction.slots
-            case _Label():
+            case Label():
                 self.add_label(line, item.first)
             case _Repeat():
                 if self.open:

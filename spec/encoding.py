@@ -99,6 +99,24 @@ def pack(slots: Iterable[Slot], byte_order: ByteOrder = "little") -> bytes:
     return b"".join(parts)
 
 
+#: Each byte with its halves exchanged.
+_SWAPPED_HALVES = bytes(byte >> 4 | (byte & 15) << 4 for byte in range(256))
+
+
+def swap_byte_order(code: bytes) -> bytes:
+    """Return a little-endian program as a big-endian one, and the other way round.
+
+    Raises:
+        DecodeError: the length is no multiple of 8 bytes.
+    """
+    check_length(code)
+    other = bytearray(code)
+    other[1::8] = code[1::8].translate(_SWAPPED_HALVES)
+    for low, high in ((2, 3), (4, 7), (5, 6)):
+        other[low::8], other[high::8] = code[high::8], code[low::8]
+    return bytes(other)
+
+
 def identify(slots: Sequence[Slot], index: int, table: Isa | None = None) -> Decoded | DecodeError:
     """Return the instruction that begins at ``slots[index]``, or (not raised) the reason why there is none."""
     slot = slots[index]

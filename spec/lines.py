@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of programs with holes: what one line puts into a program, and what is left open in it.
+
+Thousands of lines of generated programs differ in their numbers only. So what a line means is found for its shape,
+which has all numbers replaced by holes; the numbers are then written into the bytes of the shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from .assemble import Label, encode_one, read_line
+from .syntax import AsmError, Hole, Match, bounds, number
+from .table import FIELD_RANGES, LAST_REGISTER, Instruction, Isa
+
+#: What fills a hole.
+Value: TypeAlias = "str | int"
+
+_REGISTER_HOLE = re.compile(r"(?<=\b[rw])\{([A-Za-z_]\w*)\}", re.ASCII)
+#: A number of which the tokenizer makes one token, that of a register but r0 (which some instructions name), a label
+#: to jump to, or a hole.
+_VALUE = re.compile(
+    r"((?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])|(?<=\b[rw])[1-9]0?(?![\w.$])"
+    r"|(?:(?<=\bgoto )|(?<=\blocal ))[A-Za-z_]\w*$|\{[A-Za-z]\w*\})",
+    re.ASCII,
+)
+#: What stands for these in the shape of a line; holes of a text do not begin so, or the line is read as it is.
+_SHAPE_NAMES = tuple(f"_{index}" for index in range(16))
+
+#: For each kind of place: width in bytes, position in the instruction and lowest bit of the parts of its number.
+_CHUNKS = {"offset": ((2, 2, 0),), "imm": ((4, 4, 0),), "next_imm": ((4, 12, 0),), "imm64": ((4, 4, 0), (4, 12, 32))}
+_REGISTERS = {str(index): index for index in range(LAST_REGISTER + 1)}
+
+
+class NumberPlace(NamedTuple):
+    """Where the number of a hole goes in its instruction, and which numbers may."""
+
+    chunks: tuple[tuple[int, int, int], ...]
+    negative: bool
+    low: int
+    high: int
+
+    def bits(self, written: Value) -> int | None:
+        """Return what a number adds to its instruction, as bits of its bytes in little-endian order.
+
+        None if it is no number, or one that does not fit.
+        """
+        value = number(written) if isinstance(written, str) else written
+        if value is None:
+            return None
+        if self.negative:
+            value = -value
+        if not self.low <= value <= self.high:
+            return None
+        bits = 0
+        for width, position, shift in self.chunks:
+            bits |= (value >> shift & (1 << 8 * width) - 1) << 8 * position
+        return bits
+
+
+class RegisterPlace(NamedTuple):
+    """In which of the two fields for registers the number of a hole goes."""
+
+    dst: bool
+    src: bool
+
+    def bits(self, written: Value) -> int | None:
+        """Return what the number of a register adds to its instruction, as :meth:`NumberPlace.bits`."""
+        index = _REGISTERS.get(str(written))
+        return None if index is None else index * (self.dst + 16 * self.src) << 8
+
+
+class Opening(NamedTuple):
+    """A hole of an instruction: its name, and the place that its value goes to."""
+
+    name: str
+    place: NumberPlace | RegisterPlace
+
+
+class Line(NamedTuple):
+    """What a line puts into a program: an instruction, a label, or nothing.
+
+    ``code`` are its bytes in little-endian order, with zeros where it is open. ``target`` is the label that stands
+    for a jump's distance, and where the distance goes. ``special`` says whether there is a label or anything open.
+    """
+
+    code: bytes
+    row: Instruction | None = None
+    openings: tuple[Opening, ...] = ()
+    target: tuple[str, NumberPlace] | None = None
+    label: str | None = None
+    special: bool = False
+
+    def with_distance(self, distance: int) -> bytes | None:
+        """Return the bytes with the distance to the target in them; None if it is too far away."""
+        assert self.target is not None
+        bits = self.target[1].bits(distance)
+        return None if bits is None else add_bits(self.code, bits)
+
+
+#: A line that is another instruction for other values of its holes, or no instruction at all.
+VARYING = "varying"
+#: A line with more than an instruction or a label, or with a directive.
+COMPLICATED = "complicated"
+Read: TypeAlias = "Line | str"
+
+
+def add_bits(code: bytes, bits: int) -> bytes:
+    """Return ``code`` with bits added where it has zeros."""
+    return (int.from_bytes(code, "little") | bits).to_bytes(len(code), "little")
+
+
+@lru_cache(maxsize=64)
+def line_reader(table: Isa) -> Callable[[str], Read]:
+    """Return what reads a line: to a :class:`Line`, :data:`VARYING` or :data:`COMPLICATED`.
+
+    It raises AsmError, on line 0, for a line without holes that is wrong.
+    """
+
+    @lru_cache(maxsize=1 << 15)
+    def read(text: str) -> Read:
+        parts = _VALUE.split(text)
+        if 1 < len(parts) < 2 * len(_SHAPE_NAMES) and "{_" not in text:
+            line = _line_of_shape(parts, table)
+            if line is not None:
+                return line
+        return _read_text(text, table)
+
+    return read
+
+
+def _line_of_shape(parts: list[str], table: Isa) -> Line | None:
+    """Return the line whose texts and values are ``parts`` by turns; None if it has to be read as it is."""
+    values: dict[str, str] = {}
+    registers: dict[str, str] = {}
+    shape = parts.copy()
+    for at in range(1, len(parts), 2):
+        value = parts[at]
+        name = _SHAPE_NAMES[len(values)]
+        if parts[at - 1][-1:] in _HALVES:
+            name = registers.setdefault(value, name)
+        values[name] = value
+        shape[at] = f"{{{name}}}"
+    found = _read_shape("".join(shape), table)
+    return _with_values(found, values) if isinstance(found, Line) else None
+
+
+_HALVES = frozenset("rw")
+
+
+def _with_values(shape: Line, values: Mapping[str, str]) -> Line | None:
+    """Return the line of a shape with these values in its holes; None if they do not fit. They may be holes again."""
+    bits, used = 0, set()
+    rest: tuple[Opening, ...] = ()
+    target = shape.target
+    for name, place in shape.openings:
+        value = values[name]
+        used.add(name)
+        if value[0] == "{":
+            rest += (Opening(value[1:-1], place),)
+        elif (more := place.bits(value)) is not None:
+            bits |= more
+        elif isinstance(place, NumberPlace) and not value[0].isdigit():
+            target = value, place
+        else:
+            return None
+    if len(used) < len(values):
+        return None
+    return Line(add_bits(shape.code, bits), shape.row, rest, target, None, bool(rest or target))
+
+
+@lru_cache(maxsize=1 << 14)
+def _read_shape(text: str, table: Isa) -> Read | None:
+    """Return what a line with holes for all values is; None if that depends on the values."""
+    try:
+        return _read_text(text, table)
+    except AsmError:
+        return None
+
+
+def _read_text(text: str, table: Isa) -> Read:
+    names = list(dict.fromkeys(_REGISTER_HOLE.findall(text))) if "{" in text else []
+    try:
+        items = read_line(_with_registers(text, {}), table)
+    except AsmError:
+        if "{" in text:
+            return VARYING
+        raise
+    if not items:
+        return Line(b"")
+    if len(items) == 1 and isinstance(items[0], Label) and not names:
+        return Line(b"", label=items[0].first.text, special=True)
+    if len(items) > 1 or not isinstance(items[0], Match):
+        return COMPLICATED
+    registers = _registers(text, items[0], names, table) if names else ()
+    return VARYING if registers is None else _line(items[0], registers)
+
+
+def _line(match: Match, registers: tuple[Opening, ...]) -> Line:
+    row = match.decoded.instruction
+    openings = tuple(Opening(hole.name, _number_place(row, hole)) for hole in match.holes) + registers
+    target = None
+    if match.target is not None:
+        field, token = match.target
+        target = token.text, NumberPlace(_CHUNKS[field], False, *FIELD_RANGES[field])
+    return Line(encode_one(match.decoded, "little"), row, openings, target, None, bool(openings or target))
+
+
+def _number_place(row: Instruction, hole: Hole) -> NumberPlace:
+    return NumberPlace(_CHUNKS[hole.place.field], hole.negative, *bounds(row, hole.place))
+
+
+def _registers(text: str, base: Match, names: Sequence[str], table: Isa) -> tuple[Opening, ...] | None:
+    """Return the holes for registers of a line; None if other registers could make another instruction of it.
+
+    ``base`` is the line with r0 in all of them. With other registers, all different, it tells which goes where.
+    """
+    numbers = {name: LAST_REGISTER - index for index, name in enumerate(names)}
+    try:
+        items = read_line(_with_registers(text, numbers), table)
+    except AsmError:
+        return None
+    if len(items) != 1 or not isinstance(items[0], Match):
+        return None
+    other, zero = items[0].decoded, base.decoded
+    if other.instruction is not zero.instruction:
+        return None
+    return tuple(
+        Opening(name, RegisterPlace(other.dst == number != zero.dst, other.src == number != zero.src))
+        for name, number in numbers.items()
+    )
+
+
+def _with_registers(text: str, numbers: Mapping[str, int]) -> str:
+    return _REGISTER_HOLE.sub(lambda hole: str(numbers.get(hole[1], 0)), text)
