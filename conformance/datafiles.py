@@ -26,8 +26,8 @@ from typing import NamedTuple, TypeAlias
 
 from ..spec.assemble import AsmError, assemble
 from ..spec.encoding import SLOT_BYTES, pack, unpack
-from .expand import program_needs
 from .model import Entry, Expectation, Level, Source, Variant, Vector, VectorError
+from .needs import program_needs
 from .suite import Suite
 
 SUFFIX = ".data"

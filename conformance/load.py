@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..adapters.protocol import HelperSpec
 from ..reference_vm.faults import FaultKind
 from ..spec import strict_yaml, validate
 from ..spec.requirements import load_errata, load_requirements
-from .model import ByOrder, Entry, Level, Source, Table, VectorError
+from .model import ByOrder, Column, Entry, Level, Source, Table, VectorError
 
 SCHEMA_FILE = Path(__file__).parent / "schema" / "vector.schema.json"
 #: Stands in a table for a value that a case does not have.
@@ -194,43 +194,35 @@ def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrd
                 f"table: {len(row)} values for {len(names)} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-    if not _GAP.search(text) and not any("." in name for name in names):
-        return Table(tuple(names[1:]), rows)
-    columns = list(_columns(entry, names))
+    columns = tuple(_columns(entry, names))
+    if not _GAP.search(text):
+        return Table(columns, rows)
     return [(row[0], _values(entry, columns, row)) for row in rows]
 
 
-class _Column(NamedTuple):
-    """What a column is for: the value ``name``, and where it stands, for big-endian runtimes ``big`` if not 0."""
-
-    name: str
-    place: int
-    big: int
-
-
-def _columns(entry: Entry, names: Sequence[str]) -> Iterator[_Column]:
+def _columns(entry: Entry, names: Sequence[str]) -> Iterator[Column]:
     """Yield the columns of a table; ``x.little`` and ``x.big`` are one value ``x``."""
     places = {name: place for place, name in enumerate(names)}
     for name, place in list(places.items())[1:]:
         base, dot, order = name.partition(".")
         if not dot:
-            yield _Column(name, place, 0)
+            yield Column(name, place, place)
         elif order not in {"little", "big"} or not {f"{base}.little", f"{base}.big"} <= places.keys():
             raise _half(entry, base, name)
         elif order == "little":
-            yield _Column(base, place, places[f"{base}.big"])
+            yield Column(base, place, places[f"{base}.big"])
 
 
 def _half(entry: Entry, base: str, name: str, case: str | None = None) -> VectorError:
     return entry.error(f"table: {name}: values by byte order need columns {base}.little and {base}.big", case)
 
 
-def _values(entry: Entry, columns: Sequence[_Column], row: Sequence[str]) -> Mapping[str, ByOrder]:
+def _values(entry: Entry, columns: Sequence[Column], row: Sequence[str]) -> Mapping[str, ByOrder]:
     """Return what a row has a value for."""
     values: dict[str, ByOrder] = {}
-    for name, place, big in columns:
-        value = row[place]
-        if not big:
+    for name, little, big in columns:
+        value = row[little]
+        if little == big:
             if value != NO_VALUE:
                 values[name] = value
         elif (value == NO_VALUE) != (row[big] == NO_VALUE):

@@ -48,16 +48,28 @@ class Source:
     note: str | None = None
 
 
+class Column(NamedTuple):
+    """Where a row has the value ``name``: the cell ``little``, for big-endian runtimes ``big`` (perhaps the same)."""
+
+    name: str
+    little: int
+    big: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Cases that all have values for the same ``columns``; a row has the name of the case first."""
+    """Cases that all have values for the same ``columns``; the first cell of a row is the name of the case."""
 
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: Sequence[Sequence[str]]
 
     def __iter__(self) -> Iterator[tuple[str, Mapping[str, ByOrder]]]:
-        for name, *cells in self.rows:
-            yield name, dict(zip(self.columns, cells, strict=True))
+        for row in self.rows:
+            yield row[0], self.values(row)
+
+    def values(self, row: Sequence[str]) -> dict[str, ByOrder]:
+        """Return the values of the case in ``row``."""
+        return {name: row[little] if little == big else (row[little], row[big]) for name, little, big in self.columns}
 
 
 @dataclass(slots=True, eq=False)

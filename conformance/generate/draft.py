@@ -17,7 +17,7 @@ from ...reference_vm.interpreter import execute
 from ...spec.encoding import ByteOrder
 from ...spec.table import Instruction
 from ...spec.template import compile_text
-from ..expand import parse_bytes
+from ..values import parse_bytes
 
 BYTE_ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 

@@ -19,7 +19,7 @@ from ...spec.assemble import assemble
 from ...spec.encoding import ByteOrder, Decoded, Slot, identify, pack, slots_of
 from ...spec.table import Fixed, Instruction, Operand, isa
 from ..adequacy.mutants import differing_part
-from ..expand import parse_bytes
+from ..values import parse_bytes
 from .arithmetic import slug
 from .draft import BYTE_ORDERS, Draft
 
