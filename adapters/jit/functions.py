@@ -10,14 +10,15 @@ put into the words that are shared with the driver (:mod:`.layout`), and all fun
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 from ...reference_vm.executable import writes_frame_pointer
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES
 from ...spec import tree as t
 from .emit import RARELY, USUALLY, Operand, literal
 from .layout import Trap, Word
-from .loops import Loop, loops_of
-from .memory import MemoryLowering
+from .loops import Indexed, Loop, loops_of
+from .memory import MANY, MemoryLowering
 from .plan import Plan, is_instruction, named_registers, stack_use, target_of
 from .rows import NotLowerable
 from .state import Style
@@ -55,7 +56,7 @@ class FunctionLowering(MemoryLowering):
         loops = loops_of(plan, entry, self.places) if style.optimized else {}
         #: Loops to be written in two versions; and how often LLVM should unroll those that are written once.
         self.loops = loops if style.counted else {}
-        self.copies = {} if style.counted else {header: loop.copies for header, loop in loops.items()}
+        self.unrolled = {} if style.counted else {header: loop.unrolled for header, loop in loops.items()}
         if not style.counted:
             # It makes use of it where iterations can be done side by side; elsewhere plain numbers are quicker.
             chained = {first for loop in loops.values() if loop.chained for first in loop.blocks}
@@ -64,8 +65,10 @@ class FunctionLowering(MemoryLowering):
         self.attributes = "nounwind" if style.counted else "nounwind mustprogress"
         #: Blocks where unchecked code looks at its budget: every loop has one.
         self.gates = plan.loop_heads(entry) if style.counted and not style.checked else set()
-        #: Which of the copies of a loop without checks is being written.
-        self.copy = 0
+        #: Which of the copies of a loop without checks is being written, and how many there are.
+        self.copy, self.copies_written = 0, 1
+        #: Jumps of that loop that are known to stay inside, with the block that they lead to.
+        self.guarded: dict[int, int] = {}
         #: Blocks after which the function ends because one that it called has stopped.
         self.unwinds: list[str] = []
         self.returns = False
@@ -121,6 +124,8 @@ class FunctionLowering(MemoryLowering):
             self.line("%left = alloca i64")
             left = self.get_word(Word.BUDGET) if self.is_program else "%left0"
             self.line(f"store i64 {left}, ptr %left")
+        if self.loops:
+            self.line("%rounds = alloca i64")
         self._open_frame()
         if self.checks_inline:
             self.open_regions()
@@ -244,7 +249,7 @@ class FunctionLowering(MemoryLowering):
         if self.quick and slot in self.quick.blocks:
             if slot != self.quick.header:
                 return f"q{slot}.{self.copy}"
-            return f"q{slot}.{self.copy + 1}" if self.copy + 1 < self.quick.copies else f"k{slot}"
+            return f"q{slot}.{self.copy + 1}" if self.copy + 1 < self.copies_written else f"k{slot}"
         return f"b{slot}"
 
     # Loops in two versions
@@ -252,38 +257,67 @@ class FunctionLowering(MemoryLowering):
     def _quick_loop(self, loop: Loop) -> None:
         """Write the decision which version of ``loop`` to take, and the one without checks.
 
-        The latter does ``loop.copies`` iterations at a time, and is left when there may be fewer that the budget and
-        the regions allow for; then it is decided again. Instructions are counted instead of iterations, each of which
-        takes at least ``loop.least``.
+        Where nothing but the budget limits the latter, it does ``loop.copies`` iterations at a time as long as the
+        budget allows for; then it is decided again. Otherwise the number of iterations is worked out first; they are
+        counted, or, if they do not all take the same part of the budget, the instructions that they take at least.
         """
-        header, dearest = loop.header, loop.most * loop.copies
+        header = loop.header
         self.begin(f"b{header}")
         self._enter_unpaid(header)
+        go, iterations = self._prospects(loop)
+        copies = self.copies_written = 1 if iterations else loop.copies
+        dearest = loop.most * copies
         left = self.value("load i64, ptr %left")
-        go = self.compare("sge", 64, left, dearest)
-        least: Operand = 0
-        sweeps = loop.sweeps if self.style.checked else ()
-        for sweep in sweeps:
-            iterations, pointer = self.sweep(sweep)
-            least = iterations if least == 0 else self.value(f"call i64 @llvm.umin.i64(i64 {least}, i64 {iterations})")
-            for access in sweep.accesses:
-                self.swept[access] = pointer
+        go = self.binary("and", 1, go, self.compare("sge", 64, left, dearest))
+        alike = loop.least == loop.most
         stop: Operand = dearest
-        if sweeps:
-            go = self.binary("and", 1, go, self.compare("uge", 64, least, loop.copies))
-            span = self.binary("mul", 64, self.binary("sub", 64, least, loop.copies), loop.least)
+        for number in iterations:
+            go = self.binary("and", 1, go, self.compare("ne", 64, number, 0))
+        if iterations and alike:
+            rounds: Operand = self.binary("udiv", 64, left, dearest)
+            for number in iterations:
+                rounds = self._least(rounds, number)
+            self.line(f"store i64 {rounds}, ptr %rounds")
+        elif iterations:
+            rounds = reduce(self._least, iterations)
+            span = self.binary("mul", 64, self.binary("sub", 64, self._least(rounds, MANY), 1), loop.least)
             bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
             stop = self.value(f"call i64 @llvm.umax.i64(i64 {bound}, i64 {dearest})")
         self.branch(go, f"q{header}.0", f"c{header}", USUALLY)
         self.quick = loop
-        for self.copy in range(loop.copies):
+        for self.copy in range(copies):
             for first in loop.blocks:
                 self._block(first)
         self.begin(f"k{header}")
-        left = self.value("load i64, ptr %left")
-        self.branch(self.compare("sge", 64, left, stop), f"q{header}.0", f"b{header}", USUALLY + self.loop_hint())
+        if iterations and alike:
+            rounds = self.binary("sub", 64, self.value("load i64, ptr %rounds"), 1)
+            self.line(f"store i64 {rounds}, ptr %rounds")
+            again, otherwise = self.compare("ne", 64, rounds, 0), f"c{header}"
+        else:
+            again, otherwise = self.compare("sge", 64, self.value("load i64, ptr %left"), stop), f"b{header}"
+        hint = self.loop_hint(loop.unrolled if iterations else 0)
+        self.branch(again, f"q{header}.0", otherwise, USUALLY + hint)
         self.quick = None
         self.swept.clear()
+
+    def _prospects(self, loop: Loop) -> tuple[Operand, list[Operand]]:
+        """Return whether the loop can be done without checks at all, and if so, for how many iterations at most."""
+        go: Operand = 1
+        iterations: list[Operand] = []
+        for span in loop.spans if self.style.checked else ():
+            if isinstance(span, Indexed):
+                inside, region = self.indexed(span)
+                go = self.binary("and", 1, go, inside)
+            else:
+                number, region = self.sweep(span)
+                iterations.append(number)
+            for access in span.accesses:
+                self.swept[access] = region
+        self.guarded = {guard.slot: guard.inside for guard in loop.guards}
+        return go, [*iterations, *(self.holding(guard) for guard in loop.guards)]
+
+    def _least(self, one: Operand, other: Operand) -> Operand:
+        return self.value(f"call i64 @llvm.umin.i64(i64 {literal(one, 64)}, i64 {literal(other, 64)})")
 
     def _enter_unpaid(self, slot: int) -> None:
         self.values.clear()
@@ -339,7 +373,9 @@ class FunctionLowering(MemoryLowering):
     def _jump(self, condition: Operand | None) -> None:
         target = target_of(self.item, self.slot)
         good = is_instruction(self.plan.program, target)
-        if condition is None:
+        if self.quick and self.slot in self.guarded:
+            self._go(self.guarded[self.slot])
+        elif condition is None:
             if good:
                 self._go(target)
             else:
@@ -347,7 +383,7 @@ class FunctionLowering(MemoryLowering):
         elif good:
             self.flush()
             following = self._label(self.slot + self.item.instruction.slots)
-            hint = self.loop_hint(self.copies.get(target, 0)) if target <= self.slot and not self.quick else ""
+            hint = self.loop_hint(self.unrolled.get(target, 0)) if target <= self.slot and not self.quick else ""
             self.branch(condition, self._label(target), following, hint)
             self.ended = True
         else:

@@ -2,59 +2,73 @@
 """Loops, and which of their memory accesses move by the same distance in each iteration.
 
 A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
-without the loops and calls inside of it. How many
-those are is worked out before the loop, from the budget and from where its accesses begin (:mod:`.functions`).
+without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
+its accesses begin, and from its conditions (:mod:`.functions`, :mod:`.guards`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
 from ...spec.encoding import Decoded
-from .layout import REGISTERS
+from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
+from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
 from .places import Place, State
-from .plan import Plan, fold, register_of
+from .plan import Plan, register_of
 
-#: Sums that mention more registers are not followed.
-_MOST_TERMS = 3
-#: A loop is unrolled to so many instructions.
+#: A loop is unrolled to so many instructions, and iterations: by LLVM, and by writing its blocks several times.
 _UNROLLED = 48
+_MOST_UNROLLED = 8
+_MOST_COPIES = 4
 #: Accesses that move together are looked at together unless they are so many bytes apart.
 _WIDEST = 1 << 20
 _REGISTER_NAMES: tuple[t.RegisterName, ...] = ("dst", "src", "r0")
 
 
-class Sum(NamedTuple):
-    """The values that some registers have where an iteration begins, added up, plus a number; modulo 2**64."""
+class Access(NamedTuple):
+    """A load or store: the slot of its instruction, and the tree of its address."""
 
-    registers: tuple[int, ...]
-    number: int
-
-
-#: What each register holds, as far as it is known.
-Forms: TypeAlias = "tuple[Sum | None, ...]"
+    slot: int
+    address: t.Expr
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """Accesses that lead into one region and move together by the bytes of ``step`` in each iteration.
+class Span:
+    """Accesses that lead into one region, ``writes`` or not.
 
-    In the first iteration they touch bytes from the sum of ``registers`` plus ``low`` to that plus ``high``,
-    exclusive. ``accesses`` are slots with the tree of the address.
+    They touch bytes from the sum of ``registers`` plus ``low`` to that plus ``high``, exclusive, and what a subclass
+    adds.
     """
 
     registers: tuple[int, ...]
-    step: Sum
     place: Place
     low: int
     high: int
     writes: bool
-    accesses: frozenset[tuple[int, t.Expr]]
+    accesses: frozenset[Access]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep(Span):
+    """Accesses that begin where the registers lead, and move together by the bytes of ``step`` in each iteration."""
+
+    step: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed(Span):
+    """Accesses at registers that do not move, plus the value of ``fact``, which is known to be below a bound.
+
+    If ``at_start``, the fact is known in all iterations if it is a fact before the first one.
+    """
+
+    fact: Fact
+    at_start: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +76,18 @@ class Loop:
     """The ways from ``header`` back to it on which there are no other loops and no calls; nothing else leads there.
 
     An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
-    ``copies`` of the blocks. Iterations are ``chained`` if one uses what the one before has computed for more than to
-    add to it: they cannot be done side by side.
+    ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses what the one before
+    has computed for more than to add to it: they cannot be done side by side.
     """
 
     header: int
     blocks: tuple[int, ...]
     least: int
     most: int
-    sweeps: tuple[Sweep, ...]
+    spans: tuple[Sweep | Indexed, ...]
+    guards: tuple[Guard, ...]
     copies: int
+    unrolled: int
     chained: bool
 
 
@@ -152,8 +168,9 @@ def _order(header: int, body: set[int], successors: dict[int, list[int]]) -> lis
 def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places: dict[int, State]) -> Loop:
     header, body = order[0], set(order)
     least, most = {header: 0}, {header: 0}
-    forms: dict[int, Forms] = {header: tuple(Sum((n,), 0) for n in range(REGISTERS))}
+    forms: dict[int, Forms] = {header: AT_START}
     before: dict[int, Forms] = {}
+    after: dict[int, Forms] = {}
     ends: list[Forms] = []
     shortest: list[int] = []
     for first in order:
@@ -161,6 +178,7 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
         for slot in plan.blocks[first]:
             before[slot] = state
             state = forms_after(plan, slot, state)
+        after[first] = state
         for slot in successors[first]:
             if slot == header:
                 ends.append(state)
@@ -169,12 +187,22 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
                 least[slot] = min(least.get(slot, least[first] + cost), least[first] + cost)
                 most[slot] = max(most.get(slot, 0), most[first] + cost)
                 forms[slot] = common_forms([forms[slot], state]) if slot in forms else state
-    steps = _steps(common_forms(ends))
+    shape = Shape(order, successors, before, after, common_forms(ends))
+    steps = steps_of(shape.end)
     longest = max(most[first] + len(plan.blocks[first]) for first in order)
-    sweeps = _sweeps(plan, before, steps, places)
-    copies = max(1, min(8, _UNROLLED // longest))
+    unrolled = max(1, min(_MOST_UNROLLED, _UNROLLED // longest))
     chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first]], steps)
-    return Loop(header, tuple(order), min(shortest), longest, sweeps, copies, chained)
+    return Loop(
+        header,
+        tuple(order),
+        least=min(shortest),
+        most=longest,
+        spans=tuple(_spans(plan, shape, steps, places)),
+        guards=guards_of(plan, shape, steps),
+        copies=min(_MOST_COPIES, unrolled),
+        unrolled=unrolled,
+        chained=chained,
+    )
 
 
 def _is_chained(items: Sequence[Decoded], steps: Sequence[Sum | None]) -> bool:
@@ -191,56 +219,53 @@ def _is_chained(items: Sequence[Decoded], steps: Sequence[Sum | None]) -> bool:
     return any(steps[register] is None and readers[register] > 1 for register in carried & written)
 
 
-def _steps(end: Forms) -> tuple[Sum | None, ...]:
-    """Return by how much each register grows in an iteration, in terms of registers that do not; None if unknown."""
-    fixed = {register for register, form in enumerate(end) if form == Sum((register,), 0)}
-    steps: list[Sum | None] = []
-    for register, form in enumerate(end):
-        step = None
-        if form is not None and register in form.registers:
-            others = list(form.registers)
-            others.remove(register)
-            if fixed.issuperset(others):
-                step = Sum(tuple(others), form.number)
-        steps.append(step)
-    return tuple(steps)
-
-
-def _sweeps(
-    plan: Plan, before: dict[int, Forms], steps: Sequence[Sum | None], places: dict[int, State]
-) -> tuple[Sweep, ...]:
-    groups: dict[tuple[tuple[int, ...], Sum, Place], list[tuple[int, int, bool, tuple[int, t.Expr]]]] = {}
-    for slot, state in before.items():
-        for node in t.walk(*plan.at(slot).instruction.means):
-            if not isinstance(node, t.Load | t.Store):
-                continue
-            form = form_of(plan, slot, node.address, state)
-            step = _total([steps[register] for register in form.registers]) if form else None
-            if form is None or step is None or form.registers == (FRAME_POINTER,):
-                continue
-            place = place_in(plan, slot, node.address, places)
-            low = t.S64.wrap(form.number)
-            writes = any(isinstance(part, t.Store) for part in t.walk(*plan.at(slot).instruction.means))
-            access = low, low + node.type.bits // 8, writes, (slot, node.address)
-            groups.setdefault((form.registers, step, place), []).append(access)
-    sweeps = []
-    for (registers, step, place), group in groups.items():
+def _spans(plan: Plan, shape: Shape, steps: Forms, places: dict[int, State]) -> Iterator[Sweep | Indexed]:
+    """Yield the accesses that are known to lead into their regions for a while, those together that move together."""
+    facts, start = facts_of(plan, shape)
+    fixed = fixed_in(shape.end)
+    groups: dict[tuple[tuple[int, ...], Place, Sum | Fact], list[tuple[int, int, bool, Access]]] = {}
+    for first in shape.order:
+        for slot in plan.blocks[first]:
+            nodes = list(t.walk(*plan.at(slot).instruction.means))
+            writes = any(isinstance(node, t.Store) for node in nodes)
+            for node in nodes:
+                if not isinstance(node, t.Load | t.Store):
+                    continue
+                form = form_of(plan, slot, node.address, shape.before[slot])
+                motion = _motion(form, steps, facts[first], fixed) if form else None
+                if motion:
+                    base, how = motion
+                    low = t.S64.wrap(base.number)
+                    place = place_in(plan, slot, node.address, places)
+                    access = low, low + node.type.bits // 8, writes, Access(slot, node.address)
+                    groups.setdefault((base.registers, place, how), []).append(access)
+    for (registers, place, how), group in groups.items():
         low, high = min(access[0] for access in group), max(access[1] for access in group)
-        if high - low <= _WIDEST:
-            accesses = frozenset(access[3] for access in group)
-            sweeps.append(Sweep(registers, step, place, low, high, any(access[2] for access in group), accesses))
-    return tuple(sweeps)
+        if high - low > _WIDEST:
+            continue
+        writes = any(access[2] for access in group)
+        accesses = frozenset(access[3] for access in group)
+        if isinstance(how, Fact):
+            yield Indexed(registers, place, low, high, writes, accesses, how, how in start)
+        else:
+            yield Sweep(registers, place, low, high, writes, accesses, how)
 
 
-def _total(steps: Iterable[Sum | None]) -> Sum | None:
-    registers: list[int] = []
-    number = 0
-    for step in steps:
-        if step is None:
-            return None
-        registers += step.registers
-        number += step.number
-    return Sum(tuple(sorted(registers)), t.S64.wrap(number)) if len(registers) <= 1 else None
+def _motion(address: Sum, steps: Forms, facts: frozenset[Fact], fixed: frozenset[int]) -> tuple[Sum, Sum | Fact] | None:
+    """Return where an address begins, and by what it moves, or which fact bounds what it is from there.
+
+    None if that is not known, or if the address needs no check before the loop.
+    """
+    if address.registers == (FRAME_POINTER,):
+        return None
+    step = total_of([steps[register] for register in address.registers])
+    if step is None or step.registers:
+        # Steps of unknown sizes are a division each time that the loop is entered.
+        for fact in sorted(facts):
+            rest = rest_of(address, fact, fixed)
+            if rest:
+                return rest, fact
+    return None if step is None else (address, step)
 
 
 def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -> Place:
@@ -253,42 +278,3 @@ def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -
         if isinstance(part, t.Call) and part.name == "packet":
             return Place.INPUT
     return Place.FOUND
-
-
-def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
-    """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
-    new = list(state)
-    for node in t.walk(*plan.at(slot).instruction.means):
-        if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
-            new[register_of(plan.at(slot), node.target.name)] = form_of(plan, slot, node.value, state)
-    return tuple(new)
-
-
-def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
-    """Return the value of ``node``, an expression of the instruction at ``slot``."""
-    match node:
-        case t.Register(name):
-            return state[register_of(plan.at(slot), name)]
-        case t.Cast(kind, value) if kind.bits == value.type.bits == 64:
-            return form_of(plan, slot, value, state)
-        case t.Binary("+", left, right):
-            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
-            if a is None or b is None or len(a.registers) + len(b.registers) > _MOST_TERMS:
-                return None
-            return Sum(tuple(sorted(a.registers + b.registers)), a.number + b.number & t.U64.mask)
-        case t.Binary("-", left, right):
-            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
-            if a is None or b is None or b.registers:
-                return None
-            return Sum(a.registers, a.number - b.number & t.U64.mask)
-        case _ if node.type.bits == 64 and slot not in plan.constants:
-            number = fold(node, plan.at(slot))
-            return None if number is None else Sum((), number)
-        case _:
-            return None
-
-
-def common_forms(states: Iterable[Forms]) -> Forms:
-    """Return what all of ``states`` agree on."""
-    first, *others = states
-    return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))

@@ -9,14 +9,16 @@ from ...reference_vm.frames import FRAME_BYTES
 from ...reference_vm.memory import INPUT_WINDOW, window_address
 from ...spec import tree as t
 from .emit import RARELY, USUALLY, Operand, literal
+from .forms import Sum
+from .guards import Guard
 from .layout import READS, WRITES, Trap, Word
-from .loops import Sweep, place_in
+from .loops import Access, Indexed, Span, Sweep, place_in
 from .places import Place, places_of
 from .plan import Plan
 from .state import StateLowering, Style
 
 #: More iterations than any loop can have.
-_MANY = 1 << 40
+MANY = 1 << 40
 #: Longer steps than this are not worth counting.
 _LONGEST_STEP = 1 << 30
 _INPUT = window_address(INPUT_WINDOW)
@@ -33,7 +35,7 @@ class MemoryLowering(StateLowering):
         self.checks_inline = style.optimized and style.checked
         self.places = places_of(plan) if style.optimized else {}
         #: Regions that accesses in the current loop without checks lead to.
-        self.swept: dict[tuple[int, t.Expr], tuple[str, Operand]] = {}
+        self.swept: dict[Access, tuple[str, Operand]] = {}
         self.needs_copy = False
         #: Slots where LLVM should know that a pointer leads into the input memory.
         self.based: frozenset[int] = frozenset()
@@ -63,8 +65,8 @@ class MemoryLowering(StateLowering):
         access = size | (READS if reads else 0) | (WRITES if writes else 0)
         if not self.style.optimized:
             return self._find(address, access)
-        if self.quick and (self.slot, expression) in self.swept:
-            host, base = self.swept[self.slot, expression]
+        if self.quick and Access(self.slot, expression) in self.swept:
+            host, base = self.swept[Access(self.slot, expression)]
             return self.value(f"getelementptr i8, ptr {host}, i64 {self.binary('sub', 64, address, base)}")
         place = place_in(self.plan, self.slot, expression, self.places)
         return self._check_inline(address, access, place)
@@ -161,25 +163,69 @@ class MemoryLowering(StateLowering):
 
     # Loops without checks
 
+    def sum_of(self, form: Sum) -> Operand:
+        """Return the sum of registers and number, where an iteration begins."""
+        total: Operand = form.number
+        for register in form.registers:
+            total = self.binary("add", 64, self.read(register), total)
+        return total
+
+    def region_of(self, span: Span) -> tuple[str, Operand, str, Operand]:
+        """Return the region of ``span``: where the host has it, and its address; and where in it ``span`` begins.
+
+        At last, how many offsets in the region have enough bytes.
+        """
+        host, base, room = self._likely_region(span.high - span.low, writes=span.writes, place=span.place)
+        address = self.sum_of(Sum(span.registers, span.low))
+        return host, base, self.binary("sub", 64, address, base), room
+
+    def indexed(self, span: Indexed) -> tuple[Operand, tuple[str, Operand]]:
+        """Return whether the accesses of ``span`` are inside of their region, in any iteration; and that region."""
+        host, base, offset, room = self.region_of(span)
+        value, bound, strict = span.fact
+        most = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(room, 64)}, i64 {offset})")
+        highest = self.sum_of(bound)
+        inside = self.compare("ule" if strict else "ult", 64, highest, most)
+        if span.at_start:
+            holds = self.compare("ult" if strict else "ule", 64, self.sum_of(value), highest)
+            inside = self.binary("and", 1, inside, holds)
+        return inside, (host, base)
+
     def sweep(self, sweep: Sweep) -> tuple[str, tuple[str, Operand]]:
         """Return for how many iterations the accesses of ``sweep`` are inside of their region, and that region."""
-        size = sweep.high - sweep.low
-        host, base, room = self._likely_region(size, writes=sweep.writes, place=sweep.place)
-        address: Operand = sweep.low
-        for register in sweep.registers:
-            address = self.binary("add", 64, self.read(register), address)
-        offset = self.binary("sub", 64, address, base)
+        host, base, offset, room = self.region_of(sweep)
         registers, number = sweep.step
         if registers or number > 0:
             rest = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(room, 64)}, i64 {offset})")
             count = self._steps_in(rest, registers, number)
         else:
             inside = self.compare("ult", 64, offset, room)
-            times: Operand = _MANY
+            times: Operand = MANY
             if number:
                 times = self.binary("add", 64, self.binary("udiv", 64, offset, -number), 1)
             count = self.select(inside, 64, times, 0)
         return count, (host, base)
+
+    def holding(self, guard: Guard) -> Operand:
+        """Return for how many iterations the condition of ``guard`` is known to hold; it may be for more."""
+        value, bound = self.sum_of(guard.value), self.sum_of(guard.bound)
+        op = guard.op.removeprefix("s")
+        if op != guard.op:
+            value, bound = (self.binary("xor", 64, number, 1 << 63) for number in (value, bound))
+        if guard.step < 0:
+            value, bound = bound, value
+        # Now the value, or in its place the bound, would have to grow.
+        if op == "!=":
+            return self._quotient(self.binary("sub", 64, bound, value), abs(guard.step))
+        rest = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(bound, 64)}, i64 {literal(value, 64)})")
+        times = self._quotient(rest, abs(guard.step))
+        if op in {"<", ">"}:
+            return times
+        holds = self.compare("ule", 64, value, bound)
+        return self.select(holds, 64, self.binary("add", 64, times, 1), 0)
+
+    def _quotient(self, dividend: Operand, divisor: int) -> Operand:
+        return dividend if divisor == 1 else self.binary("udiv", 64, dividend, divisor)
 
     def _steps_in(self, rest: str, registers: tuple[int, ...], number: int) -> str:
         """Return how many steps begin in ``rest`` bytes, fewer than 2**32; none if a step is not between 1 and that."""

@@ -42,6 +42,12 @@ PLATFORM = [row for row in ROWS if _has(row, t.Call) and row.wide]
 _POINTERS = {7: MEMORY_BYTES, 8: MAP_BYTES}
 _DATA = range(7)
 
+#: Jumps of loops whose index grows, and whose index shrinks; what leaves the loop instead; the operands exchanged.
+_BELOW, _ABOVE = ["JLT", "JLE", "JSLT", "JSLE"], ["JGT", "JGE", "JSGT", "JSGE"]
+_OPPOSITE = {"JLT": "JGE", "JLE": "JGT", "JSLT": "JSGE", "JSLE": "JSGT", "JNE": "JEQ"}
+_OPPOSITE |= {opposite: op for op, opposite in _OPPOSITE.items()}
+_MIRRORED = dict(zip([*_BELOW, *_ABOVE], [*_ABOVE, *_BELOW], strict=True))
+
 
 class Generator:
     """Writes one program with the choices of ``random``; ``mistakes`` is how likely each instruction is a bad one."""
@@ -114,8 +120,10 @@ class Generator:
                 self.conditional(depth)
             elif choice < 0.85:
                 self.loop(depth)
-            elif choice < 0.90:
+            elif choice < 0.88:
                 self.sweep()
+            elif choice < 0.91:
+                self.scan()
             elif choice < 0.95:
                 self.calls.append(self.add("CALL_LOCAL", imm=0))
             else:
@@ -200,15 +208,7 @@ class Generator:
         self.add("MOV64_K", dst=5, imm=step)
         start = len(self.program)
         for _ in range(random.randrange(1, 4)):
-            row = random.choice([*LOADS, *STORES, *ATOMICS])
-            pointer, other = ("src", "dst") if row in LOADS else ("dst", "src")
-            fields = {
-                pointer: 3,
-                other: random.choice([0, 6]),
-                "offset": random.choice([0, 0, 1, 4]),
-                "imm": self.number(),
-            }
-            self.add(row, **{name: fields[name] for name in row.operands})
+            self.sweeping_access(random.choice([0, 0, 1, 4]))
         if random.random() < 0.3:
             slot = self.jump(random.choice([0, 6]), 4)
             self.add("XOR64_X", dst=0, src=6)
@@ -219,6 +219,52 @@ class Generator:
             self.add("ADD64_K", dst=3, imm=step)
         self.add("ADD64_K", dst=4, imm=-1)
         self.add("JNE64_K", dst=4, imm=0, offset=start - len(self.program) - 1)
+
+    def sweeping_access(self, offset: int) -> None:
+        """Add a load, store or atomic access at R3 plus ``offset``."""
+        row = self.random.choice([*LOADS, *STORES, *ATOMICS])
+        pointer, other = ("src", "dst") if row in LOADS else ("dst", "src")
+        fields = {pointer: 3, other: self.random.choice([0, 6]), "offset": offset, "imm": self.number()}
+        self.add(row, **{name: fields[name] for name in row.operands})
+
+    def scan(self) -> None:
+        """Add a loop over an index that is compared with a bound, first or last in each iteration.
+
+        R3 is the pointer, R4 the index, R2 the bound and R5 the step.
+        """
+        random = self.random
+        base, room = random.choice([*_POINTERS.items(), (9, STACK_USED)])
+        step = random.choice([1, 1, 2, 3, 8, -1, -2, -8])
+        ends = [random.randrange(4), room - random.randrange(10)]
+        start, bound = ends if step > 0 else ends[::-1]
+        if random.random() < self.mistakes:
+            bound = random.choice([bound + 1, room + 8, start, *_EDGES])
+        for register, number in ((4, start), (2, bound), (5, step)):
+            self.add("MOV64_K", dst=register, imm=number)
+        op = random.choice([*(_BELOW if step > 0 else _ABOVE), "JNE"])
+        begin, first = len(self.program), random.random() < 0.5
+        exits = [self.compare(_OPPOSITE[op])] if first else []
+        self.add("MOV64_X", dst=3, src=base)
+        self.add("ADD64_X", dst=3, src=4)
+        for _ in range(random.randrange(1, 3)):
+            offset = random.choice([0, 0, 0, 1, -1]) - (STACK_USED if base == 9 else 0)
+            self.sweeping_access(offset)
+        if random.random() < 0.3:
+            exits.append(self.jump(random.choice([0, 6]), 4))
+        if random.random() < 0.5:
+            self.add("ADD64_X", dst=4, src=5)
+        else:
+            self.add("ADD64_K", dst=4, imm=step)
+        back = self.add("JA", offset=0) if first else self.compare(op)
+        self.patch(back, offset=begin - back - 1)
+        for slot in exits:
+            self.finish(slot)
+
+    def compare(self, op: str) -> int:
+        """Add a jump on a comparison of index and bound, written in either way."""
+        if op in _MIRRORED and self.random.random() < 0.5:
+            return self.add(f"{_MIRRORED[op]}64_X", dst=2, src=4, offset=0)
+        return self.add(f"{op}64_X", dst=4, src=2, offset=0)
 
     def other(self) -> None:
         random = self.random

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What registers hold in an iteration of a loop, in terms of what they had where it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from ...spec import tree as t
+from .layout import REGISTERS
+from .plan import Plan, fold, register_of
+
+#: Sums that mention more registers are not followed.
+_MOST_TERMS = 3
+
+
+class Sum(NamedTuple):
+    """The values that some registers have where an iteration begins, added up, plus a number; modulo 2**64."""
+
+    registers: tuple[int, ...]
+    number: int
+
+
+#: What each register holds, as far as it is known.
+Forms: TypeAlias = tuple[Sum | None, ...]
+
+#: Before any instruction of an iteration.
+AT_START: Forms = tuple(Sum((n,), 0) for n in range(REGISTERS))
+
+
+def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
+    """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
+    for node in t.walk(*plan.at(slot).instruction.means):
+        if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
+            register = register_of(plan.at(slot), node.target.name)
+            state = (*state[:register], form_of(plan, slot, node.value, state), *state[register + 1 :])
+    return state
+
+
+def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
+    """Return the value of ``node``, an expression of the instruction at ``slot``."""
+    match node:
+        case t.Register(name):
+            return state[register_of(plan.at(slot), name)]
+        case t.Cast(kind, value) if kind.bits == value.type.bits == 64:
+            return form_of(plan, slot, value, state)
+        case t.Binary("+", left, right):
+            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
+            if a is None or b is None or len(a.registers) + len(b.registers) > _MOST_TERMS:
+                return None
+            return Sum(tuple(sorted(a.registers + b.registers)), a.number + b.number & t.U64.mask)
+        case t.Binary("-", left, right):
+            a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
+            if a is None or b is None or b.registers:
+                return None
+            return Sum(a.registers, a.number - b.number & t.U64.mask)
+        case _ if node.type.bits == 64 and slot not in plan.constants:
+            number = fold(node, plan.at(slot))
+            return None if number is None else Sum((), number)
+        case _:
+            return None
+
+
+def common_forms(states: Iterable[Forms]) -> Forms:
+    """Return what all of ``states`` agree on."""
+    first, *others = states
+    return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))
+
+
+def steps_of(end: Forms) -> Forms:
+    """Return by how much each register grows in an iteration, in terms of registers that do not; None if unknown."""
+    fixed = fixed_in(end)
+    steps: list[Sum | None] = []
+    for register, form in enumerate(end):
+        step = None
+        if form is not None and register in form.registers:
+            others = list(form.registers)
+            others.remove(register)
+            if fixed.issuperset(others):
+                step = Sum(tuple(others), form.number)
+        steps.append(step)
+    return tuple(steps)
+
+
+def fixed_in(end: Forms) -> frozenset[int]:
+    """Return the registers that hold the same at the ``end`` of an iteration as where it began."""
+    return frozenset(register for register, form in enumerate(end) if form == AT_START[register])
+
+
+def total_of(steps: Iterable[Sum | None]) -> Sum | None:
+    """Return the sum of ``steps``; None if one is unknown, or if there is more than one register in them."""
+    registers: list[int] = []
+    number = 0
+    for step in steps:
+        if step is None:
+            return None
+        registers += step.registers
+        number += step.number
+    return Sum(tuple(sorted(registers)), t.S64.wrap(number)) if len(registers) <= 1 else None
