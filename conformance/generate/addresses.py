@@ -55,16 +55,13 @@ def drafts() -> Iterator[Draft]:
 
 def _condition(row: Instruction) -> Draft:
     """R10 against a copy of it in each register, on either side, and against itself."""
-    asm = ""
-    for n in range(10):
-        counter = 0 if n > 4 else 9
-        left = f"{line(row, dst='10', src=str(n), offset='+1')}\nr{counter} += {1 << n}\n"
-        right = f"{line(row, dst=str(n), src='10', offset='+1')}\nr{counter} += {1 << n + 10}\n"
-        asm += "r0 = r9\n" if n == 5 else ""
-        asm += f"r{n} = r10\n{left}{right}r{n} = {n}\n"
-    both = f"{line(row, dst='10', src='10', offset='+1')}\nr0 += {1 << 20}\n"
-    what = "r10 against a copy of it in each register, on either side: a bit of r0 for each jump that was not taken"
-    return _draft(row, "r10", what, f"r9 = 0\n{asm}{both}exit\n", covers=jumps.covers(row))
+    asm = f"{_NUMBERS}r{{m}} = 0\nr{{n}} = r10\n"
+    for bit, (dst, src) in enumerate((("10", "{n}"), ("{n}", "10"), ("10", "10"))):
+        asm += f"{line(row, dst=dst, src=src, offset='+1')}\nr{{m}} += {1 << bit}\n"
+    cases = {f"r{n}": {"n": str(n), "m": "0" if n else "9"} for n in range(10)}
+    what = "r10 against a copy of it, on either side, and against itself: a bit of r0 for each jump that was not taken"
+    found = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
+    return Draft(f"{slug(row)}/r10", what, found, cases, f"{asm}r{{n}} = 7\nr0 = r{{m}}\nexit\n")
 
 
 def _immediate_condition(row: Instruction) -> Draft:
