@@ -7,7 +7,7 @@ A hole ``{name}`` in a text of an entry takes the value that the case has under 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple, cast
 
@@ -27,8 +27,8 @@ EXPECTATIONS = frozenset({*(f"r{index}" for index in range(10)), "after", "witne
 Values = Mapping[str, ByOrder]
 
 
-def expand(entry: Entry) -> Iterator[Vector]:
-    """Yield the vectors of ``entry``, one for each of its cases.
+def expand(entry: Entry) -> list[Vector]:
+    """Return the vectors of ``entry``, one for each of its cases.
 
     Raises:
         model.VectorError: the program cannot be assembled, a value is missing, unused or no number, or a program
@@ -36,10 +36,8 @@ def expand(entry: Entry) -> Iterator[Vector]:
     """
     plan = _Plan(entry)
     if isinstance(entry.cases, Table):
-        yield from plan.rows(entry.cases)
-    else:
-        for case, values in entry.cases:
-            yield plan.vector(case, values)
+        return plan.rows(entry.cases)
+    return [plan.vector(case, values) for case, values in entry.cases]
 
 
 class _Columns(NamedTuple):

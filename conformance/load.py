@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from .model import ByOrder, Column, Entry, Level, Source, Table, VectorError
 SCHEMA_FILE = Path(__file__).parent / "schema" / "vector.schema.json"
 #: Stands in a table for a value that a case does not have.
 NO_VALUE = "-"
-_GAP = re.compile(rf"\s{NO_VALUE}(?!\S)")
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -195,7 +193,7 @@ def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrd
                 line=find_line(entry, line),
             )
     columns = tuple(_columns(entry, names))
-    if not _GAP.search(text):
+    if not any(NO_VALUE in row for row in rows):
         return Table(columns, rows)
     return [(row[0], _values(entry, columns, row)) for row in rows]
 

@@ -68,12 +68,18 @@ def _no_collection() -> Iterator[None]:
 
 
 def _load(files: Sequence[Path]) -> Suite:
+    vectors = [vector for file in files for entry in load_file(file) for vector in expand(entry)]
+    if len({vector.id for vector in vectors}) < len(vectors):
+        raise _same_id(vectors)
+    return Suite(tuple(vectors), tuple(files))
+
+
+def _same_id(vectors: Iterable[Vector]) -> VectorError:
+    """Return the error that two vectors have the same id."""
     by_id: dict[str, Vector] = {}
-    for file in files:
-        for entry in load_file(file):
-            for vector in expand(entry):
-                if vector.id in by_id:
-                    other = by_id[vector.id].entry
-                    raise VectorError(file, entry.line, vector.id, f"the id is taken by {other.file}:{other.line}")
-                by_id[vector.id] = vector
-    return Suite(tuple(by_id.values()), tuple(files))
+    for vector in vectors:
+        other = by_id.setdefault(vector.id, vector).entry
+        if by_id[vector.id] is not vector:
+            break
+    entry = vector.entry
+    return VectorError(entry.file, entry.line, vector.id, f"the id is taken by {other.file}:{other.line}")

@@ -30,8 +30,14 @@ _VALUE = re.compile(
 #: What stands for these in the shape of a line; holes of a text do not begin so, or the line is read as it is.
 _SHAPE_NAMES = tuple(f"_{index}" for index in range(16))
 
-#: For each kind of place: width in bytes, position in the instruction and lowest bit of the parts of its number.
-_CHUNKS = {"offset": ((2, 2, 0),), "imm": ((4, 4, 0),), "next_imm": ((4, 12, 0),), "imm64": ((4, 4, 0), (4, 12, 32))}
+#: For each kind of place the parts of its number: where they begin in it, which bits they have, and where they begin in
+#: the instruction.
+_CHUNKS = {
+    "offset": ((0, 0xFFFF, 16),),
+    "imm": ((0, 0xFFFF_FFFF, 32),),
+    "next_imm": ((0, 0xFFFF_FFFF, 96),),
+    "imm64": ((0, 0xFFFF_FFFF, 32), (32, 0xFFFF_FFFF, 96)),
+}
 _REGISTERS = {str(index): index for index in range(LAST_REGISTER + 1)}
 
 
@@ -56,8 +62,8 @@ class NumberPlace(NamedTuple):
         if not self.low <= value <= self.high:
             return None
         bits = 0
-        for width, position, shift in self.chunks:
-            bits |= (value >> shift & (1 << 8 * width) - 1) << 8 * position
+        for begin, mask, at in self.chunks:
+            bits |= (value >> begin & mask) << at
         return bits
 
 
