@@ -44,7 +44,7 @@ _AROUND = "r5 = *(u8 *)(r1 + 0)\nif r5 == 7 goto +1\n"
 
 class Carrier(NamedTuple):
     """A program around one slot: assembly before and after it, the fields with which it has an effect, and the
-    variables and functions by BTF id that it needs.
+    variables, functions by BTF id and maps that it needs.
     """
 
     before: str
@@ -52,6 +52,7 @@ class Carrier(NamedTuple):
     after: str
     variables: tuple[tuple[int, str], ...] = ()
     functions: tuple[int, ...] = ()
+    maps: tuple[str, ...] = ()
 
 
 def drafts() -> Iterator[Draft]:
@@ -100,7 +101,7 @@ def carrier(row: Instruction) -> Carrier:
     if isinstance(stmt, tree.CallHelper):
         # Linux' function 1 looks up the value of a key: here the only one.
         lookup = "*(u32 *)(r10 - 4) = 0\nr1 = map_by_fd(0)\nr2 = r10\nr2 += -4\nr0 = 1\n"
-        return Carrier(lookup, {"imm": 1}, "r0 = 2\nexit\n")
+        return Carrier(lookup, {"imm": 1}, "r0 = 2\nexit\n", maps=(_MAP,))
     if isinstance(stmt, tree.Jump):
         return _jump_carrier(row)
     before = "r3 = 0x8877665544332211 ll\nr4 = 0x1020304\n"
@@ -108,7 +109,7 @@ def carrier(row: Instruction) -> Carrier:
     if row.wide and row.name != "LD_IMM64":
         values |= {"imm": 1 if row.name == "LD_CODE_ADDR" else 0}
     variables = ((0, _MAP),) if row.name == "LD_VAR_ADDR" else ()
-    return Carrier(before, values, "r0 = r3\nexit\n", variables)
+    return Carrier(before, values, "r0 = r3\nexit\n", variables, maps=(_MAP,) if row.wide else ())
 
 
 def _jump_carrier(row: Instruction) -> Carrier:
@@ -140,7 +141,7 @@ def _run(around: Carrier, middle: Decoded) -> dict[ByteOrder, int] | None:
             code,
             byte_order=order,
             memory=parse_bytes(_MEMORY),
-            maps=[parse_bytes(_MAP)],
+            maps=[parse_bytes(value) for value in around.maps],
             variables={number: parse_bytes(value) for number, value in around.variables},
             btf_helpers=dict.fromkeys(around.functions, weigh),
             budget=1000,
@@ -193,7 +194,7 @@ def _draft(
         cases,
         code=f"{before} {{slot}} {after}".strip(),
         memory=_MEMORY,
-        maps=(_MAP,),
+        maps=around.maps,
         variables=around.variables,
         helpers=tuple(("btf", number) for number in around.functions),
         level="robustness",
@@ -294,15 +295,23 @@ def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ..
 
 
 def _high_registers(row: Instruction) -> Iterator[Draft]:
+    """Registers above r10: an entry for each role, one for both if they need the same program around them."""
+    found: list[Draft] = []
     for name in ("dst", "src"):
         if isinstance(row.fields[name], Operand):
             around = _carrier_for_any(row, name)
             right = slots_of(_fixed(row, around))
-            broken = [(f"r{n}", (right[0]._replace(**{name: n}), *right[1:])) for n in range(11, 16)]
+            broken = [(f"{name}-r{n}", (right[0]._replace(**{name: n}), *right[1:])) for n in range(11, 16)]
             cases = {case: {"slot": values["slot"]} for case, values in _cases(row, around, broken).items()}
             covers = (f"rfc9669-3.1-{name}-reg-range", "rfc9669-3.1-registers")
-            what = f"{name} names a register above r10"
-            yield _draft(f"{slug(row)}/high-{name}", what, around, covers, "register-numbers-above-10", cases)
+            draft = _draft(f"{slug(row)}/high-{name}", "", around, covers, "register-numbers-above-10", cases)
+            if found and draft.code == found[0].code:
+                both = (*found[0].covers, *covers)
+                found = [replace(draft, id=f"{slug(row)}/high", covers=both, cases={**found[0].cases, **cases})]
+            else:
+                found.append(draft)
+    for draft in found:
+        yield replace(draft, what="a register above r10")
 
 
 def _carrier_for_any(row: Instruction, role: str) -> Carrier:
@@ -369,7 +378,7 @@ def _undefined_opcodes() -> Iterator[Draft]:
             cases = _cases(row, around, [(f"{opcode:02x}-{slug(row)}", (first._replace(opcode=opcode), *rest))])
             name = f"undefined-opcodes/like-{slug(row)}"
             draft = _draft(name, what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)
-            same = draft.code, draft.variables, draft.helpers, rule
+            same = draft.code, draft.variables, draft.helpers, draft.maps, rule
             entries[same] = replace(entries.get(same, draft), cases={**entries.get(same, draft).cases, **cases})
     for draft in entries.values():
         yield replace(draft, cases=_by_order(draft.cases))
