@@ -93,6 +93,8 @@ def _operands(row: Instruction) -> Draft:
     # What is fetched shows what was in memory, whatever the operation makes of it.
     if "src" in row.writes:
         cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": hexed(VALUES[4])} for value in edges(bits(row))}
+    else:
+        cases["max_r4"] = {"mem": hexed((1 << bits(row) - 1) - 1), "val": hexed(VALUES[4])}
     cases |= {f"r5_{value:x}": {"mem": hexed(VALUES[5]), "val": hexed(value)} for value in edges(bits(row))}
     kind, size = _width(row), bits(row) // 8
     asm = (

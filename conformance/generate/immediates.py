@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ...spec.table import Instruction, isa
 from . import arithmetic, jumps
 from .arithmetic import operation, slug
-from .boundaries import IMMEDIATES
+from .boundaries import IMMEDIATES, hexed
 from .draft import Draft, line
 from .memory import covers as access_covers
 from .memory import width
@@ -38,8 +38,10 @@ _VALUES = ("0xfedcba9876543210", "0xffffffff00000001")
 
 
 def drafts() -> Iterator[Draft]:
-    """Yield the vectors of arithmetic, conditional jumps and stores with an immediate."""
+    """Yield the vectors of arithmetic, conditional jumps and stores with an immediate, and of 64-bit constants."""
     for row in isa().instructions:
+        if row.name == "LD_IMM64":
+            yield _halves(row)
         if "imm" not in row.operands or row.wide:
             continue
         if row.section == "4.1":
@@ -85,6 +87,21 @@ def _condition(row: Instruction) -> Draft:
         "that did not hold"
     )
     return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", memory="00")
+
+
+def _halves(row: Instruction) -> Draft:
+    """Either half of a 64-bit constant."""
+    cases = {}
+    for number in LIMITS:
+        half = number & 0xFFFFFFFF
+        cases[str(number).replace("-", "m")] = {
+            "low": hexed(0x5A5A1234 << 32 | half),
+            "high": hexed(half << 32 | 0x76543210),
+        }
+    asm = f"{line(row, dst='0', imm64='{low}')}\n{line(row, dst='3', imm64='{high}')}\nexit\n"
+    what = "the number as the lower and as the upper half of a 64-bit constant"
+    covers = ("rfc9669-5.4-imm64", "rfc9669-3.2-two-immediates")
+    return Draft(f"{slug(row)}/limits", what, covers, cases, asm, observe=("r0", "r3"))
 
 
 def _store(row: Instruction) -> Draft:
