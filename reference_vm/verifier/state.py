@@ -150,12 +150,8 @@ def _place_of(kept: Kept) -> tuple[int, int]:
 
 
 def unknown(stack: Stack) -> Stack:
-    """Return the stack after a store to who knows where, but not over an address."""
-    return tuple(
-        kept._replace(value=ADDRESS) if isinstance(kept.value, Pointer) and kept.value.place.kind == "value" else kept
-        for kept in stack
-        if not isinstance(kept.value, Range)
-    )
+    """Return the stack after a store to who knows where: numbers and addresses that it has may have been replaced."""
+    return tuple(kept._replace(value=ADDRESS) for kept in stack if not isinstance(kept.value, Range))
 
 
 def _stack_includes(a: Stack, b: Stack) -> bool:
