@@ -56,9 +56,7 @@ def unsigned(low: int, high: int, bits: int = 64) -> Range:
     mask = (1 << bits) - 1
     if low < 0 or high > mask:
         return _ANYTHING[bits]
-    found = _made(bits, low, high, -(1 << bits - 1), mask >> 1, 0, mask)
-    assert found is not None
-    return found
+    return _some(bits, low, high, -(1 << bits - 1), mask >> 1, 0, mask)
 
 
 def signed(low: int, high: int, bits: int = 64) -> Range:
@@ -66,9 +64,7 @@ def signed(low: int, high: int, bits: int = 64) -> Range:
     half = 1 << bits - 1
     if low < -half or high >= half:
         return _ANYTHING[bits]
-    found = _made(bits, 0, 2 * half - 1, low, high, 0, 2 * half - 1)
-    assert found is not None
-    return found
+    return _some(bits, 0, 2 * half - 1, low, high, 0, 2 * half - 1)
 
 
 def _signed(number: int, bits: int) -> int:
@@ -100,12 +96,18 @@ def _made(bits: int, low: int, high: int, signed_low: int, signed_high: int, val
     return Range(bits, low, high, signed_low, signed_high, value, unknown)
 
 
+def _some(bits: int, low: int, high: int, signed_low: int, signed_high: int, value: int, unknown: int) -> Range:
+    """Return what :func:`_made` does; anything if that is empty, as it is for arguments that stand for no number.
+
+    Whether parts of a set contradict each other is not always noticed when it is made.
+    """
+    return _made(bits, low, high, signed_low, signed_high, value, unknown) or _ANYTHING[bits]
+
+
 def of_bits(bits: int, value: int, unknown: int) -> Range:
     """Return the numbers that have the bits of ``value``, but for those of ``unknown``."""
     mask = (1 << bits) - 1
-    found = _made(bits, 0, mask, -(1 << bits - 1), mask >> 1, value & mask & ~unknown, unknown & mask)
-    assert found is not None
-    return found
+    return _some(bits, 0, mask, -(1 << bits - 1), mask >> 1, value & mask & ~unknown, unknown & mask)
 
 
 _ANYTHING = {
@@ -195,9 +197,7 @@ def add(a: Range, b: Range) -> Range:
     # Bits are known up to where a carry may come in.
     sums = a.value + b.value
     unknown = (sums + a.unknown + b.unknown ^ sums | a.unknown | b.unknown) & mask
-    found = _made(bits, low, high, signed_low, signed_high, sums & mask & ~unknown, unknown)
-    assert found is not None
-    return found
+    return _some(bits, low, high, signed_low, signed_high, sums & mask & ~unknown, unknown)
 
 
 def negate(a: Range) -> Range:
@@ -219,9 +219,7 @@ def sub(a: Range, b: Range) -> Range:
         signed_low, signed_high = -half, half - 1
     difference = a.value - b.value
     unknown = ((difference + a.unknown) ^ (difference - b.unknown) | a.unknown | b.unknown) & mask
-    found = _made(bits, low, high, signed_low, signed_high, difference & mask & ~unknown, unknown)
-    assert found is not None
-    return found
+    return _some(bits, low, high, signed_low, signed_high, difference & mask & ~unknown, unknown)
 
 
 def multiply(a: Range, b: Range) -> Range:
@@ -237,9 +235,7 @@ def multiply(a: Range, b: Range) -> Range:
         signed_low, signed_high = -half, half - 1
     zeros = _trailing_zeros(a) + _trailing_zeros(b)
     unknown = mask & ~((1 << min(zeros, bits)) - 1)
-    found = _made(bits, low, high, signed_low, signed_high, 0, unknown)
-    assert found is not None
-    return found
+    return _some(bits, low, high, signed_low, signed_high, 0, unknown)
 
 
 def _trailing_zeros(a: Range) -> int:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Program, encode
@@ -29,12 +30,14 @@ from ..frames import MAX_FRAMES
 from ..machine import Machine
 from . import ranges
 from .bounds import Bounds, Edge
-from .state import Place, Pointer, State, called, joined, returned, state_includes, widened
+from .state import Place, Pointer, State, Value, called, joined, returned, state_includes, widened
 from .structural import targets, verify
 from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
 
 #: Instructions that are looked at before it is given up: for invariants, on paths, and on paths only for a bound.
 MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 150_000, 30_000, 5_000
+#: Comparisons of states that take as long as an instruction.
+_COMPARED = 10
 #: Joins at a place before it is widened, and rounds of narrowing.
 _JOINS, _ROUNDS = 3, 6
 
@@ -320,6 +323,8 @@ class _Invariants(_Search):
     def _checked(self, states: dict[Point, State]) -> list[Edge[Point]]:
         """Check that every instruction is safe in the states, and that no way leads out of them."""
         edges: list[Edge[Point]] = []
+        if self.start not in states or not state_includes(states[self.start], self.entry_state()):
+            raise NotProved(self.start.slot, None, "no bounds were found that hold where the program begins")
         for point in sorted(states, key=lambda p: (p.slot, p.callers)):
             count, after = self.follow(point, states[point], "checking")
             for target, state in after:
@@ -336,20 +341,22 @@ class _Paths(_Search):
 
     most = MOST_ON_PATHS
 
+    def __init__(self, program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int) -> None:
+        super().__init__(program, byte_order, surroundings, entry)
+        self.seen = _Seen()
+
     def prove(self) -> Proof:
         """Follow all ways."""
-        seen: dict[Point, list[tuple[State, int]]] = {}
         after: list[list[int]] = []
         costs: list[int] = []
         todo: list[tuple[Point, State, int | None]] = [(self.start, self.entry_state(), None)]
         while todo:
             point, state, source = todo.pop()
-            known = seen.setdefault(point, [])
-            number = next((n for old, n in reversed(known) if state_includes(old, state)), None)
+            number = self.seen.find(point, state)
             if number is None:
                 number = len(after)
                 after.append([])
-                known.append((state, number))
+                self.seen.add(point, state, number)
                 try:
                     cost, following = self.follow(point, state, "checking")
                 except NotProved:
@@ -360,7 +367,44 @@ class _Paths(_Search):
                 todo += [(target, new, number) for target, new in reversed(following)]
             if source is not None:
                 after[source].append(number)
+            if self.seen.compared > self.most * _COMPARED:
+                raise _TooManyPaths
         return self.proof(_longest(after, costs), "paths")
+
+
+class _Seen:
+    """The states that were followed, each with a number."""
+
+    def __init__(self) -> None:
+        #: By point, by which registers have one possible value, and by these: most rounds of a loop differ there.
+        self._states: dict[Point, dict[tuple[bool, ...], dict[tuple[object, ...], list[tuple[State, int]]]]] = {}
+        self.compared = 0
+
+    def add(self, point: Point, state: State, number: int) -> None:
+        """Note a state."""
+        single = [_single(value) for value in state.registers]
+        chosen = tuple(value is not None for value in single)
+        group = self._states.setdefault(point, {}).setdefault(chosen, {})
+        group.setdefault(tuple(compress(single, chosen)), []).append((state, number))
+
+    def find(self, point: Point, state: State) -> int | None:
+        """Return the number of a state that allows for all that ``state`` does."""
+        single = [_single(value) for value in state.registers]
+        for chosen, group in self._states.get(point, {}).items():
+            self.compared += 1
+            for old, number in reversed(group.get(tuple(compress(single, chosen)), ())):
+                self.compared += 1
+                if state_includes(old, state):
+                    return number
+        return None
+
+
+def _single(value: Value) -> object:
+    """Return the number or the address that ``value`` stands for; None if there are several."""
+    if isinstance(value, Pointer):
+        offset = value.offset.constant
+        return None if offset is None else (value.place, offset)
+    return value.constant if isinstance(value, ranges.Range) else None
 
 
 def _longest(after: list[list[int]], costs: list[int]) -> int | None:

@@ -287,7 +287,7 @@ class Transfer:
         number = value.constant if isinstance(value, Range) else None
         if call.name == "var_addr":
             for variable, _ in known.variables:
-                if number == variable & argument.type.mask:
+                if number is not None and argument.type.wrap(number) == variable:
                     return Pointer(Place("variable", variable), _ZERO)
             raise self._refusal(f"there is no platform variable {value}")
         if number is not None and number < len(known.maps):
