@@ -5,15 +5,15 @@
 #include <stdint.h>
 #include <string.h>
 
-int run(const uint8_t *code, size_t size, uint8_t *memory, size_t length, uint64_t *r0);
+int run(const void *code, size_t size, void *memory, size_t length, uint64_t *r0);
 
-int run(const uint8_t *code, size_t size, uint8_t *memory, size_t length, uint64_t *r0)
+int run(const void *code, size_t size, void *memory, size_t length, uint64_t *r0)
 {
     uint64_t r[16] = {0};
     r[1] = (uintptr_t)memory;
     r[2] = length;
     for (size_t at = 0; at + 8 <= size; at += 8) {
-        const uint8_t *slot = code + at;
+        const uint8_t *slot = (const uint8_t *)code + at;
         unsigned dst = slot[1] & 15, src = slot[1] >> 4;
         int16_t offset;
         int32_t imm;
