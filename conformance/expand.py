@@ -159,7 +159,11 @@ class _Plan:
         """Return the vector for big-endian runtimes: only the program differs, if nothing is given by byte order."""
         if self.by_order or tuple in map(type, values.values()):
             return self.variant(vector.case, values, "big")
-        return vector.little._replace(code=self.code(_one_side(values, 1), "big"))
+        if any(".byte" in text for text in (self.entry.asm or "", *values.values())):
+            code = self.code(_one_side(values, 1), "big")  # bytes that are the same in either order
+        else:
+            code = swap_byte_order(vector.little.code)
+        return vector.little._replace(code=code)
 
     def _filled_inputs(self, filled: Mapping[str, str], side: int) -> _Inputs:
         entry = self.entry
