@@ -128,7 +128,7 @@ def _shift_amounts(row: Instruction) -> Draft:
     amounts = {**{f"by{n}": n for n in AMOUNTS}, **wide}
     chosen = {}
     for index, (amount_name, amount) in enumerate(amounts.items()):
-        for step in (0, 2, 5):
+        for step in (0, 2):
             name = _SHIFTED[(index + step) % len(_SHIFTED)]
             text = hexed(amount) if hole == "src" else str(amount)
             chosen[f"{amount_name}_{name}"] = {"dst": hexed(values[name]), hole: text}

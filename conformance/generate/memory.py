@@ -18,8 +18,8 @@ OFFSETS = (
     *(-32768, -32767, -4097, -4096, -2049, -2048, -257, -256, -129, -128, -127, -8, -4, -2, -1),
     *(0, 1, 2, 3, 4, 5, 7, 8, 127, 128, 129, 255, 256, 2047, 2048, 4095, 4096, 32760, 32766, 32767),
 )
-#: None and one of either size of displacement that machines have; the other tables have 8.
-BASE_OFFSETS = (0, -136, 4096)
+#: None, one beyond what 8 bits hold and one of the greatest; the other tables have 8.
+BASE_OFFSETS = (0, -136, 32767)
 #: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _ALL = tuple(f"r{n}" for n in range(10))
@@ -146,8 +146,8 @@ def _base_offsets(row: Instruction) -> Draft:
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\nr{{b}} += {{adjust}}\n"
         f"{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
     )
-    what = "each base register with displacements of each size"
-    observe = ("r0", "r1") if is_load(row) else ("r0", "r1", "after")
+    what = "each base register with displacements of each size; no other register changes"
+    observe = _ALL if is_load(row) else (*_ALL, "after")
     return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
 
 
