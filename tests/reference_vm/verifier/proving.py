@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bpf_isa.reference_vm.faults import Returned
+from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.verifier.safety import Proof, prove
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
@@ -23,10 +23,10 @@ def proved(asm: str, memory_bytes: int = 0, **more: object) -> Proof:
 
 
 def check_accepted(asm: str, memory_bytes: int, most_steps: int | None) -> None:
-    """Check that a program is accepted with this bound, and keeps to it."""
+    """Check that a program is accepted with this bound, and keeps to it; None: there is none."""
     assert proved(asm, memory_bytes).most_steps == most_steps
     outcome = execute(program_of(asm), memory=bytes(memory_bytes), budget=1000)
-    if isinstance(outcome, Returned):
-        assert most_steps is not None and outcome.steps <= most_steps
+    if most_steps is not None:
+        assert isinstance(outcome, Returned) and outcome.steps <= most_steps
     else:
-        assert most_steps is None
+        assert isinstance(outcome, Fault) and outcome.kind is FaultKind.BUDGET

@@ -67,6 +67,55 @@ LOOPS = {
         8,
         None,
     ),
+    "an address that is made anew in each round": (
+        "r3 = r1; next:; r4 = *(u8 *)(r3 + 0); r3 = r1; r3 += 4; if r4 != 7 goto next; exit",
+        8,
+        None,
+    ),
+    "steps of 0 or 1": (
+        "r4 = *(u8 *)(r1 + 0); r4 &= 1; next:; r3 += r4; if r3 < 8 goto next; exit",
+        8,
+        None,
+    ),
+    "a step forward or back": (
+        (
+            "next:; r4 = *(u8 *)(r1 + 0); if r4 != 0 goto back; r3 += 1; goto out; back:; r3 += -1; "
+            "out:; r1 = r1; if r3 < 8 goto next; r3 = 0; r5 = 0; goto next"
+        ),
+        8,
+        None,
+    ),
+    "a loop that is entered in two places": (
+        (
+            "r4 = *(u8 *)(r1 + 0); if r4 == 0 goto middle; next:; r3 = 0; middle:; r3 += 1; if r3 < 8 goto middle; "
+            "goto next"
+        ),
+        8,
+        None,
+    ),
+    "loops in a loop": (
+        (
+            "next:; r4 = 0; one:; r4 += 1; if r4 < 3 goto one; r4 = 5; two:; r4 += -1; if r4 != 0 goto two; "
+            "r3 += 1; if r3 < 4 goto next; exit"
+        ),
+        0,
+        81,
+    ),
+    "steps of different lengths": (
+        "next:; r4 = *(u8 *)(r1 + 0); r4 &= 1; r4 += 2; r3 += r4; if r3 < 12 goto next; exit",
+        8,
+        31,
+    ),
+    "a short way behind a long one": (
+        "r4 = *(u8 *)(r1 + 0); if r4 != 0 goto short; r0 = 1; r0 = 2; r0 = 3; exit; short:; exit",
+        8,
+        6,
+    ),
+    "a long way behind a short one": (
+        "r4 = *(u8 *)(r1 + 0); if r4 == 0 goto long; exit; long:; r0 = 1; r0 = 2; r0 = 3; exit",
+        8,
+        6,
+    ),
     "as many rounds as there are numbers": (
         "r3 = 1; next:; r3 += 2; if r3 != 0 goto next; exit",
         0,

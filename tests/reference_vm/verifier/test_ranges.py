@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from bpf_isa.reference_vm.verifier import ranges as r
 from bpf_isa.spec import tree as t
 
+from .scenes import has
+
 BITS = st.sampled_from([8, 16, 32, 64])
 
 
@@ -44,16 +46,6 @@ def sets(draw: st.DrawFn, bits: int) -> tuple[r.Range, int]:
         assert narrower is not None
     assert has(found, member)
     return found, member
-
-
-def has(found: r.Range, number: int) -> bool:
-    """Whether ``number`` is in ``found``, in each way in which it is told."""
-    as_signed = t.Type(True, found.bits).wrap(number)
-    return (
-        found.low <= number <= found.high
-        and found.signed_low <= as_signed <= found.signed_high
-        and number & ~found.unknown == found.value
-    )
 
 
 def two(bits: int) -> st.SearchStrategy[tuple[tuple[r.Range, int], tuple[r.Range, int]]]:
