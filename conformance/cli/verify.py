@@ -19,6 +19,8 @@ from .programs import FORMATS, Format, Input, read_program
 if TYPE_CHECKING:
     from ...reference_vm.verifier.safety import Proof
 
+#: The largest region that is worth asking about; a machine with it is made.
+_MOST_BYTES = 1 << 28
 _SAFE = "every instruction is known to be safe, whatever memory holds (bpf-isa verify --safety)"
 
 
@@ -29,9 +31,12 @@ _SAFE = "every instruction is known to be safe, whatever memory holds (bpf-isa v
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
 @click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
 @click.option("--safety", is_flag=True, help="Also prove that the program stays in its memory, whatever that holds.")
-@click.option("--memory-bytes", type=click.IntRange(0), default=0, help="With --safety: the size of the input memory.")
 @click.option(
-    "--map-bytes", "map_bytes", type=click.IntRange(1), multiple=True,
+    "--memory-bytes", type=click.IntRange(0, _MOST_BYTES), default=0,
+    help="With --safety: the size of the input memory.",
+)  # fmt: skip
+@click.option(
+    "--map-bytes", "map_bytes", type=click.IntRange(1, _MOST_BYTES), multiple=True,
     help="With --safety: the size of the value of the next map, number 0 first; repeatable.",
 )  # fmt: skip
 @click.option("--entry", metavar="FUNCTION", help="Function of an object to begin at.  [default: the section's start]")

@@ -104,3 +104,10 @@ def test_sizes_are_for_the_proof_of_safety_only() -> None:
     done = verify("exit\n", "--memory-bytes", "8")
     assert done.returncode == 2
     assert "--memory-bytes and --map-bytes are for --safety" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--memory-bytes", "--map-bytes"])
+def test_sizes_that_no_machine_has_are_an_error(option: str) -> None:
+    done = verify("exit\n", "--safety", option, "99999999999")
+    assert done.returncode == 2
+    assert "is not in the range" in done.stderr
