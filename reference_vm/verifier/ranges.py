@@ -9,6 +9,7 @@ its arguments; it may have more. The operators are those of :mod:`...spec.tree`,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple
 
 
@@ -46,16 +47,17 @@ def known(number: int, bits: int = 64) -> Range:
     return Range(bits, number, number, signed, signed, number, 0)
 
 
+@cache
 def anything(bits: int) -> Range:
     """Return the set of all numbers."""
-    return _ANYTHING[bits]
+    return Range(bits, 0, (1 << bits) - 1, -(1 << bits - 1), (1 << bits - 1) - 1, 0, (1 << bits) - 1)
 
 
 def unsigned(low: int, high: int, bits: int = 64) -> Range:
     """Return the numbers from ``low`` to ``high``."""
     mask = (1 << bits) - 1
     if low < 0 or high > mask:
-        return _ANYTHING[bits]
+        return anything(bits)
     return _some(bits, low, high, -(1 << bits - 1), mask >> 1, 0, mask)
 
 
@@ -63,7 +65,7 @@ def signed(low: int, high: int, bits: int = 64) -> Range:
     """Return the numbers whose two's complement reading is from ``low`` to ``high``."""
     half = 1 << bits - 1
     if low < -half or high >= half:
-        return _ANYTHING[bits]
+        return anything(bits)
     return _some(bits, 0, 2 * half - 1, low, high, 0, 2 * half - 1)
 
 
@@ -101,7 +103,7 @@ def _some(bits: int, low: int, high: int, signed_low: int, signed_high: int, val
 
     Whether parts of a set contradict each other is not always noticed when it is made.
     """
-    return _made(bits, low, high, signed_low, signed_high, value, unknown) or _ANYTHING[bits]
+    return _made(bits, low, high, signed_low, signed_high, value, unknown) or anything(bits)
 
 
 def of_bits(bits: int, value: int, unknown: int) -> Range:
@@ -109,11 +111,6 @@ def of_bits(bits: int, value: int, unknown: int) -> Range:
     mask = (1 << bits) - 1
     return _some(bits, 0, mask, -(1 << bits - 1), mask >> 1, value & mask & ~unknown, unknown & mask)
 
-
-_ANYTHING = {
-    bits: Range(bits, 0, (1 << bits) - 1, -(1 << bits - 1), (1 << bits - 1) - 1, 0, (1 << bits) - 1)
-    for bits in (1, 8, 16, 32, 64)
-}
 
 # Sets
 

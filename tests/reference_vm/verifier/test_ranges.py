@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from itertools import product
+from random import Random
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -77,6 +80,31 @@ def test_results_of_operators_are_in_the_result(data: st.DataObject, bits: int, 
     assert has(r.OPERATORS[op](a, b), CONCRETE[op](x, y) & ((1 << bits) - 1))
 
 
+def few_bits(random: Random) -> tuple[r.Range, list[int]]:
+    """Some set of numbers of 4 bits, and all that are in it; not always are its parts as narrow as they can be."""
+    low, high = sorted((random.choice([0, random.randrange(16)]), random.choice([15, random.randrange(16)])))
+    least, most = sorted((random.choice([-8, random.randrange(-8, 8)]), random.choice([7, random.randrange(-8, 8)])))
+    unknown = random.choice([15, random.randrange(16)])
+    found = r.Range(4, low, high, least, most, random.randrange(16) & ~unknown, unknown)
+    return found, [number for number in range(16) if has(found, number)]
+
+
+@pytest.mark.parametrize("op", CONCRETE)
+def test_all_results_of_operators_on_few_bits_are_in_the_result(op: str) -> None:
+    random = Random(op)
+    signed, unsigned = t.Type(True, 4), t.Type(False, 4)
+    left = signed if op.startswith("s") else unsigned
+    right = signed if op in {"s/", "s%"} else unsigned
+    for _ in range(600):
+        (a, xs), (b, ys) = few_bits(random), few_bits(random)
+        if op in {"<<", ">>", "s>>"}:
+            b, ys = r.both(b, r.known(3, 4)), [y & 3 for y in ys]
+        found = r.OPERATORS[op](a, b)
+        for x, y in product(map(left.wrap, xs), map(right.wrap, ys)):
+            if y != 0 or op not in {"/", "%", "s/", "s%"}:
+                assert has(found, CONCRETE[op](x, y) & 15), (a, b, x, y)
+
+
 @given(st.data(), BITS, BITS, st.booleans())
 def test_results_of_casts_are_in_the_result(data: st.DataObject, bits: int, other: int, by_sign: bool) -> None:
     a, x = data.draw(sets(bits))
@@ -108,6 +136,31 @@ def test_conditions_leave_what_they_hold_for(data: st.DataObject, bits: int, op:
     assert narrowed is not None
     assert has(narrowed[0], x) and has(narrowed[1], y)
     assert r.includes(a, narrowed[0]) and r.includes(b, narrowed[1])
+
+
+@pytest.mark.parametrize("op", t.COMPARISONS)
+def test_conditions_leave_all_few_bits_that_they_hold_for(op: str) -> None:
+    random = Random(op)
+    kind = t.Type(op.startswith("s"), 4)
+    for _ in range(600):
+        (a, xs), (b, ys) = few_bits(random), few_bits(random)
+        narrowed = r.narrowed(op, a, b)
+        for x, y in product(xs, ys):
+            if HOLDS[op.removeprefix("s")](kind.wrap(x), kind.wrap(y)):
+                assert narrowed and has(narrowed[0], x) and has(narrowed[1], y), (a, b, x, y)
+
+
+def test_all_few_bits_are_in_casts_and_where_sets_meet() -> None:
+    random = Random(4)
+    for _ in range(2000):
+        (a, xs), (b, ys) = few_bits(random), few_bits(random)
+        low, by_zeros, by_sign = r.cut(a, 2), r.extend(a, 6, by_sign=False), r.extend(a, 6, by_sign=True)
+        for x in xs:
+            assert has(low, x & 3) and has(by_zeros, x) and has(by_sign, t.Type(True, 4).wrap(x) & 63), (a, x)
+        joined, met, widened = r.join(a, b), r.meet(a, b), r.widen(a, b, [-5, 0, 3, 9])
+        assert all(has(joined, number) and has(widened, number) for number in xs + ys)
+        assert all(met and has(met, number) for number in set(xs).intersection(ys))
+        assert not r.includes(a, b) or set(xs).issuperset(ys)
 
 
 @given(st.data(), BITS, st.lists(st.integers(-1 << 63, 1 << 64), max_size=4))
