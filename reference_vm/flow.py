@@ -10,9 +10,11 @@ Where more than one block can be next, a variable tells which one is, and blocks
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
+
+P = TypeVar("P", bound=Hashable)
 
 #: Python nests 20 blocks at most.
 MOST_NESTED_LOOPS: Final = 15
@@ -82,7 +84,7 @@ class _Planner:
         if loops > MOST_NESTED_LOOPS:
             raise TooComplexError(f"more than {MOST_NESTED_LOOPS} nested loops")
         result = Sequence(head, frozenset(blocks))
-        parts = _components(self.successors, blocks, head)
+        parts = components(self.successors, blocks, set(blocks) - {head})
         single = {part[0] for part in parts if len(part) == 1 and part[0] not in self._targets(part, head)}
         for part in parts:
             first = part[0]
@@ -125,18 +127,17 @@ class _Planner:
         return found
 
 
-def _components(successors: Mapping[int, tuple[int, ...]], blocks: list[int], head: int | None) -> list[list[int]]:
-    """Return the strongly connected components of ``blocks`` without the edges to ``head``, first ones first.
+def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: Container[P]) -> list[list[P]]:
+    """Return the strongly connected components of what ``roots`` lead to through ``within``, first ones first.
 
     (Tarjan's algorithm, with a stack of its own.)
     """
-    within = set(blocks) - {head}
-    number: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    waiting: set[int] = set()
-    found: list[list[int]] = []
-    for root in blocks:
+    number: dict[P, int] = {}
+    low: dict[P, int] = {}
+    stack: list[P] = []
+    waiting: set[P] = set()
+    found: list[list[P]] = []
+    for root in roots:
         if root in number:
             continue
         number[root] = low[root] = len(number)

@@ -8,10 +8,11 @@ Since it stays within the bounds that are known at the head, there are only so m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
+from ..flow import components
 from . import ranges
 from .state import HALF, Place, Pointer, State, Value
 
@@ -62,7 +63,7 @@ class Bounds(Generic[P]):
         }
         longest: dict[P, int] = {first: 0}
         result = 0
-        for component in reversed(list(_components(after, first))):
+        for component in components(after, [first], after):
             arrived = [point for point in component if point in longest]
             if len(component) == 1 and arrived[0] not in after[arrived[0]]:
                 cost: int | None = self.costs[arrived[0]]
@@ -120,32 +121,3 @@ def _rounds(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | 
     if least <= 0 or span + most >= 1 << place.number:
         return None
     return span // least + 1
-
-
-def _components(after: Mapping[P, Sequence[P]], first: P) -> Iterator[list[P]]:
-    """Yield the strongly connected components that ``first`` leads to, last ones first (Tarjan's algorithm)."""
-    number: dict[P, int] = {first: 0}
-    low: dict[P, int] = {first: 0}
-    stack, waiting = [first], {first}
-    work = [(first, iter(after[first]))]
-    while work:
-        point, targets = work[-1]
-        for target in targets:
-            if target not in number:
-                number[target] = low[target] = len(number)
-                stack.append(target)
-                waiting.add(target)
-                work.append((target, iter(after[target])))
-                break
-            if target in waiting:
-                low[point] = min(low[point], number[target])
-        else:
-            work.pop()
-            if work:
-                above = work[-1][0]
-                low[above] = min(low[above], low[point])
-            if low[point] == number[point]:
-                at = stack.index(point)
-                yield stack[at:]
-                waiting.difference_update(stack[at:])
-                del stack[at:]
