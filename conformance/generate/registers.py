@@ -224,18 +224,20 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
     """R10 compared with its value and with the numbers beside it, on either side; the other registers are 0 or -1.
 
     Where r10 lies is not known: in 32 bits it may be 0 or the smallest number, with other neighbours than elsewhere,
-    and it has any bits in common with them.
+    and it has any bits in common with them. That is why in 32 bits the others are the ends of the range, too.
     """
     steps = {"below": -1, "at": 0, "above": 1}
+    others = {"0": 0, "m1": -1}
     if is_32_bit(row) or row.name.startswith("JSET"):
         steps = {"at": 0}
+        others |= {"s32max": (1 << 31) - 1, "s32min": -(1 << 31)}
     elif row.name.startswith(("JEQ", "JNE")):
         steps["above-32-bits"] = 1 << 32
     cases = {
         f"{side}-{where}-{rest}": {"d": d, "s": s, "step": str(step), "rest": str(number)}
         for where, step in steps.items()
         for side, d, s in (("dst", "10", "3"), ("src", "3", "10"))
-        for rest, number in (("0", 0), ("m1", -1))
+        for rest, number in others.items()
     }
     asm = (
         "r0 = {rest}\nr1 = {rest}\nr2 = {rest}\nr3 = r10\nr9 = {step} ll\nr3 += r9\nr9 = {rest}\n"
