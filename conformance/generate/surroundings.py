@@ -46,8 +46,12 @@ def drafts() -> Iterator[Draft]:
         yield _often(rows)
         yield _deep(rows)
     conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
-    yield _moved("64-bits", [row for row in conditions if not arithmetic.is_32_bit(row)])
-    yield _moved("32-bits", [row for row in conditions if arithmetic.is_32_bit(row)])
+    for name, rows in (
+        ("64-bits", [row for row in conditions if not arithmetic.is_32_bit(row)]),
+        ("32-bits", [row for row in conditions if arithmetic.is_32_bit(row)]),
+    ):
+        yield _moved(name, rows)
+        yield _loaded(name, rows)
     for holds in (True, False):
         yield _all_forward(conditions, holds)
         yield _all_backward(conditions, holds)
@@ -210,6 +214,35 @@ def _moved(name: str, rows: Sequence[Instruction]) -> Draft:
         "not; r0 is above 1000 if one forward went wrong, above 2000 if one back did: its place among them"
     )
     return Draft(f"beyond-8-bits/{name}", what, tuple(found), {"there-and-back": {}}, asm, memory="00")
+
+
+#: What stands between an operand that comes from memory and the condition.
+_BETWEEN = ("", "r8 = 0x8877665544332211 ll\n", "r8 += r3\n", "r8 = *(u8 *)(r6 + 5)\n", "goto +0\n")
+
+
+def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
+    """In a function, behind instructions of other kinds, with an operand that was loaded just before."""
+    asm = "r6 = r1\ncall local function\nexit\nfunction:\nr6 = r1\nr8 = 0\n"
+    for place, row in enumerate(rows):
+        number = _other(row)
+        asm += f"r4 = {number}\nr7 = 0\n"
+        for bit, (start, between) in enumerate((start, between) for start in (7, 8) for between in _BETWEEN):
+            jump = line(row, dst="3", src="4", imm=number, offset="+1")
+            asm += f"r3 = *(u8 *)(r6 + {start})\n{between}{jump}\nr7 += {1 << bit}\n"
+        asm += f"*(u16 *)(r6 + {_PATTERN_BYTES + 2 * place}) = r7\n"
+    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3.2-call-local"]
+    return Draft(
+        f"loaded/{name}",
+        f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that were "
+        "not taken are set",
+        tuple(found),
+        {"all": {}},
+        f"{asm}r0 = 0\nr6 = 0\nexit\n",
+        observe=("after",),
+        memory=f"{_PATTERN} 00*{2 * len(rows)}",
+        level="abi",
+        errata=("calling-convention",),
+    )
 
 
 def _all_forward(rows: Sequence[Instruction], holds: bool) -> Draft:
