@@ -233,8 +233,8 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
     found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3.2-call-local"]
     return Draft(
         f"loaded/{name}",
-        f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that were "
-        "not taken are set",
+        f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that "
+        "were not taken are set",
         tuple(found),
         {"all": {}},
         f"{asm}r0 = 0\nr6 = 0\nexit\n",
