@@ -10,18 +10,17 @@ put into the words that are shared with the driver (:mod:`.layout`), and all fun
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 
 from ...reference_vm.executable import writes_frame_pointer
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES
 from ...spec import tree as t
-from .emit import RARELY, USUALLY, Operand, literal
+from .emit import RARELY, Operand, literal
 from .layout import Trap, Word
-from .loops import Indexed, Loop, loops_of
-from .memory import MANY, MemoryLowering
+from .loops import loops_of
 from .plan import Plan, is_instruction, named_registers, stack_use, target_of
 from .rows import NotLowerable
 from .state import Style
+from .versions import LoopLowering
 
 #: What a local function returns: the budget left (negative if the program stopped), and R0 to R5.
 RESULT = "{i64, i64, i64, i64, i64, i64, i64}"
@@ -43,7 +42,7 @@ def lower_program(plan: Plan, style: Style, name: str, numbers: Iterator[int]) -
     return lines
 
 
-class FunctionLowering(MemoryLowering):
+class FunctionLowering(LoopLowering):
     """Lowers the blocks that are reached from ``entry`` without a call."""
 
     def __init__(
@@ -65,10 +64,6 @@ class FunctionLowering(MemoryLowering):
         self.attributes = "nounwind" if style.counted else "nounwind mustprogress"
         #: Blocks where unchecked code looks at its budget: every loop has one.
         self.gates = plan.loop_heads(entry) if style.counted and not style.checked else set()
-        #: Which of the copies of a loop without checks is being written, and how many there are.
-        self.copy, self.copies_written = 0, 1
-        #: Jumps of that loop that are known to stay inside, with the block that they lead to.
-        self.guarded: dict[int, int] = {}
         #: Blocks after which the function ends because one that it called has stopped.
         self.unwinds: list[str] = []
         self.returns = False
@@ -101,8 +96,8 @@ class FunctionLowering(MemoryLowering):
             if first < len(self.plan.program):
                 loop = self.loops.get(first)
                 if loop:
-                    self._quick_loop(loop)
-                self._block(first)
+                    self.quick_loop(loop)
+                self.write_block(first)
             else:
                 self._end_of_program(first)
         self._epilogue()
@@ -218,7 +213,8 @@ class FunctionLowering(MemoryLowering):
 
     # Blocks
 
-    def _block(self, first: int) -> None:
+    def write_block(self, first: int) -> None:
+        """Write the block at ``first``."""
         slots = self.plan.blocks[first]
         if self.quick:
             self.begin(f"q{first}.{self.copy}")
@@ -246,82 +242,7 @@ class FunctionLowering(MemoryLowering):
 
     def _label(self, slot: int) -> str:
         """Return the label of the block at ``slot``, to jump to from the block being written."""
-        if self.quick and slot in self.quick.blocks:
-            if slot != self.quick.header:
-                return f"q{slot}.{self.copy}"
-            return f"q{slot}.{self.copy + 1}" if self.copy + 1 < self.copies_written else f"k{slot}"
-        return f"b{slot}"
-
-    # Loops in two versions
-
-    def _quick_loop(self, loop: Loop) -> None:
-        """Write the decision which version of ``loop`` to take, and the one without checks.
-
-        Where nothing but the budget limits the latter, it does ``loop.copies`` iterations at a time as long as the
-        budget allows for; then it is decided again. Otherwise the number of iterations is worked out first; they are
-        counted, or, if they do not all take the same part of the budget, the instructions that they take at least.
-        """
-        header = loop.header
-        self.begin(f"b{header}")
-        self._enter_unpaid(header)
-        go, iterations = self._prospects(loop)
-        copies = self.copies_written = 1 if iterations else loop.copies
-        dearest = loop.most * copies
-        left = self.value("load i64, ptr %left")
-        go = self.binary("and", 1, go, self.compare("sge", 64, left, dearest))
-        alike = loop.least == loop.most
-        stop: Operand = dearest
-        for number in iterations:
-            go = self.binary("and", 1, go, self.compare("ne", 64, number, 0))
-        if iterations and alike:
-            rounds: Operand = self.binary("udiv", 64, left, dearest)
-            for number in iterations:
-                rounds = self._least(rounds, number)
-            self.line(f"store i64 {rounds}, ptr %rounds")
-        elif iterations:
-            rounds = reduce(self._least, iterations)
-            span = self.binary("mul", 64, self.binary("sub", 64, self._least(rounds, MANY), 1), loop.least)
-            bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
-            stop = self.value(f"call i64 @llvm.umax.i64(i64 {bound}, i64 {dearest})")
-        self.branch(go, f"q{header}.0", f"c{header}", USUALLY)
-        self.quick = loop
-        for self.copy in range(copies):
-            for first in loop.blocks:
-                self._block(first)
-        self.begin(f"k{header}")
-        if iterations and alike:
-            rounds = self.binary("sub", 64, self.value("load i64, ptr %rounds"), 1)
-            self.line(f"store i64 {rounds}, ptr %rounds")
-            again, otherwise = self.compare("ne", 64, rounds, 0), f"c{header}"
-        else:
-            again, otherwise = self.compare("sge", 64, self.value("load i64, ptr %left"), stop), f"b{header}"
-        hint = self.loop_hint(loop.unrolled if iterations else 0)
-        self.branch(again, f"q{header}.0", otherwise, USUALLY + hint)
-        self.quick = None
-        self.swept.clear()
-
-    def _prospects(self, loop: Loop) -> tuple[Operand, list[Operand]]:
-        """Return whether the loop can be done without checks at all, and if so, for how many iterations at most."""
-        go: Operand = 1
-        iterations: list[Operand] = []
-        for span in loop.spans if self.style.checked else ():
-            if isinstance(span, Indexed):
-                inside, region = self.indexed(span)
-                go = self.binary("and", 1, go, inside)
-            else:
-                number, region = self.sweep(span)
-                iterations.append(number)
-            for access in span.accesses:
-                self.swept[access] = region
-        self.guarded = {guard.slot: guard.inside for guard in loop.guards}
-        return go, [*iterations, *(self.holding(guard) for guard in loop.guards)]
-
-    def _least(self, one: Operand, other: Operand) -> Operand:
-        return self.value(f"call i64 @llvm.umin.i64(i64 {literal(one, 64)}, i64 {literal(other, 64)})")
-
-    def _enter_unpaid(self, slot: int) -> None:
-        self.values.clear()
-        self.slot = slot
+        return self.quick_label(slot) if self.quick and slot in self.quick.blocks else f"b{slot}"
 
     def _end_of_program(self, slot: int) -> None:
         self.begin(f"b{slot}")

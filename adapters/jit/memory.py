@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How compiled code gets at memory: checks in place, the search for the region, and sweeps of loops without checks."""
+"""How compiled code gets at memory: checks in place, and the search for the region."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from ...reference_vm.frames import FRAME_BYTES
 from ...reference_vm.memory import INPUT_WINDOW, window_address
 from ...spec import tree as t
 from .emit import RARELY, USUALLY, Operand, literal
-from .forms import Sum
-from .guards import Guard
 from .layout import READS, WRITES, Trap, Word
-from .loops import Access, Indexed, Span, Sweep, place_in
+from .loops import Access, place_in
 from .places import Place, places_of
 from .plan import Plan
 from .state import StateLowering, Style
 
-#: More iterations than any loop can have.
-MANY = 1 << 40
-#: Longer steps than this are not worth counting.
-_LONGEST_STEP = 1 << 30
 _INPUT = window_address(INPUT_WINDOW)
 _FOUND_WORDS = (
     ("host", Word.FOUND_HOST), ("base", Word.FOUND_BASE), ("size", Word.FOUND_SIZE), ("wsize", Word.FOUND_WRITABLE),
@@ -160,83 +154,3 @@ class MemoryLowering(StateLowering):
             self.begin(after)
 
         return place, done
-
-    # Loops without checks
-
-    def sum_of(self, form: Sum) -> Operand:
-        """Return the sum of registers and number, where an iteration begins."""
-        total: Operand = form.number
-        for register in form.registers:
-            total = self.binary("add", 64, self.read(register), total)
-        return total
-
-    def region_of(self, span: Span) -> tuple[str, Operand, str, Operand]:
-        """Return the region of ``span``: where the host has it, and its address; and where in it ``span`` begins.
-
-        At last, how many offsets in the region have enough bytes.
-        """
-        host, base, room = self._likely_region(span.high - span.low, writes=span.writes, place=span.place)
-        address = self.sum_of(Sum(span.registers, span.low))
-        return host, base, self.binary("sub", 64, address, base), room
-
-    def indexed(self, span: Indexed) -> tuple[Operand, tuple[str, Operand]]:
-        """Return whether the accesses of ``span`` are inside of their region, in any iteration; and that region."""
-        host, base, offset, room = self.region_of(span)
-        value, bound, strict = span.fact
-        most = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(room, 64)}, i64 {offset})")
-        highest = self.sum_of(bound)
-        inside = self.compare("ule" if strict else "ult", 64, highest, most)
-        if span.at_start:
-            holds = self.compare("ult" if strict else "ule", 64, self.sum_of(value), highest)
-            inside = self.binary("and", 1, inside, holds)
-        return inside, (host, base)
-
-    def sweep(self, sweep: Sweep) -> tuple[str, tuple[str, Operand]]:
-        """Return for how many iterations the accesses of ``sweep`` are inside of their region, and that region."""
-        host, base, offset, room = self.region_of(sweep)
-        registers, number = sweep.step
-        if registers or number > 0:
-            rest = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(room, 64)}, i64 {offset})")
-            count = self._steps_in(rest, registers, number)
-        else:
-            inside = self.compare("ult", 64, offset, room)
-            times: Operand = MANY
-            if number:
-                times = self.binary("add", 64, self.binary("udiv", 64, offset, -number), 1)
-            count = self.select(inside, 64, times, 0)
-        return count, (host, base)
-
-    def holding(self, guard: Guard) -> Operand:
-        """Return for how many iterations the condition of ``guard`` is known to hold; it may be for more."""
-        value, bound = self.sum_of(guard.value), self.sum_of(guard.bound)
-        op = guard.op.removeprefix("s")
-        if op != guard.op:
-            value, bound = (self.binary("xor", 64, number, 1 << 63) for number in (value, bound))
-        if guard.step < 0:
-            value, bound = bound, value
-        # Now the value, or in its place the bound, would have to grow.
-        if op == "!=":
-            return self._quotient(self.binary("sub", 64, bound, value), abs(guard.step))
-        rest = self.value(f"call i64 @llvm.usub.sat.i64(i64 {literal(bound, 64)}, i64 {literal(value, 64)})")
-        times = self._quotient(rest, abs(guard.step))
-        if op in {"<", ">"}:
-            return times
-        holds = self.compare("ule", 64, value, bound)
-        return self.select(holds, 64, self.binary("add", 64, times, 1), 0)
-
-    def _quotient(self, dividend: Operand, divisor: int) -> Operand:
-        return dividend if divisor == 1 else self.binary("udiv", 64, dividend, divisor)
-
-    def _steps_in(self, rest: str, registers: tuple[int, ...], number: int) -> str:
-        """Return how many steps begin in ``rest`` bytes, fewer than 2**32; none if a step is not between 1 and that."""
-        if not registers:
-            return self.binary("udiv", 64, self.binary("add", 64, rest, number - 1), number)
-        step: Operand = number
-        for register in registers:
-            step = self.binary("add", 64, self.read(register), step)
-        less = self.binary("sub", 64, step, 1)
-        sensible = self.compare("ult", 64, less, _LONGEST_STEP)
-        # Both are cut to 32 bits, which divide faster.
-        parts = [self.value(f"trunc i64 {value} to i32") for value in (self.binary("add", 64, rest, less), step)]
-        quotient = self.binary("udiv", 32, parts[0], self.select(sensible, 32, parts[1], 1))
-        return self.select(sensible, 64, self.value(f"zext i32 {quotient} to i64"), 0)

@@ -239,6 +239,8 @@ class Generator:
         start, bound = ends if step > 0 else ends[::-1]
         if random.random() < self.mistakes:
             bound = random.choice([bound + 1, room + 8, start, *_EDGES])
+        if random.random() < self.mistakes:
+            start = random.choice([bound, bound + 1, room, room + 100, *_EDGES])
         for register, number in ((4, start), (2, bound), (5, step)):
             self.add("MOV64_K", dst=register, imm=number)
         op = random.choice([*(_BELOW if step > 0 else _ABOVE), "JNE"])
