@@ -99,7 +99,7 @@ def _operands(row: Instruction) -> Draft:
     kind, size = _width(row), bits(row) // 8
     asm = (
         f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\n*({kind} *)(r6 + {8 - size}) = 0x11223344\n"
-        f"*({kind} *)(r6 + {8 + size}) = -0x6f5e4d3c\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
+        f"*({kind} *)(r6 + {8 + size}) = 0x6f5e4d3c\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
         f"{line(row, dst='6', src='3', offset='8')}\nr4 = *({kind} *)(r6 + 8)\nr5 = *({kind} *)(r6 + {8 + size})\n"
         f"r6 = *({kind} *)(r6 + {8 - size})\nr5 += r6\nexit\n"
     )
@@ -129,7 +129,7 @@ def _register_pairs(row: Instruction) -> Draft:
     }
     # Memory holds R0, so that CMPXCHG stores its operand. In the end the base receives what is in memory.
     kind = _width(row)
-    before = _store(row, "{b}", "0") if "r0" in row.writes else f"*({kind} *)(r{{b}} + 8) = -0x6789abc"
+    before = _store(row, "{b}", "0") if "r0" in row.writes else f"*({kind} *)(r{{b}} + 8) = 0x76789abc"
     asm = (
         f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
         f"{before}\n{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = *({kind} *)(r{{b}} + 8)\nexit\n"
@@ -261,7 +261,7 @@ def _offsets(row: Instruction) -> Draft:
     }
     kind = _width(row)
     asm = (
-        f"r6 = r1\n*({kind} *)(r6 + 8) = -0x6789abc\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n"
+        f"r6 = r1\n*({kind} *)(r6 + 8) = 0x76789abc\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n"
         f"{line(row, dst='6', src='3', offset='{off}')}\nr4 = *({kind} *)(r1 + 8)\nr6 = 0\nexit\n"
     )
     what = "offsets at the limits of their field and of fewer bits; r4 is what is in memory"
