@@ -26,7 +26,7 @@ from itertools import compress
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Program, encode
 from ...spec.table import isa
-from ..frames import MAX_FRAMES
+from ..frames import FRAME_POINTER, MAX_FRAMES, Frames
 from ..machine import Machine
 from . import ranges
 from .bounds import Bounds, Edge
@@ -77,9 +77,19 @@ class Proof:
 
 
 def surroundings_of(machine: Machine) -> Surroundings:
-    """Return what ``machine`` has."""
+    """Return what ``machine`` has.
+
+    Raises:
+        ValueError: a program has run on it, or it does not begin as every machine does: that would not do for a proof.
+    """
+    size, first = (len(machine.input.data), machine.input.base) if machine.input else (0, 0)
+    frames = machine.frames
+    if type(frames) is not Frames or len(frames.stacks) != 1:
+        raise ValueError("a program is safe on a machine with the usual frames, of which it has one")
+    if machine.registers[: FRAME_POINTER + 1] != [0, first, size, *[0] * 7, frames.stacks[0].end]:
+        raise ValueError("a program is safe on a machine with the registers that programs begin with")
     return Surroundings(
-        len(machine.input.data) if machine.input else 0,
+        size,
         tuple((len(item.region.data), item.region.writable) for item in machine.maps),
         tuple((number, len(region.data)) for number, region in sorted(machine.variables.items())),
         machine.input is None or machine.input.writable,

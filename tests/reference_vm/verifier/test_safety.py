@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Returned
-from bpf_isa.reference_vm.interpreter import execute
+from bpf_isa.reference_vm.frames import Frames
+from bpf_isa.reference_vm.interpreter import execute, run
 from bpf_isa.reference_vm.machine import ArrayMap, Machine
 from bpf_isa.reference_vm.verifier import ranges, safety
 from bpf_isa.reference_vm.verifier.safety import (
@@ -21,7 +23,7 @@ from bpf_isa.reference_vm.verifier.safety import (
     surroundings_of,
 )
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
-from bpf_isa.spec.assemble import assemble_program
+from bpf_isa.spec.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 
@@ -339,6 +341,19 @@ def test_surroundings_are_those_of_the_machine() -> None:
     assert surroundings_of(machine).memory_is_writable is False
     with pytest.raises(NotProved, match=r"slot 0 \(ST_MEM_B\): r1: the input memory is read-only"):
         prove(program_of("*(u8 *)(r1 + 0) = 1; exit"), "little", surroundings_of(machine))
+
+
+def test_proofs_are_about_machines_as_they_begin() -> None:
+    class Shallow(Frames):
+        pass
+
+    ran = Machine(memory=b"abcd")
+    run(prepare(assemble("r3 = 1\nexit")), ran)
+    deeper = Machine()
+    deeper.frames.enter(deeper.registers, 0)
+    for machine, message in ((ran, "registers"), (deeper, "frames"), (Machine(frames=Shallow), "frames")):
+        with pytest.raises(ValueError, match=message):
+            surroundings_of(machine)
 
 
 def test_only_instructions_of_the_rfc_are_known() -> None:
