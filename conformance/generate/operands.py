@@ -30,8 +30,8 @@ def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, byte swaps and conditional jumps."""
     rows = [row for row in isa().instructions if row.section in ("4.1", "4.2")]
     division = [row for row in rows if {"divmul32", "divmul64"} & row.groups]
-    yield _each_register("arithmetic", [row for row in rows if row not in division], _PAIR)
-    yield _each_register("division", division, _PAIR)
+    yield _each_register("arithmetic", [row for row in rows if row not in division], _PAIRS)
+    yield _each_register("division", division, _PAIRS)
     yield _divided_by_0([row for row in division if operation(row) in _DIVISIONS and "imm" in row.operands])
     conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
     yield _each_register("conditions", [row for row in conditions if "src" in row.operands], _COMPARED)
@@ -102,8 +102,9 @@ def _draft(row: Instruction, asm: str, size: int) -> Draft:
     return Draft(f"{slug(row)}/from-memory", what, covers(row), {"all": {}}, asm, observe=("after",), memory=memory)
 
 
-#: What dst and src hold. The numbers of a pair compare differently at 32 and at 64 bits, with sign and without.
-_PAIR = ((0x10203048F0000083, 0xF0E0D0C0FFFFFF02),)
+#: What dst and src hold: the results of the second pair are negative 32-bit numbers where they can be.
+_PAIRS = ((0x10203048F0000083, 0xF0E0D0C0FFFFFF02), (0x5A6B7C8D7C000001, 0x0F1E2D3C80000003))
+#: The numbers of a pair compare differently at 32 and at 64 bits, with sign and without.
 _COMPARED = (
     (0x0000000200000005, 0x0000000180000001),
     (0xFFFFFFFFFFFFFFFB, 0xFFFFFFFFFFFFFFFD),
