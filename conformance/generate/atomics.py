@@ -19,11 +19,9 @@ _OPERANDS: Mapping[str, int] = {
     "0": 0,
     "1": 1,
     "m1": 0xFFFFFFFFFFFFFFFF,
-    "s32max": 0x7FFFFFFF,
     "2p31": 0x80000000,
     "s64min": 0x8000000000000000,
     "pos-neg": 0x123456789ABCDEF0,
-    "neg-pos": 0xFEDCBA9876543210,
 }
 #: Displacements that an access can carry, at the limits of the field and of 8, 9, 12 and 13 bits.
 _OFFSETS = (
