@@ -36,6 +36,9 @@ from .model import Expectation
 _MASK = {32: (1 << 32) - 1, 64: (1 << 64) - 1}
 #: How far the fold is shifted for each value; odd, so that bits of neighbouring bytes do not meet again soon.
 _SHIFT = 13
+#: How far it is shifted back then: what is wrong in the highest bits goes on to lower ones, so that it cannot be
+#: cancelled by the same again in another value.
+_BACK = 17
 #: Larger memories are folded by a loop, or not at all in base32, which cannot compute with addresses.
 _UNROLLED = 256
 _REACH = 1 << 15
@@ -141,7 +144,8 @@ def blocks(job: Job, expect: Expectation, width: int) -> Iterator[tuple[int, Pro
 def _step(value: int, word: int, mask: int) -> int:
     """Return the fold after one more word; a bijection in each of the two."""
     word &= mask
-    return ((value << _SHIFT) ^ (word + value)) & mask
+    value = ((value << _SHIFT) ^ (word + value)) & mask
+    return value ^ value >> _BACK
 
 
 def _mix(registers: Sequence[str], width: int) -> Iterator[str]:
@@ -151,8 +155,8 @@ def _mix(registers: Sequence[str], width: int) -> Iterator[str]:
 
 def _mixing(name: str, width: int) -> str:
     """Return the code of :func:`_step` on R0 and the register ``name``, which it changes."""
-    number = name[1:]
-    return _text(f"{{r}}{number} += {{r}}0\n{{r}}0 <<= {_SHIFT}\n{{r}}0 ^= {{r}}{number}", width)
+    code = f"X += R\nR <<= {_SHIFT}\nR ^= X\nX = R\nX >>= {_BACK}\nR ^= X"
+    return _text(code.replace("X", f"{{r}}{name[1:]}").replace("R", "{r}0"), width)
 
 
 def _text(text: str, width: int) -> str:

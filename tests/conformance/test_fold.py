@@ -51,6 +51,19 @@ def test_the_fold_of_all_registers_is_what_is_expected(values: list[int], order:
     assert returned(folding.job) == folding.expected
 
 
+@pytest.mark.parametrize("bit", range(64))
+@pytest.mark.parametrize("apart", [1, 2, 4, 7])
+def test_the_same_bit_of_two_registers_does_not_cancel(bit: int, apart: int) -> None:
+    values = [0x0123456789ABCDEF * (at + 1) & 2**64 - 1 for at in range(10)]
+    expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
+    for at in (1, 2):
+        wrong = values.copy()
+        wrong[at] ^= 1 << bit
+        wrong[at + apart] ^= 1 << bit
+        folding = fold(job(constants(wrong) + "\nexit", "little", expect), expect, 64)
+        assert returned(folding.job) != folding.expected
+
+
 @given(st.lists(WORDS, min_size=10, max_size=10), st.integers(0, 9), st.integers(1, 2**64 - 1))
 def test_one_wrong_register_always_shows(values: list[int], wrong: int, by: int) -> None:
     expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
