@@ -138,6 +138,8 @@ _END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of results, addresses and flags."""
     yield from _results()
+    for gap in range(3):
+        yield _returned(gap)
     yield _addresses()
     yield _flags()
 
@@ -175,6 +177,20 @@ def _results() -> Iterator[Draft]:
             level="abi" if called else "must",
             errata=("calling-convention",) if called else (),
         )
+
+
+def _returned(gap: int) -> Draft:
+    """A result in R0 is what the program returns; nothing else is compared, so that nothing follows in any form."""
+    makers = {**_MAKERS, **{name: text for name, text in _R0_MAKERS.items() if "call" not in text}}
+    asm = f"r6 = r1\nr8 = 0x89abcdef00000085 ll\nr9 = 0\nr0 = {_OLD:#x} ll\n{_filler(3)}{{make}}\n{_filler(gap)}exit\n"
+    return Draft(
+        f"result/returned-{gap}",
+        f"a result that is returned, {gap} instructions later",
+        ("rfc9669-4.3-exit", "rfc9669-4.1-alu32-zero-extends", "rfc9669-5.3-fetch-32-zero-extends"),
+        {maker: {"make": text.replace("{t}", "0")} for maker, text in makers.items()},
+        asm,
+        memory=_PATTERN,
+    )
 
 
 #: The functions that uses and makers call.
