@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from .proving import check_accepted
+from .proving import check_accepted, proved
 
 #: Assembly, bytes of memory, and the bound.
 LOOPS = {
@@ -85,6 +85,14 @@ LOOPS = {
         8,
         None,
     ),
+    "a way round without a step": (
+        (
+            "next:; r4 = *(u8 *)(r1 + 0); if r4 == 0 goto stay; r3 += 1; if r3 < 8 goto next; exit; "
+            "stay:; r0 = 0; goto next"
+        ),
+        8,
+        None,
+    ),
     "a loop that is entered in two places": (
         (
             "r4 = *(u8 *)(r1 + 0); if r4 == 0 goto middle; next:; r3 = 0; middle:; r3 += 1; if r3 < 8 goto middle; "
@@ -127,3 +135,18 @@ LOOPS = {
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_have_bounds(name: str) -> None:
     check_accepted(*LOOPS[name])
+
+
+def test_a_round_that_begins_in_the_middle_is_no_round_of_a_bound() -> None:
+    asm = """
+        r4 = *(u8 *)(r1 + 0)
+        if r4 == 0 goto middle
+    next:
+        r3 += 1
+    middle:
+        r3 += 1
+        if r3 < 30000 goto next
+        exit
+    """
+    assert proved(asm, 8).most_steps is None
+    assert proved(asm.replace("goto middle", "goto next"), 8).most_steps is not None
