@@ -225,6 +225,11 @@ UNSAFE = {
         8,
         "slot 0 (JSET64_K): r1: the condition depends",
     ),
+    "an address that may be 0": (
+        "r3 = *(u64 *)(r1 + 0); r3 += r1; if r3 == 0 goto +0; r0 = 0; exit",
+        8,
+        "slot 2 (JEQ64_K): r3: the condition depends on where memory is: an address in the input memory plus",
+    ),
     "two regions compared": (
         "if r1 < r10 goto +0; r0 = 0; exit",
         8,
