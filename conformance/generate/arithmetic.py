@@ -133,7 +133,7 @@ def _shift_amounts(row: Instruction) -> Draft:
             text = hexed(amount) if hole == "src" else str(amount)
             chosen[f"{amount_name}_{name}"] = {"dst": hexed(values[name]), hole: text}
     for value in edges(32 if is_32_bit(row) else 64):
-        chosen[f"by7_{value:x}"] = {"dst": hexed(value), hole: "7"}
+        chosen[f"by7_{value:x}"] = {"dst": hexed(value), hole: hexed(7) if hole == "src" else "7"}
     return Draft(f"{slug(row)}/amounts", "every shift amount, within the mask and beyond it", requirement, chosen, asm)
 
 
