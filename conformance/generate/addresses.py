@@ -95,8 +95,8 @@ def _load_from_stack(row: Instruction) -> Draft:
 
 def _store_own_address(row: Instruction) -> Draft:
     """The base itself is stored: the difference to a copy of it stored through another base."""
-    own = line(row, dst="{b}", src="{b}", offset="0")
-    copy = line(row, dst="{p}", src="{q}", offset="8")
+    own = line(row, dst="{b}", src="{b}", offset="8")
+    copy = line(row, dst="{p}", src="{q}", offset="0")
     asm = (
         f"r{{b}} = r1\nr{{p}} = r{{b}}\nr{{q}} = r{{b}}\n{own}\n{copy}\n"
         "r{b} = *(u64 *)(r{p} + 0)\nr{q} = *(u64 *)(r{p} + 8)\nr{b} ^= r{q}\n"
