@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -12,8 +14,11 @@ from bpf_isa.reference_vm.executable import Executable
 from bpf_isa.reference_vm.frames import FRAME_BYTES
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.rows import LocalCall
+from bpf_isa.reference_vm.verifier import ranges
 from bpf_isa.reference_vm.verifier.ranges import Range
 from bpf_isa.reference_vm.verifier.state import (
+    HALF,
+    Place,
     Pointer,
     State,
     Value,
@@ -23,7 +28,7 @@ from bpf_isa.reference_vm.verifier.state import (
     state_includes,
     widened,
 )
-from bpf_isa.reference_vm.verifier.transfer import Transfer, Unsafe
+from bpf_isa.reference_vm.verifier.transfer import Mode, Transfer, Unsafe
 from bpf_isa.spec import tree as t
 from bpf_isa.spec.encoding import ByteOrder, Decoded, make
 from bpf_isa.spec.table import Instruction, isa
@@ -70,9 +75,9 @@ def _aimed(random: Random, row: Instruction, state: State, base: int) -> dict[st
     return {name: base, "offset": max(-1 << 15, min(offset, (1 << 15) - 1))}
 
 
-def after(item: Decoded, state: State, byte_order: ByteOrder) -> dict[bool, State] | None:
+def after(item: Decoded, state: State, byte_order: ByteOrder, mode: Mode = "checking") -> dict[bool, State] | None:
     """Return what the verifier says is known then, by whether a jump is taken; None if it refuses the instruction."""
-    transfer = Transfer(state, SURROUNDINGS, byte_order, "checking")
+    transfer = Transfer(state, SURROUNDINGS, byte_order, mode)
     try:
         match transfer.execute(0, item):
             case t.Jump(_, condition) if condition is not None:
@@ -102,34 +107,46 @@ def execute(item: Decoded, machine: Machine) -> bool:
     return move is not None
 
 
+def values(state: State, machine: Machine) -> Iterator[tuple[Value, int]]:
+    """Yield each value of ``state`` and the number that ``machine`` has there."""
+    yield from zip(state.registers, machine.registers, strict=False)
+    for kept, frame in zip(state.preserved, machine.frames.saved, strict=True):
+        yield from zip(kept, frame.preserved, strict=True)
+    for stack, region in zip(state.stacks, machine.frames.stacks, strict=True):
+        for offset, size, value in stack:
+            place = FRAME_BYTES + offset
+            yield value, int.from_bytes(region.data[place : place + size], machine.byte_order)
+
+
+def claims(state: State, machine: Machine, start: int = 0) -> Iterator[tuple[Range, int]]:
+    """Yield each set of ``state`` and the number that must be in it: of addresses, the offset.
+
+    Of values that are told by how far they are from that of a register, which was ``start``, it is this distance.
+    """
+    for value, number in values(state, machine):
+        if isinstance(value, Pointer) and value.place.kind == "value":
+            bits = value.place.number
+            yield ranges.cut(value.offset, bits), number - start & (1 << bits) - 1
+        elif isinstance(value, Pointer):
+            yield value.offset, number - start_of(machine, value.place) & t.U64.mask
+        elif isinstance(value, Range):
+            yield value, number
+
+
 def check(state: State, machines: tuple[Machine, Machine]) -> None:
     """Check that both machines are in ``state``, and differ in nothing but in where memory is."""
     first, second = machines
-    for one, other in zip(_memory(first), _memory(second), strict=True):
+    for (known, one), (_, other) in zip(claims(state, first), claims(state, second), strict=True):
         assert one == other
-
-    def same(value: Value, *found: int) -> None:
-        if isinstance(value, Pointer):
-            starts = [start_of(machine, value.place) for machine in machines]
-            found = tuple(number - start & t.U64.mask for number, start in zip(found, starts, strict=True))
-            value = value.offset
-        if isinstance(value, Range):
-            assert found[0] == found[1]
-            assert has(value, found[0])
-
-    for number, value in enumerate(state.registers):
-        same(value, *(machine.registers[number] for machine in machines))
-    for depth, values in enumerate(state.preserved):
-        for number, value in enumerate(values):
-            same(value, *(machine.frames.saved[depth].preserved[number] for machine in machines))
-    for depth, stack in enumerate(state.stacks):
-        contents = [bytearray(machine.frames.stacks[depth].data) for machine in machines]
+        assert has(known, one)
+    for data, same in zip(_memory(first), _memory(second), strict=True):
+        assert data == same
+    for stack, *regions in zip(state.stacks, first.frames.stacks, second.frames.stacks, strict=True):
+        contents = [bytearray(region.data) for region in regions]
         for offset, size, value in stack:
-            place = slice(FRAME_BYTES + offset, FRAME_BYTES + offset + size)
-            same(value, *(int.from_bytes(data[place], first.byte_order) for data in contents))
             if not isinstance(value, Range):
                 for data in contents:
-                    data[place] = bytes(size)
+                    data[FRAME_BYTES + offset : FRAME_BYTES + offset + size] = bytes(size)
         assert contents[0] == contents[1], "what nothing is said of depends on where memory is"
 
 
@@ -154,6 +171,25 @@ def test_what_is_known_after_an_instruction_holds_then(seed: int, byte_order: By
             ways = {execute(item, machine) for machine in machines}
             assert len(ways) == 1, "the way depends on where memory is"
             check(known[ways.pop()], machines)
+
+
+@given(st.integers(0, 1 << 32), st.sampled_from(["little", "big"]))
+def test_how_far_a_register_moves_is_known_after_an_instruction(seed: int, byte_order: ByteOrder) -> None:
+    random = Random(seed)
+    for _ in range(30):
+        before = scene(random, random.choice([1, 1, 2]))
+        item = instruction(random, before.state)
+        number = random.choice([random.randrange(10), item.dst, item.src])
+        is_written = any(getattr(item, name) == 10 for name in item.instruction.writes & {"dst", "src"})
+        if number == 10 or is_written or after(item, before.state, byte_order) is None:
+            continue
+        machine, _ = before.machines(byte_order)
+        start = machine.registers[number]
+        registers = list(before.state.registers)
+        registers[number] = Pointer(HALF if start >> 32 == 0 else Place("value", 64), ranges.known(0))
+        known = after(item, replace(before.state, registers=tuple(registers)), byte_order, "tracing")
+        if known is not None:
+            assert all(has(*claim) for claim in claims(known[execute(item, machine)], machine, start))
 
 
 @given(st.integers(0, 1 << 32), st.lists(st.integers(-600, 600), max_size=4).map(sorted))
