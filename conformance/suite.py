@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from .expand import expand
+from .garbage import no_collection
 from .load import find_files, load_file
 from .model import Vector, VectorError
 from .select import Test
@@ -47,24 +46,8 @@ def load_suite(paths: Iterable[Path] = (VECTORS,)) -> Suite:
         strict_yaml.YamlError: a file is not acceptable YAML.
         model.VectorError: a vector is wrong, or two have the same id.
     """
-    with _no_collection():
+    with no_collection():
         return _load(find_files(paths))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector out of a phase that makes many objects and no garbage: it would cost a third."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():
-            # What was made counts as old at once; otherwise the next collection would look at all of it.
-            gc.freeze()
-            gc.unfreeze()
-        if was_on:
-            gc.enable()
 
 
 def _load(files: Sequence[Path]) -> Suite:

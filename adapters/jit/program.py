@@ -12,6 +12,7 @@ from itertools import count
 from time import perf_counter
 
 from ...reference_vm.faults import Fault, Returned
+from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import DEFAULT_BUDGET
 from ...reference_vm.machine import ArrayMap, Helper, Machine
 from ...reference_vm.verifier.safety import surroundings_of
@@ -84,7 +85,7 @@ class CompiledProgram:
         """Run on ``machine``, which no program has run on yet. Other threads may run on machines that share maps.
 
         Raises:
-            ValueError: the machine has the other byte order.
+            ValueError: the machine has the other byte order, or frames of another discipline.
             Exception: what a helper function raises, other than a Trap.
         """
         return self._run(self._shape, machine, budget, None)
@@ -92,6 +93,8 @@ class CompiledProgram:
     def _run(self, shape: Shape, machine: Machine, budget: int, accepted: Acceptance | None) -> Returned | Fault:
         if machine.byte_order != self.byte_order:
             raise ValueError(f"the program is {self.byte_order}-endian, but the machine {machine.byte_order}-endian")
+        if type(machine.frames) is not Frames:
+            raise ValueError(f"calls are compiled in: {type(machine.frames).__name__} is for the interpreter only")
         start = perf_counter()
         driver = Driver(shape.plan, self.program, machine, budget, ctypes.addressof(self._constants), accepted)
         outcome = driver.run(shape.address)

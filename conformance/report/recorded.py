@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, TypeAlias
 from ...adapters.protocol import HelperSpec, MapSpec, Outcome, OutcomeKind, RuntimeInfo, VariableSpec
 from ...spec.encoding import SLOT_BYTES, pack, unpack
 from .. import results
+from ..garbage import no_collection
 from ..model import Entry, Expectation, Level, Source, Variant, Vector
 from ..results import Selection
 from ..runner import Result, RuntimeRun
@@ -61,20 +60,8 @@ def read(path: Path) -> Recorded:
     Raises:
         results.ResultsError: the file cannot be read, or is none.
     """
-    with _no_collection():
+    with no_collection():
         return restore(results.read(path), path)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector out of a phase that makes many objects and no garbage."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def restore(data: Json, path: Path) -> Recorded:

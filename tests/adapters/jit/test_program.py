@@ -12,6 +12,7 @@ from bpf_isa.adapters.jit.llvm import Level, Timings
 from bpf_isa.adapters.jit.program import Compiler, compile
 from bpf_isa.adapters.jit.rows import NotLowerable
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned, Trap
+from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import Helper, Machine
 from bpf_isa.reference_vm.memory import Region
@@ -317,6 +318,16 @@ def test_the_byte_orders_of_program_and_machine_must_agree() -> None:
     run = compile(assemble("exit"))
     with pytest.raises(ValueError, match="big-endian"):
         run.run(Machine(byte_order="big"))
+
+
+def test_frames_of_another_discipline_are_refused() -> None:
+    class Shared(Frames):
+        """Smaller stacks, say: compiled code would leave them."""
+
+    machine = Machine()
+    machine.frames = Shared(machine.memory)
+    with pytest.raises(ValueError, match="Shared is for the interpreter only"):
+        compile(assemble("exit")).run(machine)
 
 
 # Tables that are not RFC 9669's
