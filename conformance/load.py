@@ -180,6 +180,8 @@ def _check(entry: Entry) -> None:
 def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrder]]] | Table:
     """Return the cases of a table: a line of column names, then a line for each case."""
     lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise entry.error("table: it needs a line with the names of its columns, and one for each case")
     names = lines[0].split()
     if names[0] != "case":
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")
