@@ -150,7 +150,7 @@ def _cells(number: dict[str, int]) -> list[str]:
 
 
 def _failures(one: RuntimeRun, console: Console) -> None:
-    """Print every failure, the gravest kind first; what the cases of an entry have in common stands once."""
+    """Print every failure, the gravest kind first, and the shortest programs; what cases have in common stands once."""
     known = foreseen(one)
     told = {result.vector.id for results in known.values() for result in results}
     failed = [
@@ -170,7 +170,7 @@ def _failures(one: RuntimeRun, console: Console) -> None:
         by_entry: dict[str, list[Result]] = {}
         for result in of_kind:
             by_entry.setdefault(result.vector.entry.id, []).append(result)
-        for results in by_entry.values():
+        for results in sorted(by_entry.values(), key=lambda results: len(results[0].vector.little.code)):
             _entry(one, results, console)
     if failed:
         console.print()
