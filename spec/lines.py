@@ -28,7 +28,7 @@ _VALUE = re.compile(
     re.ASCII,
 )
 #: What stands for these in the shape of a line; holes of a text do not begin so, or the line is read as it is.
-_SHAPE_NAMES = tuple(f"_{index}" for index in range(16))
+_SHAPE_HOLES = tuple(f"{{_{index}}}" for index in range(16))
 
 #: For each kind of place the parts of its number: where they begin in it, which bits they have, and where they begin in
 #: the instruction.
@@ -129,7 +129,7 @@ def line_reader(table: Isa) -> Callable[[str], Read]:
     @lru_cache(maxsize=1 << 15)
     def read(text: str) -> Read:
         parts = _VALUE.split(text)
-        if 1 < len(parts) < 2 * len(_SHAPE_NAMES) and "{_" not in text:
+        if 1 < len(parts) < 2 * len(_SHAPE_HOLES) and "{_" not in text:
             line = _line_of_shape(parts, table)
             if line is not None:
                 return line
@@ -140,31 +140,53 @@ def line_reader(table: Isa) -> Callable[[str], Read]:
 
 def _line_of_shape(parts: list[str], table: Isa) -> Line | None:
     """Return the line whose texts and values are ``parts`` by turns; None if it has to be read as it is."""
-    values: dict[str, str] = {}
-    registers: dict[str, str] = {}
-    shape = parts.copy()
+    values: list[str] = []
+    registers: dict[str, int] = {}
+    texts = parts.copy()
     for at in range(1, len(parts), 2):
         value = parts[at]
-        name = _SHAPE_NAMES[len(values)]
+        index = len(values)
         if parts[at - 1][-1:] in _HALVES:
-            name = registers.setdefault(value, name)
-        values[name] = value
-        shape[at] = f"{{{name}}}"
-    found = _read_shape("".join(shape), table)
-    return _with_values(found, values) if isinstance(found, Line) else None
+            index = registers.setdefault(value, index)
+        if index == len(values):
+            values.append(value)
+        texts[at] = _SHAPE_HOLES[index]
+    shape = _shape("".join(texts), table)
+    return None if shape is None or shape.holes != len(values) else _with_values(shape, values)
 
 
 _HALVES = frozenset("rw")
 
 
-def _with_values(shape: Line, values: Mapping[str, str]) -> Line | None:
+class _Shape(NamedTuple):
+    """A line whose values are holes: ``number`` is its code, ``places`` say which value goes where."""
+
+    line: Line
+    number: int
+    places: tuple[tuple[int, NumberPlace | RegisterPlace], ...]
+    holes: int
+
+
+@lru_cache(maxsize=1 << 14)
+def _shape(text: str, table: Isa) -> _Shape | None:
+    """Return what a line with holes for all values is; None if that depends on the values."""
+    try:
+        line = _read_text(text, table)
+    except AsmError:
+        return None
+    if not isinstance(line, Line):
+        return None
+    places = tuple((int(name[1:]), place) for name, place in line.openings)
+    return _Shape(line, int.from_bytes(line.code, "little"), places, len({index for index, _ in places}))
+
+
+def _with_values(shape: _Shape, values: Sequence[str]) -> Line | None:
     """Return the line of a shape with these values in its holes; None if they do not fit. They may be holes again."""
-    bits, used = 0, set()
+    line, bits, places, _ = shape
     rest: tuple[Opening, ...] = ()
-    target = shape.target
-    for name, place in shape.openings:
-        value = values[name]
-        used.add(name)
+    target = line.target
+    for index, place in places:
+        value = values[index]
         if value[0] == "{":
             rest += (Opening(value[1:-1], place),)
         elif (more := place.bits(value)) is not None:
@@ -173,18 +195,7 @@ def _with_values(shape: Line, values: Mapping[str, str]) -> Line | None:
             target = value, place
         else:
             return None
-    if len(used) < len(values):
-        return None
-    return Line(add_bits(shape.code, bits), shape.row, rest, target, None, bool(rest or target))
-
-
-@lru_cache(maxsize=1 << 14)
-def _read_shape(text: str, table: Isa) -> Read | None:
-    """Return what a line with holes for all values is; None if that depends on the values."""
-    try:
-        return _read_text(text, table)
-    except AsmError:
-        return None
+    return Line(bits.to_bytes(len(line.code), "little"), line.row, rest, target, None, bool(rest or target))
 
 
 def _read_text(text: str, table: Isa) -> Read:

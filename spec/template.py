@@ -49,9 +49,13 @@ class Template:
         self.text = text
         self.holes = frozenset(_HOLE.findall(_COMMENT.sub(" ", text))) if "{" in text else frozenset[str]()
         self._table = table
-        self._texts = text.split("\n")
-        self._lines = self._read(self._texts)
-        self._varying = [at for at, line in enumerate(self._lines) if line is VARYING]
+        texts = text.split("\n")
+        self._lines = self._read(texts)
+        #: For each text of lines that vary, where it stands.
+        self._varying: dict[str, list[int]] = {}
+        for at, line in enumerate(self._lines):
+            if line is VARYING:
+                self._varying.setdefault(texts[at], []).append(at)
         self.instructions: frozenset[Instruction] | None = None
         self._blank = None if self._varying else _place(self._lines)
         self.same_instructions = self._blank is not None
@@ -86,8 +90,10 @@ class Template:
         lines = self._lines.copy()
         read = line_reader(self._table)
         try:
-            for at in self._varying:
-                lines[at] = read(_fill(self._texts[at], values))
+            for text, places in self._varying.items():
+                line = read(_fill(text, values))
+                for at in places:
+                    lines[at] = line
         except AsmError:
             return None
         return _place(lines)
