@@ -20,6 +20,7 @@ from bpf_isa.spec.encoding import (
     make,
     pack,
     slots_of,
+    swap_byte_order,
     unpack,
 )
 from bpf_isa.spec.table import FIELD_RANGES, Fixed, Instruction, Operand, isa
@@ -208,6 +209,17 @@ def test_programs_survive_the_round_trip(program: list[Decoded], byte_order: Byt
 @given(st.binary(max_size=64).map(lambda raw: raw[: len(raw) // 8 * 8]), byte_orders)
 def test_any_slots_survive_the_round_trip(raw: bytes, byte_order: ByteOrder) -> None:
     assert pack(unpack(raw, byte_order), byte_order) == raw
+
+
+@given(st.binary(max_size=80).map(lambda raw: raw[: len(raw) // 8 * 8]))
+def test_any_slots_in_the_other_byte_order(raw: bytes) -> None:
+    assert swap_byte_order(raw) == pack(unpack(raw, "little"), "big")
+    assert swap_byte_order(swap_byte_order(raw)) == raw
+
+
+def test_what_is_no_whole_number_of_slots_has_no_other_byte_order() -> None:
+    with pytest.raises(DecodeError):
+        swap_byte_order(bytes(9))
 
 
 @given(programs())
