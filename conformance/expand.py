@@ -89,13 +89,10 @@ class _Plan:
 
     def rows(self, table: Table) -> list[Vector]:
         """Return the vectors of a table."""
-        vectors = [self.vector(table.rows[0][0], table.values(table.rows[0]))]
-        others = Table(table.columns, table.rows[1:])
-        if len(others.rows) > 1 and (
-            like_first := vectors_like(vectors[0], others, self.template, _BigOfRow(self, table))
-        ):
-            return vectors + like_first
-        return vectors + [self.vector(row[0], table.values(row)) for row in others.rows]
+        first = self.vector(table.rows[0][0], table.values(table.rows[0]))
+        rest = Table(table.columns, table.rows[1:])
+        alike = vectors_like(first, rest, self.template, _BigOfRow(self, table)) if len(rest.rows) > 1 else None
+        return [first, *(alike or [self.vector(row[0], table.values(row)) for row in rest.rows])]
 
     def needs(self, code: bytes) -> Needs:
         """Return what the program that was made last needs."""
