@@ -3,17 +3,18 @@
 
 ``isa()`` gives the table. A row that could not be right (unknown field, pseudocode with a type error, an encoding
 that another row has too, an operand that its meaning does not use) raises :class:`TableError` with the row's name.
+The pseudocode of a row is parsed when something asks what the row means; to encode, decode and count, nothing does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
 
-from . import pseudocode, strict_yaml, tree, validate
+from . import strict_yaml, tree, unparse, validate
 
 ISA_FILE = Path(__file__).parent / "isa.yaml"
 SCHEMA_FILE = Path(__file__).parent / "schema" / "isa.schema.json"
@@ -58,13 +59,49 @@ class Fixed:
         return value == self.value
 
 
+class Meaning:
+    """What an instruction does: pseudocode, and the typed tree of it, which is made when it is asked for.
+
+    ``reads`` and ``writes`` name what it uses (dst, src, r0, offset, imm, next_imm) and assigns (dst, src, r0).
+
+    Raises:
+        pseudocode.PseudocodeError: on any use, if the text is not right.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @staticmethod
+    def of(statements: tuple[tree.Stmt, ...]) -> Meaning:
+        """Return the meaning whose tree is ``statements``."""
+        meaning = Meaning(unparse.render(statements))
+        meaning.statements = statements
+        return meaning
+
+    @cached_property
+    def statements(self) -> tuple[tree.Stmt, ...]:
+        """The typed tree."""
+        from . import pseudocode
+
+        return pseudocode.parse(self.text)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """What it uses."""
+        return tree.reads(*self.statements)
+
+    @cached_property
+    def writes(self) -> frozenset[str]:
+        """What it assigns."""
+        return tree.writes(*self.statements)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Instruction:
     """A row of ``isa.yaml``; compared by identity.
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
-    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``reads`` and
-    ``writes`` name what ``means`` uses (dst, src, r0, offset, imm, next_imm) and assigns (dst, src, r0).
+    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any.
     """
 
     name: str
@@ -73,13 +110,34 @@ class Instruction:
     opcode: int
     fields: Mapping[str, Operand | Fixed]
     asm: tuple[str, ...]
-    means_text: str
-    means: tuple[tree.Stmt, ...]
+    meaning: Meaning
     wide: bool
     line: int
     mnemonic: tuple[str, ...] = ()
-    reads: frozenset[str] = field(default=frozenset())
-    writes: frozenset[str] = field(default=frozenset())
+
+    @property
+    def means(self) -> tuple[tree.Stmt, ...]:
+        """What the instruction does, as a typed tree."""
+        return self.meaning.statements
+
+    @property
+    def means_text(self) -> str:
+        """What the instruction does, in pseudocode."""
+        return self.meaning.text
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the instruction uses: some of dst, src, r0, offset, imm, next_imm."""
+        return self.meaning.reads
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """What the instruction assigns: some of dst, src, r0."""
+        return self.meaning.writes
+
+    def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
+        """Return the instruction with another meaning."""
+        return replace(self, meaning=Meaning.of(means))
 
     @property
     def slots(self) -> int:
@@ -104,8 +162,11 @@ class Isa:
 
 @cache
 def isa() -> Isa:
-    """Return the instruction set of RFC 9669 (read once)."""
-    return load(ISA_FILE)
+    """Return the instruction set of RFC 9669 (read once).
+
+    That the pseudocode of its rows is right is not checked again here: :func:`load` does that, and the tests with it.
+    """
+    return _table(strict_yaml.load(ISA_FILE))
 
 
 def load(path: Path) -> Isa:
@@ -115,12 +176,18 @@ def load(path: Path) -> Isa:
         strict_yaml.YamlError: the file is no acceptable YAML.
         TableError: a row is wrong, or two rows overlap.
     """
-    document = strict_yaml.load(path)
-    return build(document)
+    return build(strict_yaml.load(path))
 
 
 def build(document: strict_yaml.Document) -> Isa:
     """Make the table of a document that was read; see :func:`load`."""
+    table = _table(document)
+    for row in table.instructions:
+        _check_meaning(row)
+    return table
+
+
+def _table(document: strict_yaml.Document) -> Isa:
     _validate(document)
     data = document.data
     assert isinstance(data, dict)
@@ -158,21 +225,10 @@ def _validate(document: strict_yaml.Document) -> None:
 
 def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, frozenset[str]]) -> Instruction:
     name = str(raw["name"])
-    try:
-        means = pseudocode.parse(str(raw["means"]))
-    except pseudocode.PseudocodeError as error:
-        raise TableError(f"{name} (line {line}): means: {error}") from None
-    used = tree.reads(*means) | tree.writes(*means)
     rules = {field_name: _rule(field_name, raw.get(field_name)) for field_name in FIELD_RANGES}
     wide = "next_imm" in raw
     if not wide:
         del rules["next_imm"]
-    for field_name, rule in rules.items():
-        if isinstance(rule, Operand) and field_name not in used:
-            raise TableError(f"{name} (line {line}): {field_name} is given as an operand, but means does not use it")
-    for field_name in FIELD_RANGES:
-        if field_name in used and not isinstance(rules.get(field_name), Operand):
-            raise TableError(f"{name} (line {line}): means uses {field_name}, which is no operand of the row")
     row_groups = frozenset(str(group) for group in raw["groups"])  # type: ignore[union-attr]
     if unknown := row_groups - groups.keys():
         raise TableError(f"{name} (line {line}): unknown conformance group {min(unknown)}")
@@ -186,13 +242,26 @@ def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, froze
         fields=rules,
         asm=_forms(raw["asm"]),
         mnemonic=_forms(raw.get("mnemonic", [])),
-        means_text=str(raw["means"]),
-        means=means,
+        meaning=Meaning(str(raw["means"])),
         wide=wide,
         line=line,
-        reads=tree.reads(*means),
-        writes=tree.writes(*means),
     )
+
+
+def _check_meaning(row: Instruction) -> None:
+    """Check that the pseudocode of a row is right, and uses just the operands that the row has."""
+    from .pseudocode import PseudocodeError
+
+    try:
+        used = row.reads | row.writes
+    except PseudocodeError as error:
+        raise TableError(f"{row.name} (line {row.line}): means: {error}") from None
+    for name in FIELD_RANGES:
+        is_operand = isinstance(row.fields.get(name), Operand)
+        if is_operand and name not in used:
+            raise TableError(f"{row.name} (line {row.line}): {name} is given as an operand, but means does not use it")
+        if name in used and not is_operand:
+            raise TableError(f"{row.name} (line {row.line}): means uses {name}, which is no operand of the row")
 
 
 def _forms(raw: strict_yaml.Data) -> tuple[str, ...]:

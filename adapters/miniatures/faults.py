@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ...reference_vm.frames import FRAME_POINTER, PRESERVED, Frame, Frames
-from ...spec import pseudocode, tree
-from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
+from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Meaning, Operand
 
 #: The pseudocode that a row of the table is given in place of its own; None if it keeps its own.
 Rewrite: TypeAlias = Callable[[Instruction, Isa], str | None]
@@ -28,8 +27,7 @@ def meaning(rewrite: Rewrite) -> Callable[[Isa], Isa]:
 def _meaning(row: Instruction, text: str | None) -> Instruction:
     if text is None or text == row.means_text:
         return row
-    means = pseudocode.parse(text)
-    return replace(row, means_text=text, means=means, reads=tree.reads(*means), writes=tree.writes(*means))
+    return replace(row, meaning=Meaning(text))
 
 
 def rewritten(pattern: str, old: str, new: str) -> Callable[[Isa], Isa]:

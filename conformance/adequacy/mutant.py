@@ -8,7 +8,7 @@ the instruction (``when``): a runtime that is wrong only if dst and src are the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -116,8 +116,7 @@ class Mutant:
 @lru_cache(maxsize=256)
 def faulty_row(row: Instruction, means: tuple[t.Stmt, ...]) -> Instruction:
     """Return ``row`` with another meaning; the same object for the same arguments, so that it is compiled once."""
-    means = tuple(total(statement) for statement in means)
-    return replace(row, means=means, means_text=render(means), reads=t.reads(*means), writes=t.writes(*means))
+    return row.with_means(tuple(total(statement) for statement in means))
 
 
 def register(number: int) -> t.Register:

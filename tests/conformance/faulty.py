@@ -19,7 +19,7 @@ def mutated(name: str, means: tuple[tree.Stmt, ...] | None = None, **fields: Ope
     """The instruction set with one row changed."""
     table = isa()
     row = table.by_name[name]
-    new = replace(row, fields={**row.fields, **fields}, means=means or row.means)
+    new = replace(row.with_means(means or row.means), fields={**row.fields, **fields})
 
     def swap(rows: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
         return tuple(new if item is row else item for item in rows)

@@ -212,7 +212,7 @@ def run_changed(
 ) -> Returned | Fault:
     """Load two numbers and run a row with another meaning on them; the row is at slot 4."""
     table = isa()
-    row = replace(table.by_name[name], means=change(name))
+    row = table.by_name[name].with_means(change(name))
     mutant = replace(
         table,
         instructions=tuple(row if item.name == name else item for item in table.instructions),

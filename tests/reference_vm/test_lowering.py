@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import Literal
 
@@ -83,7 +82,7 @@ def leaf(random: Random, kind: t.Type) -> t.Expr:
 
 def outcomes(means: tuple[t.Stmt, ...], state: State) -> list[int]:
     """Return R0 after ``means``, as each way to run it gives it."""
-    row = replace(CARRIER, means=means, reads=t.reads(*means), writes=t.writes(*means))
+    row = CARRIER.with_means(means)
     rows = isa().by_name
     item = Decoded(row, dst=1, src=2, offset=state.offset)
     tail: Program = [item, make(rows["EXIT"])]

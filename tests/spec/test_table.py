@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bpf_isa.spec import strict_yaml, table
-from bpf_isa.spec.table import FIELD_RANGES, Fixed, Instruction, Isa, Operand, TableError, isa
+from bpf_isa.spec.pseudocode import PseudocodeError
+from bpf_isa.spec.table import FIELD_RANGES, Fixed, Instruction, Isa, Meaning, Operand, TableError, isa
 
 ADD = (
     'name: ADD, section: "4.1", groups: [base32], opcode: 0x0f, dst: reg, src: reg, asm: "x", means: "dst = dst + src"'
@@ -185,3 +187,17 @@ def test_every_row_has_a_field_for_everything(row: Instruction) -> None:
 
 def test_the_table_is_read_once() -> None:
     assert isa() is isa()
+
+
+def test_the_pseudocode_of_the_table_is_right() -> None:
+    checked = table.load(table.ISA_FILE)  # isa() does not check what its rows mean
+    assert [(row.name, row.means) for row in checked.instructions] == [(row.name, row.means) for row in isa().instructions]
+
+
+def test_a_meaning_is_parsed_when_it_is_asked_for() -> None:
+    row = replace(isa().by_name["ADD64_X"], meaning=Meaning("dst = dst +"))
+    assert row.means_text == "dst = dst +"
+    with pytest.raises(PseudocodeError, match="not pseudocode"):
+        _ = row.reads
+    other = row.with_means(isa().by_name["SUB64_X"].means)
+    assert (other.means_text, sorted(other.reads), sorted(other.writes)) == ("dst = dst - src", ["dst", "src"], ["dst"])

@@ -66,7 +66,7 @@ def test_it_says_who_it_is() -> None:
 def with_row(row: Instruction, means: str) -> Isa:
     """The instruction set with one row of another meaning."""
     table = isa()
-    new = replace(row, means=pseudocode.parse(means), means_text=means)
+    new = row.with_means(pseudocode.parse(means))
     swapped = tuple(new if item is row else item for item in table.instructions)
     same_opcode = tuple(new if item is row else item for item in table.by_opcode[row.opcode])
     return replace(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -335,7 +334,7 @@ def test_frames_of_another_discipline_are_refused() -> None:
 
 def altered(name: str, means: str) -> Callable[..., Decoded]:
     row = isa().by_name[name]
-    faulty = replace(row, means=pseudocode.parse(means), means_text=means)
+    faulty = row.with_means(pseudocode.parse(means))
     return lambda **fields: make(row, **fields)._replace(instruction=faulty)
 
 

@@ -168,7 +168,7 @@ def with_another_load(program: Program) -> Program:
     """Return the same bytes with another meaning."""
     first, *rest = program
     assert first is not None
-    faulty = replace(first.instruction, means=isa().by_name["LDX_MEM_DW"].means)
+    faulty = first.instruction.with_means(isa().by_name["LDX_MEM_DW"].means)
     return [first._replace(instruction=faulty), *rest]
 
 
