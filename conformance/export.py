@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import Variant, Vector
+from .output import replacing, write_bytes, write_text
 from .results import DISTRIBUTION
 from .suite import Suite
 
@@ -37,7 +38,8 @@ def export(suite: Suite, folder: Path) -> Mapping[str, Any]:
     outcomes: Counter[str] = Counter()
     groups: Counter[str] = Counter()
     digest, size = hashlib.sha256(), 0
-    with (folder / VECTORS_FILE).open("wb") as stream:
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)  # it is about the vectors that are there, or not there
+    with replacing(folder / VECTORS_FILE) as stream:
         for vector in suite.vectors:
             data = line(vector)
             raw = json.dumps(data, separators=(",", ":")).encode("ascii") + b"\n"
@@ -57,8 +59,8 @@ def export(suite: Suite, folder: Path) -> Mapping[str, Any]:
         "outcomes": dict(sorted(outcomes.items())),
         "groups": dict(sorted(groups.items())),
     }
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="ascii", newline="\n")
-    (folder / SCHEMA_FILE.name).write_bytes(SCHEMA_FILE.read_bytes())
+    write_bytes(SCHEMA_FILE.read_bytes(), folder / SCHEMA_FILE.name)
+    write_text(json.dumps(manifest, indent=2) + "\n", folder / MANIFEST_FILE)
     return manifest
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +19,7 @@ from ..adapters.protocol import RuntimeInfo
 from ..spec import validate
 from ..spec.table import isa
 from .model import Entry, Expectation, Variant, Vector
+from .output import write_bytes, write_text
 from .runner import Result, RuntimeRun
 from .suite import VECTORS, Suite
 from .verdict import Verdict, hex64
@@ -246,34 +245,6 @@ def write(data: Json, path: Path) -> None:
         write_text(text, path)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write a file in one step: under another name first, then renamed.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: Path) -> None:
-    """Write a file in one step, see :func:`write_text`.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        # mkstemp makes files for the owner only; a results file is as readable as any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def read(path: Path) -> Json:
     """Read a results document, compressed or not.
 
@@ -289,6 +260,8 @@ def read(path: Path) -> Json:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ResultsError(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise ResultsError(f"{path}: nested too deeply for results of bpf-isa run") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ResultsError(f"{path}: no results of bpf-isa run (--json)")
     if data.get("version") != FORMAT_VERSION:

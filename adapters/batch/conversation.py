@@ -16,7 +16,7 @@ from typing import Any
 from ...spec.validate import SchemaError, check
 from ..closing import Closing
 from ..processes.client import Ended, Ending, Resident
-from ..processes.evidence import last_line, shown
+from ..processes.evidence import in_one_line, last_line, shown
 from ..processes.settings import Settings, why_not_started
 
 PROTOCOL = 1
@@ -24,6 +24,8 @@ SCHEMAS = Path(__file__).with_name("schema")
 IDENTITY, RESULT = SCHEMAS / "identity.schema.json", SCHEMAS / "result.schema.json"
 #: No honest answer is longer.
 LONGEST_LINE = 1 << 24
+#: Members of answers that are words for people.
+_WORDS = ("name", "version", "architecture", "reason")
 _KEPT_ERRORS = 1 << 16
 _READ = 1 << 16
 #: A process that has closed its standard output is about to end, within so many seconds.
@@ -82,6 +84,8 @@ class Conversation(Closing):
             answer = json.loads(line)
         except ValueError as error:
             raise Broken(Trouble.WRONG, f"protocol: it said {shown(line)}, which is no JSON: {error}") from None
+        except RecursionError:
+            raise Broken(Trouble.WRONG, f"protocol: it said {shown(line)}, which is nested too deeply") from None
         try:
             check(answer, schema)
         except SchemaError as error:
@@ -89,7 +93,7 @@ class Conversation(Closing):
         if "seq" in question and answer["seq"] != question["seq"]:
             raise Broken(Trouble.WRONG, f"protocol: asked {question['seq']}, it answered {answer['seq']}")
         checked: dict[str, Any] = answer
-        return checked
+        return checked | {key: in_one_line(checked[key]) for key in _WORDS if key in checked}
 
     def stop(self) -> Ended | None:
         """Say that there is nothing more to run; return how the process ended, or None if it goes on."""
@@ -172,7 +176,7 @@ class Conversation(Closing):
         if ended is None:
             return Broken(Trouble.DIED, self._reason("closed: it has closed its standard output"))
         if ended.ending is Ending.NOT_STARTED:
-            return Broken(Trouble.UNSTARTED, why_not_started(self._command[0], ended.status))
+            return Broken(Trouble.UNSTARTED, why_not_started(ended.status))
         if ended.signal is not None:
             return Broken(Trouble.DIED, self._reason(f"signal: killed by {ended.signal}"))
         return Broken(Trouble.DIED, self._reason(f"exit: it ended with exit status {ended.exit_status}"))

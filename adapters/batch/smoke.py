@@ -16,9 +16,9 @@ from ...spec.encoding import SLOT_BYTES
 from ...spec.table import isa
 from ..processes.evidence import shown
 from ..processes.settings import Settings
-from ..protocol import RuntimeInfo
+from ..protocol import RuntimeInfo, Unavailable
 from .adapter import identity_of
-from .conversation import Broken, Conversation
+from .conversation import Broken, Conversation, Trouble
 
 #: How many programs in a row a runtime should run without trouble.
 MANY = 500
@@ -70,12 +70,14 @@ def smoke(command: Sequence[str], settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each demand; if the first is not met, it is the only one.
 
     Raises:
-        Unavailable: the command claims conformance groups that do not exist.
+        Unavailable: the command cannot be executed, or claims conformance groups that do not exist.
     """
     try:
         with Conversation(command, settings) as conversation:
             info = identity_of(conversation.identity, settings)
     except Broken as broken:
+        if broken.trouble is Trouble.UNSTARTED:
+            raise Unavailable(f"{command[0]}: {broken.reason}") from None
         yield Finding("It introduces itself", broken.reason)
         return
     yield Finding("It introduces itself")

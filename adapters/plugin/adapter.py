@@ -59,7 +59,7 @@ class PluginAdapter(Closing):
         """Start the plugin once. What it does with the program is for the suite to judge."""
         ended = self._shooter.run(self._command(None), _text(_SMALLEST))
         if ended.ending is Ending.NOT_STARTED:
-            raise Unavailable(why_not_started(self._program, ended.status))
+            raise Unavailable(f"{self._program}: {why_not_started(ended.status)}")
         if ended.ending is Ending.ENDED and ended.signal is None and ended.exit_status in _NOT_EXECUTED:
             said = last_line(ended.errors) or f"exit status {ended.exit_status}"
             raise Unavailable(f"{self._program}: it does not start: {said}")
@@ -88,7 +88,7 @@ class PluginAdapter(Closing):
             return Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
         ended = self._shooter.run(self._command(job.memory), _text(job.code))
         if ended.ending is Ending.NOT_STARTED:
-            raise OSError(ended.status, why_not_started(self._program, ended.status))
+            raise OSError(ended.status, why_not_started(ended.status), self._program)
         return outcome_of(ended, self._settings.limits)
 
     def _command(self, memory: bytes | None) -> list[str]:

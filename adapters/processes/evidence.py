@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 
 _LONGEST = 300
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: Controls, and the halves of surrogate pairs, which no encoding can write.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: Last lines that say nothing about what happened.
 _EMPTY_WORDS = re.compile(r"note: run with `RUST_BACKTRACE|==\d+==\s*ABORTING|stack backtrace:")
@@ -18,7 +19,7 @@ def last_line(said: bytes) -> str:
 
     A sanitizer ends with a summary and a report in between; Rust's panics end with a hint.
     """
-    lines = [line for line in map(_clean, said.decode("utf-8", "replace").splitlines()) if line]
+    lines = [line for line in map(in_one_line, said.decode("utf-8", "replace").splitlines()) if line]
     for line in reversed(lines):
         if _SUMMARY.match(line):
             return line
@@ -27,10 +28,10 @@ def last_line(said: bytes) -> str:
 
 def shown(data: bytes) -> str:
     """Return the beginning of ``data`` as people can read it, in quotes."""
-    text = data[:64].decode("ascii", "backslashreplace")
-    return repr(text) + (f" and {len(data) - 64} bytes more" if len(data) > 64 else "")
+    return repr(data[:64])[1:] + (f" and {len(data) - 64} bytes more" if len(data) > 64 else "")
 
 
-def _clean(line: str) -> str:
-    text = _CONTROL.sub("", _ESCAPE.sub("", line)).strip()
+def in_one_line(line: str) -> str:
+    """Return ``line`` without what would disturb a report: controls, escapes for terminals, hundreds of characters."""
+    text = _CONTROL.sub("", _ESCAPE.sub("", line.replace("\n", " "))).strip()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -78,13 +78,13 @@ def find_program(word: str, folder: Path | None) -> str:
     return str(path)
 
 
-def why_not_started(program: str, error: int) -> str:
-    """Return in a sentence why an existing file could not be executed, and what to do."""
+def why_not_started(error: int) -> str:
+    """Return why an existing file could not be executed, and what to do."""
     if error == errno.ENOEXEC:
-        return f"{program}: no executable format: a script needs a #! line, a program must be for {platform.machine()}"
+        return f"no executable format: a script needs a #! line, a program must be for {platform.machine()}"
     if error == errno.ENOENT:
-        return f"{program}: what its #! line or its ELF header names as interpreter does not exist: install that"
-    return f"{program}: it cannot be executed: {os.strerror(error)}"
+        return "what its #! line or its ELF header names as interpreter does not exist: install that"
+    return f"it cannot be executed: {os.strerror(error)}"
 
 
 def _bytes(size: int | str) -> int | None:

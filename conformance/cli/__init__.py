@@ -6,12 +6,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from .failing import Unusable
+from .failing import Interrupted, Unusable
 
 DISTRIBUTION = "bpf-isa-conformance"
 
@@ -49,6 +51,50 @@ COMMANDS: dict[str, LazyCommand] = {
 """Every subcommand, in the order in which `--help` lists them."""
 
 
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Make one error of what may hit every command: Ctrl-C, files, disks and outputs, a damaged ``isa.yaml``.
+
+    Raises:
+        Unusable: the command could not do its work.
+        Interrupted: it was told to end.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # of whoever closes the output, as in ``| head``
+            _give_up_output()
+            raise Unusable("standard output was closed before everything was written") from None
+        _flush_or_give_up()
+        raise Unusable(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)) from None
+    except SystemExit as exit:
+        if not isinstance(exit.__context__, BrokenPipeError):
+            raise  # only rich makes an exit of its own of a broken pipe
+        _give_up_output()
+        raise Unusable("standard output was closed before everything was written") from None
+    except ValueError as error:
+        from ...spec.strict_yaml import YamlError
+        from ...spec.table import TableError
+
+        if isinstance(error, TableError | YamlError):  # of the installed isa.yaml, which every command reads
+            raise Unusable(str(error)) from None
+        raise
+
+
+def _flush_or_give_up() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk, say, which may be the first error too
+        _give_up_output()
+
+
+def _give_up_output() -> None:
+    """Send what is left to nowhere, else the interpreter would try again to write it at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class LazyGroup(click.Group):
     """A click group that knows its subcommands by name and imports one only to run it."""
 
@@ -56,24 +102,23 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self.lazy = lazy
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what has no standard input or output at all gets an empty one."""
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- for as long as the process lives
+        return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line, which includes showing help."""
+        with _told_in_one_line():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; whoever closes its output (``| head``) learns by the exit status that it did not finish."""
-        try:
+        """Run the command."""
+        with _told_in_one_line():
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except (BrokenPipeError, SystemExit) as failure:
-            if isinstance(failure, SystemExit) and not isinstance(failure.__context__, BrokenPipeError):
-                raise  # only rich makes an exit of its own of a broken pipe
-            # Else the interpreter would try again to write what is left, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Unusable("standard output was closed before everything was written") from None
-        except ValueError as failure:
-            from ...spec.strict_yaml import YamlError
-            from ...spec.table import TableError
-
-            if isinstance(failure, TableError | YamlError):  # of the installed isa.yaml, which every command reads
-                raise Unusable(str(failure)) from None
-            raise
         return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -54,7 +54,8 @@ def adequacy(
     from ..adequacy import report
     from ..adequacy.bench import BaselineError
     from ..adequacy.survey import survey
-    from ..results import write, write_text
+    from ..output import write_text
+    from ..results import write
     from ..suite import VECTORS
 
     _check_names(instructions)
@@ -79,17 +80,14 @@ def adequacy(
         except BaselineError as error:
             raise Unusable(f"{error}; see bpf-isa run -r reference") from None
     report.show(found, console, all_alive=all_alive)
-    try:
-        if json_file is not None:
-            write(report.document(found), json_file)
-        if suggest_file is not None:
-            text = report.suggestions(found)
-            if text is None:
-                click.echo(f"{suggest_file}: not written, there is nothing to suggest")
-            else:
-                write_text(text, suggest_file)
-    except OSError as error:
-        raise Unusable(f"{error.filename}: the findings cannot be written: {error.strerror}") from None
+    if json_file is not None:
+        write(report.document(found), json_file)
+    if suggest_file is not None:
+        text = report.suggestions(found)
+        if text is None:
+            click.echo(f"{suggest_file}: not written, there is nothing to suggest")
+        else:
+            write_text(text, suggest_file)
     raise SystemExit(OK if found.is_adequate else FAILED)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import click
 
@@ -30,9 +30,7 @@ _DIALECT = click.option(
     show_default=True,
     help="How instructions are written.",
 )
-_FILE = click.argument(
-    "file", metavar="[FILE]", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-"
-)
+_FILE = click.argument("file", metavar="[FILE]", type=click.File("rb"), default="-")
 
 
 @click.command
@@ -40,7 +38,7 @@ _FILE = click.argument(
 @_BYTE_ORDER
 @_DIALECT
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the bytes to a file.")
-def asm(file: Path, byte_order: str, dialect: str, output: Path | None) -> None:
+def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None) -> None:
     """Assemble a program.
 
     The text in FILE, or on standard input, is assembled and printed in hex, a slot per line. The syntax is LLVM's, as
@@ -48,24 +46,19 @@ def asm(file: Path, byte_order: str, dialect: str, output: Path | None) -> None:
     mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`. See spec/isa.yaml for all forms.
     """
     from ...spec.assemble import AsmError, assemble
+    from ..output import write_bytes
+    from .programs import contents, text_of
 
-    raw, name = _read(file)
+    raw, name = contents(file)
     try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Unusable(f"{name}: not text (byte {error.object[error.start]:#04x} at {error.start})") from None
-    try:
-        code = assemble(text, cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
+        code = assemble(text_of(raw, name), cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
     except AsmError as error:
         raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
     if output is None:
         for start in range(0, len(code), 8):
             click.echo(code[start : start + 8].hex())
         return
-    try:
-        output.write_bytes(code)
-    except OSError as error:
-        raise Unusable(f"{output}: cannot be written: {error.strerror}") from None
+    write_bytes(code, output)
 
 
 @click.command
@@ -77,7 +70,7 @@ def asm(file: Path, byte_order: str, dialect: str, output: Path | None) -> None:
 @click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
 @click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
 def disasm(
-    file: Path, byte_order: str, dialect: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool
+    file: IO[bytes], byte_order: str, dialect: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool
 ) -> None:
     """Disassemble a program.
 
@@ -86,9 +79,9 @@ def disasm(
     `.byte`, with a comment that says why. The output can be assembled again.
     """
     from ...spec.disassemble import disassemble
-    from .programs import format_of
+    from .programs import contents, format_of
 
-    raw, name = _read(file)
+    raw, name = contents(file)
     order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
         code, order = _code_section(raw, name, section)
@@ -123,15 +116,6 @@ def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, Byt
         choice = f"choose one with --section: {', '.join(code)}" if code else "there is none"
         raise Unusable(f"{name}: no {'single' if wanted is None else wanted} section with code; {choice}")
     return code[wanted], "little" if elf.little_endian else "big"
-
-
-def _read(file: Path) -> tuple[bytes, str]:
-    """Return what a file holds and how to call it in errors; `-` is standard input."""
-    try:
-        with click.open_file(str(file), "rb") as stream:
-            return stream.read(), "<stdin>" if str(file) == "-" else str(file)
-    except OSError as error:
-        raise Unusable(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def parse_hex(raw: bytes, name: str) -> bytes:

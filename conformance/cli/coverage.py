@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..output import write_text
 from .failing import FAILED, OK, Unusable, bad_input
 
 if TYPE_CHECKING:
@@ -67,19 +68,16 @@ def coverage(
     if names:
         _show_each(names, measured, console)
         return
-    try:
-        if json_file is not None:
-            from ..coverage.document import document
+    if json_file is not None:
+        from ..coverage.document import document
 
-            json_file.write_text(json.dumps(document(measured, confirmed), indent=1) + "\n", encoding="utf-8")
-        if html_file is not None:
-            from ..coverage.page import page
+        write_text(json.dumps(document(measured, confirmed), indent=1) + "\n", json_file)
+    if html_file is not None:
+        from ..coverage.page import page
 
-            html_file.write_text(page(measured, confirmed), encoding="utf-8")
-        if docs_file is not None:
-            _renew(docs_file, measured, confirmed)
-    except OSError as error:
-        raise Unusable(f"{error.filename}: {error.strerror}") from None
+        write_text(page(measured, confirmed), html_file)
+    if docs_file is not None:
+        _renew(docs_file, measured, confirmed)
     from ..coverage.terminal import show
 
     show(measured, confirmed, console)
@@ -88,9 +86,10 @@ def coverage(
 
 def _renew(file: Path, measured: Coverage, confirmed: list[Confirmation]) -> None:
     from ..coverage.docs import DocsError, renew
+    from .programs import text_of
 
     try:
-        file.write_text(renew(file.read_text(encoding="utf-8"), measured, confirmed), encoding="utf-8")
+        write_text(renew(text_of(file.read_bytes(), str(file)), measured, confirmed), file)
     except DocsError as error:
         raise Unusable(f"{file}: {error}") from None
 

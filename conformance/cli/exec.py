@@ -14,7 +14,7 @@ from ...reference_vm.machine import ArrayMap, Machine
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
 from .failing import FAILED, Unusable
-from .programs import FORMATS, Format, Input, parse_hex, read_program
+from .programs import FORMATS, Format, Input, contents, parse_hex, read_program
 
 
 @click.command("exec", short_help="Run one program and show what it did")
@@ -61,8 +61,7 @@ def exec_(
         raise click.UsageError("--trust-verifier needs --engine jit: the reference VM always checks")
     data = parse_hex(memory, "--memory") if memory is not None else None
     program = read_program(
-        file.read(),
-        file.name,
+        *contents(file),
         kind=cast("Format | None", kind),
         byte_order=cast("ByteOrder | None", byte_order),
         section=section,

@@ -28,7 +28,8 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
     Exit status: 0; 2 if a file cannot be used or written.
     """
     from .. import expectations
-    from ..results import read, write_text
+    from ..output import write_text
+    from ..results import read
 
     with bad_input():
         document = read(results)
@@ -46,10 +47,7 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
             raise Unusable(f"{results}: the run of {name} was interrupted: finish it with bpf-isa run --resume")
         old = old or expectations.Expectations(file, name, header=_HEADER)
         new = expectations.updated(old, one["identity"]["version"], one["results"], unsupported=unsupported)
-    try:
-        write_text(expectations.dump(new), file)
-    except OSError as error:
-        raise Unusable(f"{file}: cannot be written: {error.strerror}") from None
+    write_text(expectations.dump(new), file)
     gone, new_ones = set(old.known) - set(new.known), set(new.known) - set(old.known)
     unexplained = sum(not entry.explained for entry in new.known)
     click.echo(f"{file}: {len(new.known)} entries ({len(new_ones)} came or changed, {len(gone)} went or changed)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .failing import Unusable, bad_input
+from .failing import bad_input
 
 
 @click.command(short_help="Write the whole suite as JSON Lines.")
@@ -29,11 +29,7 @@ def export(folder: Path, paths: tuple[Path, ...]) -> None:
     from ..suite import VECTORS, load_suite
 
     with bad_input():
-        suite = load_suite(paths or [VECTORS])
-        try:
-            manifest = exporting.export(suite, folder)
-        except OSError as error:
-            raise Unusable(f"{error.filename}: {error.strerror}") from None
+        manifest = exporting.export(load_suite(paths or [VECTORS]), folder)
     file = manifest["file"]
     click.echo(f"{folder / file['name']}: {manifest['vectors']:,} vectors, {file['bytes']:,} bytes")
     click.echo(f"sha256:{file['sha256']}")

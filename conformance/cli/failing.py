@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,15 @@ import click
 OK, FAILED, UNUSABLE = 0, 1, 2
 #: A run was interrupted; what a shell says of a command that Ctrl-C has ended.
 INTERRUPTED = 130
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, where a command leaves nothing behind that could be gone on with."""
+
+    exit_code = INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 class Unusable(click.ClickException):
@@ -57,6 +67,19 @@ def bad_input() -> Iterator[None]:
 
 
 def check_writable(file: Path | None) -> None:
-    """Find out before a long run that its results could not be written after it."""
-    if file is not None and not (file.absolute().parent.is_dir() and os.access(file.absolute().parent, os.W_OK)):
-        raise Unusable(f"{file}: there is no folder {file.absolute().parent} that can be written to")
+    """Find out before a long run that its results could not be written after it.
+
+    Raises:
+        Unusable: the file is a folder, or cannot be made where it should be.
+    """
+    if file is None:
+        return
+    try:
+        if file.exists() and not file.is_file():
+            # Opening a pipe would wait for somebody to read it.
+            if file.is_dir() or not os.access(file, os.W_OK):
+                raise Unusable(f"{file}: cannot be written: {'this is a folder' if file.is_dir() else 'no permission'}")
+        else:
+            tempfile.TemporaryFile(dir=os.path.realpath(file.parent)).close()
+    except OSError as error:
+        raise Unusable(f"{file}: cannot be written: {error.strerror}") from None

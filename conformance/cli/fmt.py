@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input
+from ..output import write_text
+from .failing import FAILED, OK, bad_input
 
 
 @click.command(short_help="Put vector files into their canonical form.")
@@ -30,9 +31,6 @@ def fmt(paths: tuple[Path, ...], check: bool) -> None:
                 continue
             changed += 1
             if not check:
-                try:
-                    file.write_text(text, encoding="utf-8")
-                except OSError as error:
-                    raise Unusable(f"{file}: {error.strerror}") from None
+                write_text(text, file)
             click.echo(f"{file}: {'is not in canonical form: run bpf-isa fmt' if check else 'rewritten'}")
     raise SystemExit(FAILED if check and changed else OK)

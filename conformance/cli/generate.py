@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..generate import files
+from ..output import write_text
 
 
 @click.command(short_help="Write the generated vector files, or check that they are current.")
@@ -31,7 +32,7 @@ def generate(family: tuple[str, ...], check: bool, output: Path) -> None:
             stale += [] if current else [name]
         else:
             output.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            write_text(text, target)
             click.echo(f"{target}: {len(text.splitlines())} lines")
     if stale:
         raise SystemExit(1)

@@ -33,13 +33,12 @@ def plugin(memory: str, engine: str, byte_order: str | None, is_object: bool) ->
     on standard error, if the program is refused or does not return; 2 if there is no program to run.
     """
     from ...reference_vm.faults import Fault
-    from .programs import parse_hex, read_program
+    from .programs import contents, parse_hex, read_program
 
     order = cast("ByteOrder", byte_order or sys.byteorder)
     data = parse_hex(memory, "MEMORY") if memory.strip() else None
     program = read_program(
-        sys.stdin.buffer.read(),
-        "standard input",
+        *contents(sys.stdin.buffer),
         kind="elf" if is_object else "hex",
         byte_order=cast("ByteOrder | None", byte_order) if is_object else order,
         any_length=True,

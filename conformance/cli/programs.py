@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import IO, Literal, NamedTuple, TypeAlias
 
 from ...reference_vm import elf
 from ...reference_vm.machine import ArrayMap
@@ -17,6 +17,9 @@ from .failing import Unusable
 Format: TypeAlias = Literal["asm", "hex", "raw", "elf"]
 FORMATS: tuple[Format, ...] = ("asm", "hex", "raw", "elf")
 
+#: Larger files are not read to their end (/dev/zero has none): no program is so long.
+LARGEST = 1 << 26
+
 _HEX = re.compile(r"\s*(?:[0-9a-fA-F]\s*)+")
 
 
@@ -27,6 +30,22 @@ class Input(NamedTuple):
     byte_order: ByteOrder
     entry: int
     maps: tuple[ArrayMap, ...]
+
+
+def contents(file: IO[bytes]) -> tuple[bytes, str]:
+    """Return what ``file`` holds, and how to call it in messages.
+
+    Raises:
+        Unusable: it cannot be read, or is larger than any program.
+    """
+    name = getattr(file, "name", "<stdin>")  # streams that stand in for standard input may have none
+    try:
+        data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unusable(f"{name}: cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise Unusable(f"{name}: larger than {LARGEST:,} bytes, and so no program")
+    return data, name
 
 
 def format_of(data: bytes) -> Format:
@@ -71,7 +90,7 @@ def read_program(
     if kind == "raw":
         code = data
     else:
-        text = _text(data, name)
+        text = text_of(data, name)
         code = _assembled(text, name, order) if kind == "asm" else _from_hex(text, name)
     if not any_length and (not code or len(code) % SLOT_BYTES):
         raise Unusable(f"{name}: {len(code)} bytes are no program: instructions take {SLOT_BYTES} bytes each")
@@ -109,7 +128,12 @@ def _from_hex(text: str, name: str) -> bytes:
         raise Unusable(f"{name}: expected pairs of hexadecimal digits and nothing else") from None
 
 
-def _text(data: bytes, name: str) -> str:
+def text_of(data: bytes, name: str) -> str:
+    """Return the text that the file ``name`` holds.
+
+    Raises:
+        Unusable: it is not in UTF-8.
+    """
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -69,10 +69,7 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
         formats.check(documents)
         comparisons = compare(documents)
     for target in targets:
-        try:
-            text = formats.write(target, documents, comparisons, past)
-        except OSError as error:
-            raise Unusable(f"{error.filename or target.path}: cannot be written: {error.strerror}") from None
+        text = formats.write(target, documents, comparisons, past)
         if text is not None:
             click.echo(text, nl=False)
         elif target.path is not None:

@@ -217,15 +217,13 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
 
 def _write(whole: Run, json_file: Path | None, junit_file: Path | None) -> None:
     from ..junit import junit
-    from ..results import document, write, write_text
+    from ..output import write_text
+    from ..results import document, write
 
-    try:
-        if json_file is not None:
-            write(document(whole), json_file)
-        if junit_file is not None:
-            write_text(junit(whole), junit_file)
-    except OSError as error:
-        raise Unusable(f"{error.filename}: the results cannot be written: {error.strerror}") from None
+    if json_file is not None:
+        write(document(whole), json_file)
+    if junit_file is not None:
+        write_text(junit(whole), junit_file)
 
 
 def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, decode, identify, unpack
 from ...spec.table import isa
 from .failing import FAILED
-from .programs import FORMATS, Format, Input, read_program
+from .programs import FORMATS, Format, Input, contents, read_program
 
 if TYPE_CHECKING:
     from ...reference_vm.verifier.safety import Proof
@@ -62,9 +62,10 @@ def verify_(
     """
     if not safety and (memory_bytes or map_bytes):
         raise click.UsageError("--memory-bytes and --map-bytes are for --safety")
+    data, name = contents(file)
     program = read_program(
-        file.read(),
-        file.name,
+        data,
+        name,
         kind=cast("Format | None", kind),
         byte_order=cast("ByteOrder | None", byte_order),
         section=section,
@@ -88,7 +89,7 @@ def verify_(
         _print_proof(proof, as_json)
     if not as_json:
         errors = sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{file.name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
+        click.echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
         raise SystemExit(FAILED)
 

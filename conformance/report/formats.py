@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..junit import as_xml
-from ..results import ResultsError, write_text
+from ..output import write_text
+from ..results import ResultsError
 from .comparison import Comparison
 from .recorded import Recorded
 

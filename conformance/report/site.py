@@ -74,6 +74,7 @@ def _clear(folder: Path) -> None:
     """Remove the pages of a site that is in ``folder``; whatever else is there stays."""
     if not (folder / "static" / "report.css").is_file():
         return
+    (folder / "index.html").unlink(missing_ok=True)
     for name in ("data", "sections", "requirements", "instructions", "groups", "runtimes", "history", "suite-*"):
         for old in folder.glob(name):
             shutil.rmtree(old)
@@ -157,7 +158,6 @@ class _Site:
         for name, content in data.files(self.comparison, self.parts):
             writer.file(f"data/{name}.js", data.script(name, content))
         filters = {"all_groups": list(isa().groups), "all_sections": self.known_sections()}
-        writer.page("index.html", "index.html", tables=self.overview())
         writer.page("vectors.html", "vectors.html", preset={}, **filters)
         writer.page("vector.html", "vector.html")
         writer.page("instructions.html", "instructions.html", tables=self.all_instructions(), **filters)
@@ -169,6 +169,8 @@ class _Site:
         self._requirement_pages(writer, filters)
         self._instruction_pages(writer, filters)
         self._group_pages(writer, filters)
+        # Last: a folder without it is no whole site.
+        writer.page("index.html", "index.html", tables=self.overview())
 
     def known_sections(self) -> list[str]:
         """Return the sections that vectors are about."""

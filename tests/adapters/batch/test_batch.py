@@ -183,6 +183,7 @@ TROUBLE = {
     "no newline": ("part('{}'); time.sleep(1000)", "timed_out", "after '{}' without a newline"),
     "closed output": ("os.close(1); time.sleep(1000)", "crashed", "closed: it has closed its standard output"),
     "no JSON": ("part('r0 = 42\\n')", "crashed", "protocol: it said 'r0 = 42', which is no JSON"),
+    "an abyss": ("part(100000 * '[' + 100000 * ']' + '\\n')", "crashed", "which is nested too deeply"),
     "no object": ("part('[]\\n')", "crashed", "protocol: "),
     "another number": ("answer(seq=99)", "crashed", "protocol: asked 3, it answered 99"),
     "unknown outcome": ("answer(outcome='ok')", "crashed", "protocol: outcome: "),
@@ -222,6 +223,17 @@ def run(message):
     for pid in (first, second):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_words_that_no_report_could_hold_are_made_readable(tmp_path: Path) -> None:
+    overrides = """
+IDENTITY["name"] = "to\\ud800y\\0"
+def run(message):
+    return {"seq": message["seq"], "outcome": "rejected", "reason": "odd: \\x1b[31mred\\x1b[0m\\nand \\udfffmore"}
+"""
+    with BatchAdapter(toy(tmp_path, overrides)) as adapter:
+        assert adapter.info().name == "toy"
+        assert [outcome.reason for outcome in adapter.run([job()])] == ["odd: red and more"]
 
 
 def test_what_is_said_without_being_asked_is_no_answer_to_the_next_question(tmp_path: Path) -> None:

@@ -144,7 +144,20 @@ def test_a_runtime_that_does_not_introduce_itself_is_asked_nothing_more(tmp_path
         ([""], "the command is empty"),
     ],
 )
-def test_a_command_that_cannot_be_executed(words: list[str], message: str) -> None:
+def test_a_command_that_does_not_exist(words: list[str], message: str) -> None:
     result = CliRunner().invoke(smoke, words)
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    "text,message", [("#!/no/interpreter\n", "interpreter does not exist"), ("exit 0\n", "no executable format")]
+)
+def test_a_file_that_cannot_be_executed(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "runtime"
+    file.write_text(text)
+    file.chmod(0o755)
+    result = CliRunner().invoke(smoke, [str(file)])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count(str(file)) == 1

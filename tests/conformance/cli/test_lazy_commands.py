@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from bpf_isa.conformance.cli import COMMANDS, LazyCommand, LazyGroup, main
 from bpf_isa.spec.table import TableError
 
+COMMAND = str(Path(sys.executable).with_name("bpf-isa"))
 HEAVY = ("jsonschema_rs", "lark", "llvmlite", "rich", "yaml")
 
 
@@ -51,10 +52,61 @@ def test_an_output_that_is_closed_is_one_error(arguments: list[str]) -> None:
     """As in `bpf-isa ... | head -1`, with a reader that is gone before the first line."""
     theirs, ours = os.pipe()
     os.close(theirs)
-    command = [str(Path(sys.executable).with_name("bpf-isa")), *arguments]
     with os.fdopen(ours, "wb") as closed:
-        done = subprocess.run(command, input=b"r0 = 1\nexit\n", stdout=closed, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [COMMAND, *arguments], input=b"r0 = 1\nexit\n", stdout=closed, stderr=subprocess.PIPE, check=False
+        )
     assert (done.returncode, done.stderr) == (2, b"Error: standard output was closed before everything was written\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--help", "exec -", "lint --list", "runtimes reference", "runtimes --json reference"]
+)
+def test_a_full_disk_is_one_error(arguments: str) -> None:
+    """Texts, tables and JSON alike: printed by click or by rich."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, *arguments.split()], input=b"r0 = 1\nexit\n", stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, b"Error: No space left on device\n")
+
+
+def test_without_standard_streams() -> None:
+    """As services start programs; what they then open must not become a standard stream."""
+    run = f"{COMMAND} asm"
+    no_input = subprocess.run(["sh", "-c", f"{run} <&-"], capture_output=True, check=False)
+    assert (no_input.returncode, no_input.stdout, no_input.stderr) == (0, b"", b"")
+    no_output = subprocess.run(["sh", "-c", f"echo exit | {run} >&-"], capture_output=True, check=False)
+    assert (no_output.returncode, no_output.stderr) == (0, b"")
+
+
+@click.command
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@click.command
+def unreadable() -> None:
+    Path("/proc/self/mem").read_bytes()
+
+
+@click.command
+def missing() -> None:
+    Path("/no/such/file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "error"),
+    [
+        ("interrupted", 130, "interrupted"),
+        ("unreadable", 2, "Input/output error"),
+        ("missing", 2, "/no/such/file: No such file or directory"),
+    ],
+)
+def test_whatever_hits_a_command_is_one_error(command: str, status: int, error: str) -> None:
+    group = LazyGroup(lazy={command: LazyCommand(f"{__name__}:{command}", "")})
+    done = CliRunner().invoke(group, [command])
+    assert (done.exit_code, done.output) == (status, f"Error: {error}\n")
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

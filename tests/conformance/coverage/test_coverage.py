@@ -219,6 +219,9 @@ def test_a_page_without_a_place_for_the_table_is_refused(own: Path, coverage: Co
     result = invoke("--vectors", own, "--docs", page)
     assert result.exit_code == 2
     assert BEGIN in result.output
+    page.write_bytes(b"# Vectors\n\xff")
+    result = invoke("--vectors", own, "--docs", page)
+    assert (result.exit_code, result.output) == (2, f"Error: {page}: not text: byte 10 is 0xff\n")
 
 
 def test_the_documentation_has_the_vector_files_as_they_are() -> None:

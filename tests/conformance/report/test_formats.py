@@ -167,6 +167,7 @@ def test_labels_of_many_versions_do_not_run_into_each_other(bpf_isa: BpfIsa, res
         ((), "nothing to report"),
         (("missing.json",), "missing.json: cannot be read: No such file or directory"),
         (("broken.json",), "broken.json: not JSON"),
+        (("deep.json",), "deep.json: nested too deeply for results"),
         (("broken.gz",), "broken.gz: damaged gzip data"),
         (("other.json",), "other.json: no results of bpf-isa run"),
         (("r.json", "--format", "pdf"), "pdf: the formats are html, markdown, junit, badges"),
@@ -186,6 +187,7 @@ def test_what_cannot_be_used_is_one_error(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    (tmp_path / "deep.json").write_text(100_000 * "[" + 100_000 * "]", encoding="utf-8")
     (tmp_path / "broken.gz").write_bytes(b"\x1f\x8bnothing")
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     write(results, tmp_path / "r.json")

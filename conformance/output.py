@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that commands write: whole, or as they were before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a stream, and make a file of what was written to it when the block ends without an error.
+
+    Until then the file has another name in the same folder. Links are followed. What is no regular file (a pipe, a
+    terminal, /dev/null) is written to as it is, since another one in its place would not be the same thing.
+
+    Raises:
+        OSError: the file cannot be written. The error names ``path`` and says so.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                yield stream
+            return
+        target = Path(os.path.realpath(path))
+        descriptor, name = tempfile.mkstemp(prefix=".bpf-isa.", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+            # mkstemp makes files for the owner only.
+            Path(name).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_mask())
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be written: {error.strerror}", str(path)) from None
+
+
+def _mask() -> int:
+    """Return the mask of the process, which can be read only by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Write a file in one step, see :func:`replacing`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file in one step, in UTF-8, see :func:`replacing`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_bytes(text.encode(), path)
