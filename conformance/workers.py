@@ -286,6 +286,12 @@ def _serve(connection: Connection, runtime: Openable) -> None:
                 _answer(connection, adapter, jobs)
 
 
+def leave_interrupts_to_parent() -> None:
+    """For processes of pools that take Ctrl-C with their parent, which then ends them by SIGTERM: say nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _pass_over(number: int, frame: object) -> None:
     """Do nothing about a signal."""
 

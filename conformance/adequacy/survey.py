@@ -19,6 +19,7 @@ from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.encoding import pack
 from ...spec.table import Isa, isa
 from ..suite import load_suite
+from ..workers import leave_interrupts_to_parent
 from .bench import Bench, Case, Refusal
 from .control_mutants import (
     LoaderMutant,
@@ -170,7 +171,8 @@ class _Workers:
             # Where processes can be forked, the vectors that this one has made ready are shared.
             can_fork = sys.platform == "linux"
             _bench(scope).prepare()
-            self._pool = multiprocessing.get_context("fork" if can_fork else "spawn").Pool(processes)
+            context = multiprocessing.get_context("fork" if can_fork else "spawn")
+            self._pool = context.Pool(processes, leave_interrupts_to_parent)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[_Done]:
         """Do ``tasks``, and give what came of each as it comes."""

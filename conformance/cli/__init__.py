@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,6 +84,20 @@ def _told_in_one_line() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take being told to terminate for Ctrl-C: that is how jobs of continuous integration are cancelled."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _flush_or_give_up() -> None:
     try:
         sys.stdout.flush()
@@ -116,7 +131,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _told_in_one_line():
+        with _told_in_one_line(), _terminable():
             result = super().invoke(ctx)
             sys.stdout.flush()
         return result

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -112,7 +110,7 @@ def run(
     earlier = None if before is None else _earlier(before, suite, whole)
     console = Console(highlight=False)
     started = perf_counter()
-    with _interruptible(), Live(console, [spec.name for spec in specs], len(vectors)) as live:
+    with Live(console, [spec.name for spec in specs], len(vectors)) as live:
         processes = jobs or len(os.sched_getaffinity(0))
         whole.runtimes = runner.run(
             specs, vectors, processes=processes, timeout=command.timeout, on_result=live, earlier=earlier
@@ -123,20 +121,6 @@ def run(
     if not whole.complete and json_file is not None:
         console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
     raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Take being told to terminate for Ctrl-C: that is how jobs of continuous integration are cancelled."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 #: Options that say what is run, which the file of an interrupted run says already.

@@ -14,6 +14,7 @@ from ..canonical import canonical
 from ..expand import expand
 from ..load import check_schema, find_files, make_entry
 from ..model import Source, Vector, VectorError
+from ..workers import leave_interrupts_to_parent
 from . import programs, words
 from .rules import RULES, Finding
 
@@ -125,7 +126,7 @@ def _programs(files: tuple[Path, ...], vectors: Sequence[Vector], processes: int
     if processes == 1 or len(chunks) < 2:
         counts = programs.rarity(vectors)
         return [finding for vector in vectors for finding in _of_program(vector, counts)]
-    with multiprocessing.get_context("spawn").Pool(min(processes, len(chunks))) as pool:
+    with multiprocessing.get_context("spawn").Pool(min(processes, len(chunks)), leave_interrupts_to_parent) as pool:
         return [finding for found in pool.imap_unordered(_work, chunks) for finding in found]
 
 

@@ -2,6 +2,7 @@
 """`bpf-isa --help` answers from a table; each line of the table is true."""
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -86,6 +87,11 @@ def interrupted() -> None:
 
 
 @click.command
+def terminated() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@click.command
 def unreadable() -> None:
     Path("/proc/self/mem").read_bytes()
 
@@ -99,6 +105,7 @@ def missing() -> None:
     ("command", "status", "error"),
     [
         ("interrupted", 130, "interrupted"),
+        ("terminated", 130, "interrupted"),
         ("unreadable", 2, "Input/output error"),
         ("missing", 2, "/no/such/file: No such file or directory"),
     ],
