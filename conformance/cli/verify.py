@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 import click
@@ -11,7 +12,7 @@ import click
 from ...reference_vm.machine import Machine
 from ...reference_vm.verifier.structural import RULES, Finding, is_valid, verify
 from ...spec.disassemble import format_instruction
-from ...spec.encoding import ByteOrder, Decoded, DecodeError, decode, identify, unpack
+from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, decode, identify, unpack
 from ...spec.table import isa
 from .failing import FAILED
 from .programs import FORMATS, Format, Input, contents, read_program
@@ -79,12 +80,13 @@ def verify_(
         proof = _prove(program, memory_bytes)
         if isinstance(proof, Finding):
             findings.append(proof)
+    slots = _slots(program)
     for finding in findings:
         if as_json:
             fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
             click.echo(json.dumps({**fields, "message": finding.message}))
         else:
-            _print(finding, program.code, program.byte_order)
+            _print(finding, program.code, slots)
     if proof and not isinstance(proof, Finding):
         _print_proof(proof, as_json)
     if not as_json:
@@ -118,19 +120,23 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _print(finding: Finding, code: bytes, byte_order: ByteOrder) -> None:
+def _slots(program: Input) -> list[Slot]:
+    """Return the slots of ``program``; none if its length is wrong."""
+    try:
+        return unpack(program.code, program.byte_order)
+    except DecodeError:
+        return []
+
+
+def _print(finding: Finding, code: bytes, slots: Sequence[Slot]) -> None:
     click.echo(str(finding))
-    if shown := _shown(finding, code, byte_order):
+    if shown := _shown(finding, code, slots):
         click.echo(f"    {shown}")
     click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
 
 
-def _shown(finding: Finding, code: bytes, byte_order: ByteOrder) -> str:
+def _shown(finding: Finding, code: bytes, slots: Sequence[Slot]) -> str:
     """The bytes of the slot, and its assembly where it begins an instruction."""
     raw = code[8 * finding.slot : 8 * finding.slot + 8].hex(" ")
-    try:
-        slots = unpack(code, byte_order)
-    except DecodeError:
-        return raw
     found = identify(slots, finding.slot) if finding.slot < len(slots) else None
     return f"{raw}    {format_instruction(found)}" if isinstance(found, Decoded) else raw
