@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import TypeAlias
 
 from ..spec.encoding import SLOT_BYTES
 from ..spec.template import Template
-from .model import Entry, Expectation, Table, Variant, Vector
-from .needs import program_needs
+from .model import REGISTERS, Entry, Expectation, Table, Variant, Vector
+from .needs import Needs, needs_of, program_needs
 from .values import HOLE, fill, halves, number, parse_bytes
 
 CASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
@@ -25,43 +26,41 @@ Columns: TypeAlias = Mapping[str, Sequence[str]]
 
 
 def vectors_like(
-    first: Vector, table: Table, template: Template | None, big: Callable[[Vector], Variant]
+    entry: Entry, common: Variant, table: Table, template: Template | None, big: Callable[[Vector], Variant]
 ) -> list[Vector] | None:
-    """Return the vectors of ``table``, whose entry has the vector ``first`` too, which was made by itself.
+    """Return the vectors of ``table``, the cases of ``entry``.
 
     None if they differ in more than this module is for, or something is wrong in a row: then each has to be made by
-    itself. ``big`` makes one for big-endian runtimes.
+    itself. ``common`` is what their variants for little-endian runtimes have in common: the maps, the variables, what
+    ``entry`` expects, its memory if that has no holes. ``big`` makes those for big-endian runtimes.
     """
-    entry, (_, _, maps, variables, expect) = first.entry, first.little
-    texts = [*entry.maps, *(value for _, value in entry.variables), *entry.expect.values()]
-    if any("{" in half for text in texts for half in halves(text)) or not (template or entry.rejected):
-        return None
-    cells = list(zip(*table.rows, strict=True))
-    names, columns = cells[0], {column.name: cells[column.little] for column in table.columns}
+    names, columns = table.cases, {column.name: column.little for column in table.columns}
     if not all(map(CASE_NAME.match, names)):
         return None
     try:
         codes = _codes(entry, template, columns, len(names))
-        memories = _memories(first, columns, len(names))
-        after = list(map(parse_bytes, columns["after"])) if "after" in columns else [expect.memory] * len(names)
-        witnesses = map(number, columns["witness"]) if "witness" in columns else repeat(expect.witness)
-        registers = _registers(columns, expect.registers)
-        expected = [
-            Expectation(*parts)
-            for parts in zip(registers, after, repeat(entry.rejected), repeat(entry.faulted), witnesses)
-        ]
+        if codes is None:
+            return None
+        memories = _memories(entry, common.memory, columns, len(names))
+        expected = _expected(common.expect, columns, len(names))
     except ValueError:
         return None
-    if codes is None or not _same_sizes(memories, after):
+    if not _same_sizes(memories, [expect.memory for expect in expected]):
         return None
-    variants = map(Variant, codes, memories, repeat(maps), repeat(variables), expected)
-    needs: Iterable[tuple[frozenset[str], frozenset[str]]] = repeat((first.groups, first.reported))
-    if template is None:
-        needs = [program_needs(code, rejected=True)[:2] for code in codes]
+    variants = map(_VARIANT, zip(codes, memories, repeat(common.maps), repeat(common.variables), expected))
+    if template is not None:
+        needs: Iterable[Needs] = repeat(needs_of(template.instructions or ()))
+    else:
+        needs = [program_needs(code, rejected=True) for code in codes]
     return [
         Vector(f"{entry.id}/{name}", name, entry, groups, reported, variant, big)
-        for name, (groups, reported), variant in zip(names, needs, variants)  # noqa: B905  # infinite
+        for name, (groups, reported, _), variant in zip(names, needs, variants)  # noqa: B905  # infinite
     ]
+
+
+#: These tuples from their parts, without a call of Python code for each.
+_VARIANT = partial(tuple.__new__, Variant)
+_EXPECTATION = partial(tuple.__new__, Expectation)
 
 
 def _codes(entry: Entry, template: Template | None, columns: Columns, count: int) -> Sequence[bytes] | None:
@@ -83,10 +82,9 @@ def _filled(text: str, columns: Columns, count: int) -> Iterable[str]:
     return (fill(text, dict(zip(names, row, strict=True)), 0) for row in rows)
 
 
-def _memories(first: Vector, columns: Columns, count: int) -> Sequence[bytes | None]:
-    text = first.entry.memory
-    if text is None or "{" not in (little := halves(text)[0]):
-        return [first.little.memory] * count
+def _memories(entry: Entry, common: bytes | None, columns: Columns, count: int) -> Sequence[bytes | None]:
+    if entry.memory is None or "{" not in (little := halves(entry.memory)[0]):
+        return [common] * count
     return list(map(parse_bytes, _filled(little, columns, count)))
 
 
@@ -94,18 +92,31 @@ def _same_sizes(before: Sequence[bytes | None], after: Sequence[bytes | None]) -
     return all(old is None or new is None or len(old) == len(new) for old, new in zip(before, after, strict=True))
 
 
-def _registers(columns: Columns, first: Mapping[str, int]) -> Iterable[Mapping[str, int]]:
-    """Return what each row expects of registers; ``first`` is what the first one does.
+def _expected(common: Expectation, columns: Columns, count: int) -> list[Expectation]:
+    """Return what each row expects; ``common`` is what holds where a row does not say otherwise.
 
     Raises:
-        ValueError: a cell is no number.
+        ValueError: a cell is no number, or no bytes.
     """
-    given = [name for name in first if name in columns]
+    registers = _registers(common.registers, columns, count)
+    after = map(parse_bytes, columns["after"]) if "after" in columns else repeat(common.memory)
+    witnesses = map(number, columns["witness"]) if "witness" in columns else repeat(common.witness)
+    _, _, rejected, faulted, _ = common
+    return list(map(_EXPECTATION, zip(registers, after, repeat(rejected), repeat(faulted), witnesses)))
+
+
+@lru_cache(maxsize=1 << 15)
+def _of_one(name: str, cell: str) -> Mapping[str, int]:
+    """Return what a case expects that looks at one register: many cases expect the same."""
+    return {name: number(cell)}
+
+
+def _registers(common: Mapping[str, int], columns: Columns, count: int) -> Sequence[Mapping[str, int]]:
+    given = [name for name in REGISTERS if name in columns]
     if not given:
-        return repeat(first)
-    common = {name: value for name, value in first.items() if name not in columns}
-    numbers = [list(map(number, columns[name])) for name in given]
+        return [common] * count
     if len(given) == 1 and not common:
         (name,) = given
-        return [{name: value} for value in numbers[0]]
-    return [dict(zip(given, row, strict=True), **common) for row in zip(*numbers, strict=True)]
+        return list(map(_of_one, repeat(name), columns[name]))
+    rows = zip(*(map(number, columns[name]) for name in given), strict=True)
+    return [dict(zip(given, row, strict=True), **common) for row in rows]

@@ -7,7 +7,7 @@ A hole ``{name}`` in a text of an entry takes the value that the case has under 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from typing import NamedTuple, cast
 
@@ -17,12 +17,12 @@ from ..spec.encoding import SLOT_BYTES, ByteOrder, swap_byte_order
 from ..spec.template import Template, compile_text
 from .columns import CASE_NAME, vectors_like
 from .load import find_line
-from .model import ByOrder, Entry, Expectation, Level, Table, Variant, Vector, vector_id
+from .model import REGISTERS, ByOrder, Entry, Expectation, Level, Table, Variant, Vector, vector_id
 from .needs import Needs, needs_of, program_needs
 from .values import HOLE, fill, halves, number, parse_bytes
 
 #: Values of a case that are expectations: registers, the memory afterwards, and r0 of a misled runtime.
-EXPECTATIONS = frozenset({*(f"r{index}" for index in range(10)), "after", "witness"})
+EXPECTATIONS = frozenset({*REGISTERS, "after", "witness"})
 
 Values = Mapping[str, ByOrder]
 
@@ -59,11 +59,12 @@ class _Plan:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.inputs: list[ByOrder] = [value for _, value in entry.variables] + list(entry.maps)
+        inputs: list[ByOrder] = [value for _, value in entry.variables] + list(entry.maps)
         if entry.memory is not None:
-            self.inputs.append(entry.memory)
+            inputs.append(entry.memory)
+        self.varying_inputs = any("{" in half for text in inputs for half in halves(text))
         self.template = None if entry.asm is None else self._compiled(entry.asm)
-        texts = [*self.inputs, *entry.expect.values(), entry.code or ""]
+        texts = [*inputs, *entry.expect.values(), entry.code or ""]
         self.holes = frozenset(name for text in texts for half in halves(text) for name in HOLE.findall(half))
         if self.template is not None:
             self.holes |= self.template.holes
@@ -89,10 +90,25 @@ class _Plan:
 
     def rows(self, table: Table) -> list[Vector]:
         """Return the vectors of a table."""
-        first = self.vector(table.rows[0][0], table.values(table.rows[0]))
-        rest = Table(table.columns, table.rows[1:])
-        alike = vectors_like(first, rest, self.template, _BigOfRow(self, table)) if len(rest.rows) > 1 else None
-        return [first, *(alike or [self.vector(row[0], table.values(row)) for row in rest.rows])]
+        common = self.common(table)
+        alike = None
+        if common is not None:
+            alike = vectors_like(self.entry, common, table, self.template, _BigOfRow(self, table))
+        return alike or [self.vector(case, values) for case, values in table]
+
+    def common(self, table: Table) -> Variant | None:
+        """Return what all cases of a table have in common, without the program; None if cases have to be looked at."""
+        entry = self.entry
+        same = [*entry.maps, *(value for _, value in entry.variables), *entry.expect.values()]
+        if any("{" in half for text in same for half in halves(text)) or not (self.template or entry.rejected):
+            return None
+        self.columns(table.cases[0], [column.name for column in table.columns])
+        fixed = entry.memory is None or "{" not in halves(entry.memory)[0]
+        try:
+            inputs = self._filled_inputs(entry.memory if fixed else None, {}, 0)
+            return Variant(b"", *inputs, self._expect(_Columns((), False, False), {}, 0))
+        except ValueError:
+            return None
 
     def needs(self, code: bytes) -> Needs:
         """Return what the program that was made last needs."""
@@ -101,7 +117,7 @@ class _Plan:
             return program_needs(code, rejected=self.entry.rejected)
         return needs_of(rows)
 
-    def columns(self, case: str | None, values: Values) -> _Columns:
+    def columns(self, case: str | None, values: Iterable[str]) -> _Columns:
         """Return what the values of a case are for: the names of most cases of an entry are the same."""
         names = tuple(values)
         found = self._columns.get(names)
@@ -141,7 +157,9 @@ class _Plan:
         filled = _one_side(values, side)
         try:
             code = self.code(filled, order)
-            inputs = self._inputs[side] or self._filled_inputs(filled, side)
+            inputs = self._inputs[side] or self._filled_inputs(entry.memory, filled, side)
+            if not self.varying_inputs:
+                self._inputs[side] = inputs
             expect = self._expect(columns, filled, side)
         except AsmError as error:
             raise entry.error(f"asm: {error.message}", case, self._asm_line(error.line)) from None
@@ -162,16 +180,12 @@ class _Plan:
             code = swap_byte_order(vector.little.code)
         return vector.little._replace(code=code)
 
-    def _filled_inputs(self, filled: Mapping[str, str], side: int) -> _Inputs:
-        entry = self.entry
-        inputs = _Inputs(
-            None if entry.memory is None else _bytes(entry.memory, filled, side),
-            tuple(MapSpec(_bytes(value, filled, side)) for value in entry.maps),
-            tuple(VariableSpec(index, _bytes(value, filled, side)) for index, value in entry.variables),
+    def _filled_inputs(self, memory: ByOrder | None, filled: Mapping[str, str], side: int) -> _Inputs:
+        return _Inputs(
+            None if memory is None else _bytes(memory, filled, side),
+            tuple(MapSpec(_bytes(value, filled, side)) for value in self.entry.maps),
+            tuple(VariableSpec(index, _bytes(value, filled, side)) for index, value in self.entry.variables),
         )
-        if not any("{" in half for text in self.inputs for half in halves(text)):
-            self._inputs[side] = inputs
-        return inputs
 
     def _expect(self, columns: _Columns, filled: Mapping[str, str], side: int) -> Expectation:
         entry = self.entry
@@ -216,12 +230,12 @@ class _BigOfRow:
         self._plan, self._table = plan, table
 
     @cached_property
-    def _rows(self) -> dict[str, Sequence[str]]:
-        return {row[0]: row for row in self._table.rows}
+    def _places(self) -> dict[str, int]:
+        return {case: at for at, case in enumerate(self._table.cases)}
 
     def __call__(self, vector: Vector) -> Variant:
         assert vector.case is not None
-        return self._plan.big(self._table.values(self._rows[vector.case]), vector)
+        return self._plan.big(self._table.values(self._places[vector.case]), vector)
 
 
 def _one_side(values: Values, side: int) -> Mapping[str, str]:

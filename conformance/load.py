@@ -14,11 +14,9 @@ from ..adapters.protocol import HelperSpec
 from ..reference_vm.faults import FaultKind
 from ..spec import strict_yaml, validate
 from ..spec.requirements import load_errata, load_requirements
-from .model import ByOrder, Column, Entry, Level, Source, Table, VectorError
+from .model import NO_VALUE, ByOrder, Column, Entry, Level, Source, Table, VectorError
 
 SCHEMA_FILE = Path(__file__).parent / "schema" / "vector.schema.json"
-#: Stands in a table for a value that a case does not have.
-NO_VALUE = "-"
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -179,57 +177,64 @@ def _check(entry: Entry) -> None:
 
 def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrder]]] | Table:
     """Return the cases of a table: a line of column names, then a line for each case."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
-        raise entry.error("table: it needs a line with the names of its columns, and one for each case")
-    names = lines[0].split()
+    names, *cells = _cells(entry, text)
+    columns = tuple(_columns(entry, dict(cells), names[1]))
+    table = Table(names[1], columns)
+    return table if all(column.is_complete for column in columns) else list(table)
+
+
+def _cells(entry: Entry, text: str) -> list[tuple[str, Sequence[str]]]:
+    """Return the columns of a table, each with its name."""
+    names = text.partition("\n")[0].split()
+    width = len(names) + 1
+    tokens = text.replace("\n", _END_OF_ROW).split()
+    ends = tokens[len(names) :: width]
+    if ends != [_END_OF_ROW.strip()] * text.count("\n") or len(tokens) != width * len(ends) or len(ends) < 2:
+        return _cells(entry, _with_regular_rows(entry, text))
     if names[0] != "case":
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")
     if len(set(names)) < len(names):
         raise entry.error("table: two columns have the same name")
-    rows = [line.split() for line in lines[1:]]
-    for line, row in zip(lines[1:], rows, strict=True):
-        if len(row) != len(names):
+    return [(name, tokens[width + at :: width]) for at, name in enumerate(names)]
+
+
+#: No YAML file has this character.
+_END_OF_ROW = " \0 "
+
+
+def _with_regular_rows(entry: Entry, text: str) -> str:
+    """Return the text of a table without empty lines, and with an end of its last line."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise entry.error("table: it needs a line with the names of its columns, and one for each case")
+    width = len(lines[0].split())
+    for line in lines[1:]:
+        if len(row := line.split()) != width:
             raise entry.error(
-                f"table: {len(row)} values for {len(names)} columns in the row: {line.strip()}",
+                f"table: {len(row)} values for {width} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-    columns = tuple(_columns(entry, names))
-    if not any(NO_VALUE in row for row in rows):
-        return Table(columns, rows)
-    return [(row[0], _values(entry, columns, row)) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _columns(entry: Entry, names: Sequence[str]) -> Iterator[Column]:
+def _columns(entry: Entry, cells: Mapping[str, Sequence[str]], cases: Sequence[str]) -> Iterator[Column]:
     """Yield the columns of a table; ``x.little`` and ``x.big`` are one value ``x``."""
-    places = {name: place for place, name in enumerate(names)}
-    for name, place in list(places.items())[1:]:
+    for name, column in cells.items():
         base, dot, order = name.partition(".")
+        little, big = cells.get(f"{base}.little"), cells.get(f"{base}.big")
         if not dot:
-            yield Column(name, place, place)
-        elif order not in {"little", "big"} or not {f"{base}.little", f"{base}.big"} <= places.keys():
+            yield Column(name, column, column)
+        elif order not in {"little", "big"} or little is None or big is None:
             raise _half(entry, base, name)
         elif order == "little":
-            yield Column(base, place, places[f"{base}.big"])
+            for case, one, other in zip(cases, little, big, strict=True):
+                if (one == NO_VALUE) != (other == NO_VALUE):
+                    raise _half(entry, base, f"{base}.{'big' if one == NO_VALUE else 'little'}", case)
+            yield Column(base, little, big)
 
 
 def _half(entry: Entry, base: str, name: str, case: str | None = None) -> VectorError:
     return entry.error(f"table: {name}: values by byte order need columns {base}.little and {base}.big", case)
-
-
-def _values(entry: Entry, columns: Sequence[Column], row: Sequence[str]) -> Mapping[str, ByOrder]:
-    """Return what a row has a value for."""
-    values: dict[str, ByOrder] = {}
-    for name, little, big in columns:
-        value = row[little]
-        if little == big:
-            if value != NO_VALUE:
-                values[name] = value
-        elif (value == NO_VALUE) != (row[big] == NO_VALUE):
-            raise _half(entry, name, f"{name}.{'big' if value == NO_VALUE else 'little'}", row[0])
-        elif value != NO_VALUE:
-            values[name] = value, row[big]
-    return values
 
 
 def find_line(entry: Entry, text: str) -> int:

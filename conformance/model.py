@@ -7,9 +7,8 @@ Whatever may depend on the byte order of a runtime lies in a :class:`Variant`, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +17,12 @@ from ..spec.encoding import ByteOrder
 
 #: A string of a vector file: the same for both byte orders, or (little, big).
 ByOrder: TypeAlias = "str | tuple[str, str]"
+
+
+#: The registers that a vector can expect something of.
+REGISTERS = tuple(f"r{index}" for index in range(10))
+#: Stands in a table for a value that a case does not have.
+NO_VALUE = "-"
 
 
 class Level(StrEnum):
@@ -49,27 +54,36 @@ class Source:
 
 
 class Column(NamedTuple):
-    """Where a row has the value ``name``: the cell ``little``, for big-endian runtimes ``big`` (perhaps the same)."""
+    """What the cases of a table have as the value ``name``; for big-endian runtimes ``big``, perhaps the same."""
 
     name: str
-    little: int
-    big: int
+    little: Sequence[str]
+    big: Sequence[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all cases have the value."""
+        return NO_VALUE not in self.little and (self.big is self.little or NO_VALUE not in self.big)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Cases that all have values for the same ``columns``; the first cell of a row is the name of the case."""
+    """Cases, whose names are ``cases``, by column: usually all have values for all columns."""
 
+    cases: Sequence[str]
     columns: tuple[Column, ...]
-    rows: Sequence[Sequence[str]]
 
-    def __iter__(self) -> Iterator[tuple[str, Mapping[str, ByOrder]]]:
-        for row in self.rows:
-            yield row[0], self.values(row)
+    def __iter__(self) -> Iterator[tuple[str, dict[str, ByOrder]]]:
+        for at, case in enumerate(self.cases):
+            yield case, self.values(at)
 
-    def values(self, row: Sequence[str]) -> dict[str, ByOrder]:
-        """Return the values of the case in ``row``."""
-        return {name: row[little] if little == big else (row[little], row[big]) for name, little, big in self.columns}
+    def values(self, at: int) -> dict[str, ByOrder]:
+        """Return the values of a case, given its place."""
+        return {
+            name: little[at] if little is big else (little[at], big[at])
+            for name, little, big in self.columns
+            if little[at] != NO_VALUE
+        }
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +162,7 @@ class Variant(NamedTuple):
     expect: Expectation
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Vector:
     """One program with inputs and one expected outcome.
 
@@ -163,11 +177,14 @@ class Vector:
     reported: frozenset[str]
     little: Variant
     make_big: Callable[[Vector], Variant]
+    _big: Variant | None = field(init=False, default=None)
 
-    @cached_property
+    @property
     def big(self) -> Variant:
         """The vector for big-endian runtimes; made when it is asked for."""
-        return self.make_big(self)
+        if self._big is None:
+            self._big = self.make_big(self)
+        return self._big
 
     def variant(self, byte_order: ByteOrder) -> Variant:
         """Return the vector in ``byte_order``."""

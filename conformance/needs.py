@@ -31,6 +31,8 @@ def program_needs(code: bytes, *, rejected: bool) -> Needs:
     A slot that holds no instruction counts for the smallest group among the instructions with its opcode: a runtime
     without that group has nothing to say about it. A slot whose opcode is not defined counts for none.
     """
+    if rejected and len(code) <= _LONG and (needs := _needs_by_opcodes(code[::SLOT_BYTES])) is not None:
+        return needs
     found: set[frozenset[str]] = set()
     broken: str | None = None
     before = at = 0
@@ -55,6 +57,20 @@ def program_needs(code: bytes, *, rejected: bool) -> Needs:
             at = _skip_repetition(code, at, at - before)
         before = start
     return Needs(*_combine(frozenset(found)), broken)
+
+
+@lru_cache(maxsize=1 << 12)
+def _needs_by_opcodes(opcodes: bytes) -> Needs | None:
+    """Return the needs of a program that should be rejected, if they do not depend on more than its opcodes."""
+    found: set[frozenset[str]] = set()
+    at = 0
+    while at < len(opcodes):
+        known = _by_opcode().get(opcodes[at])
+        if known is None:
+            return None
+        found.add(known[0])
+        at += known[1]
+    return Needs(*_combine(frozenset(found)), None)
 
 
 #: Groups and slots of instructions by opcode, registers and offset, where imm and next_imm are operands.

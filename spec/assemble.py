@@ -60,16 +60,20 @@ class Label(NamedTuple):
     first: Token
 
 
-class _Repeat(NamedTuple):
+class Repeat(NamedTuple):
+    """The beginning of what stands so many ``times``."""
+
     first: Token
     times: int
 
 
-class _EndOfRepeat(NamedTuple):
+class EndOfRepeat(NamedTuple):
+    """Its end."""
+
     first: Token
 
 
-Item: TypeAlias = Match | Label | _Repeat | _EndOfRepeat | bytes
+Item: TypeAlias = Match | Label | Repeat | EndOfRepeat | bytes
 
 
 @lru_cache(maxsize=1 << 14)
@@ -103,7 +107,7 @@ def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> Item:
         case ".rept":
             return _read_repeat(tokens)
         case ".endr" if len(tokens) == 1:
-            return _EndOfRepeat(tokens[0])
+            return EndOfRepeat(tokens[0])
         case _:
             return syntax(table, dialect).match(tokens)
 
@@ -112,13 +116,13 @@ def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> Item:
 _MOST_REPETITIONS = 1 << 20
 
 
-def _read_repeat(tokens: list[Token]) -> _Repeat:
+def _read_repeat(tokens: list[Token]) -> Repeat:
     count = tokens[1] if len(tokens) > 1 else Token("symbol", "", tokens[0].column + len(tokens[0].text))
     if count.kind != "number" or count.hole is not None or not 1 <= count.value <= _MOST_REPETITIONS:
         raise AsmError(0, count.column, f"how often, 1 to {_MOST_REPETITIONS}", count.text)
     if len(tokens) > 2:
         raise AsmError(0, tokens[2].column, "the end of the statement", tokens[2].text)
-    return _Repeat(tokens[0], count.value)
+    return Repeat(tokens[0], count.value)
 
 
 def _read_bytes(tokens: list[Token]) -> bytes:
@@ -201,7 +205,7 @@ class _Open(NamedTuple):
     """A ``.rept`` whose ``.endr`` is still to come: its line, and which item of the program it begins with, where."""
 
     line: int
-    repeat: _Repeat
+    repeat: Repeat
     first: int
     at: int
 
@@ -263,11 +267,11 @@ class _Layouter:
                 self.at += SLOT_BYTES * item.decoded.instruction.slots
             case Label():
                 self.add_label(line, item.first)
-            case _Repeat():
+            case Repeat():
                 if self.open:
                     raise AsmError(line, item.first.column, ".endr before the next .rept", item.first.text)
                 self.open = _Open(line, item, len(self.placed), self.at)
-            case _EndOfRepeat():
+            case EndOfRepeat():
                 self.repeat(line, item.first)
 
     def add_label(self, line: int, name: Token) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from .assemble import Label, encode_one, read_line
+from .assemble import EndOfRepeat, Label, Repeat, encode_one, read_line
 from .syntax import AsmError, Hole, Match, bounds, number
 from .table import FIELD_RANGES, LAST_REGISTER, Instruction, Isa
 
@@ -23,8 +23,8 @@ _REGISTER_HOLE = re.compile(r"(?<=\b[rw])\{([A-Za-z_]\w*)\}", re.ASCII)
 #: A number of which the tokenizer makes one token, that of a register but r0 (which some instructions name), a label
 #: to jump to, or a hole.
 _VALUE = re.compile(
-    r"((?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])|(?<=\b[rw])[1-9]0?(?![\w.$])"
-    r"|(?:(?<=\bgoto )|(?<=\blocal ))[A-Za-z_]\w*$|\{[A-Za-z]\w*\})",
+    r"((?=[0-9])(?:(?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])|(?<=\b[rw])[1-9]0?(?![\w.$]))"
+    r"|\{[A-Za-z]\w*\}|(?<=\bgoto )[A-Za-z_]\w*$|(?<=\blocal )[A-Za-z_]\w*$)",
     re.ASCII,
 )
 #: What stands for these in the shape of a line; holes of a text do not begin so, or the line is read as it is.
@@ -90,7 +90,8 @@ class Line(NamedTuple):
     """What a line puts into a program: an instruction, a label, or nothing.
 
     ``code`` are its bytes in little-endian order, with zeros where it is open. ``target`` is the label that stands
-    for a jump's distance, and where the distance goes. ``special`` says whether there is a label or anything open.
+    for a jump's distance, and where the distance goes. ``times`` is how often the lines up to one with 0 ``times``
+    are repeated. ``special`` says whether it is more than an instruction without anything open.
     """
 
     code: bytes
@@ -98,6 +99,7 @@ class Line(NamedTuple):
     openings: tuple[Opening, ...] = ()
     target: tuple[str, NumberPlace] | None = None
     label: str | None = None
+    times: int | None = None
     special: bool = False
 
     def with_distance(self, distance: int) -> bytes | None:
@@ -109,7 +111,7 @@ class Line(NamedTuple):
 
 #: A line that is another instruction for other values of its holes, or no instruction at all.
 VARYING = "varying"
-#: A line with more than an instruction or a label, or with a directive.
+#: A line with more than an instruction or a label, or with bytes.
 COMPLICATED = "complicated"
 Read: TypeAlias = "Line | str"
 
@@ -195,7 +197,7 @@ def _with_values(shape: _Shape, values: Sequence[str]) -> Line | None:
             target = value, place
         else:
             return None
-    return Line(bits.to_bytes(len(line.code), "little"), line.row, rest, target, None, bool(rest or target))
+    return Line(bits.to_bytes(len(line.code), "little"), line.row, rest, target, special=bool(rest or target))
 
 
 def _read_text(text: str, table: Isa) -> Read:
@@ -210,6 +212,8 @@ def _read_text(text: str, table: Isa) -> Read:
         return Line(b"")
     if len(items) == 1 and isinstance(items[0], Label) and not names:
         return Line(b"", label=items[0].first.text, special=True)
+    if len(items) == 1 and isinstance(items[0], Repeat | EndOfRepeat):
+        return Line(b"", times=items[0].times if isinstance(items[0], Repeat) else 0, special=True)
     if len(items) > 1 or not isinstance(items[0], Match):
         return COMPLICATED
     registers = _registers(text, items[0], names, table) if names else ()
@@ -223,7 +227,7 @@ def _line(match: Match, registers: tuple[Opening, ...]) -> Line:
     if match.target is not None:
         field, token = match.target
         target = token.text, NumberPlace(_CHUNKS[field], False, *FIELD_RANGES[field])
-    return Line(encode_one(match.decoded, "little"), row, openings, target, None, bool(openings or target))
+    return Line(encode_one(match.decoded, "little"), row, openings, target, special=bool(openings or target))
 
 
 def _number_place(row: Instruction, hole: Hole) -> NumberPlace:

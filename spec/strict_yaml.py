@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -22,6 +23,8 @@ Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | bool | None"
 #: Larger files are a mistake; reading stops before they cost memory.
 LARGEST_FILE = 64 << 20
 DEEPEST = 40
+#: No integer of 64 bits needs more characters, but for zeros before it.
+_LONGEST_INTEGER = 80
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
 _AMBIGUOUS = re.compile(
@@ -71,6 +74,9 @@ def load(path: Path) -> Document:
             raise YamlError(str(path), 1, 1, f"larger than {LARGEST_FILE >> 20} MiB")
     except OSError as error:
         raise YamlError(str(path), 1, 1, f"cannot be read: {error.strerror}") from None
+    if raw.isascii() and b"\t" not in raw:
+        with suppress(yaml.YAMLError):  # bytes spare two copies of the text; what is wrong with it is said below
+            return _Builder(str(path), raw).document()
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -110,7 +116,7 @@ def _line_and_column(before: str) -> tuple[int, int]:
 class _Builder:
     """Builds plain data from the events of one document."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str | bytes) -> None:
         self.name = name
         self.lines: dict[int, int] = {}
         self.loader = yaml.CSafeLoader(text)
@@ -179,7 +185,7 @@ class _Builder:
         if first.isalpha() and len(text) > 5:
             return text
         if _INTEGER.match(text):
-            value = int(text, 0)
+            value = int(text, 0) if len(text) <= _LONGEST_INTEGER else 1 << 64
             if not -(1 << 63) <= value < 1 << 64:
                 raise self.error(event, f"integer {text} has more than 64 bits")
             return value

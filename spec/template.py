@@ -10,14 +10,14 @@ fields into a program that was made once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, repeat
+from typing import TypeAlias
 
 from .assemble import Placed, complete, join, lay_out, parts_of
 from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, swap_byte_order
-from .lines import COMPLICATED, VARYING, Line, NumberPlace, Read, RegisterPlace, Value, line_reader
+from .lines import VARYING, Line, Opening, Read, Value, line_reader
 from .syntax import AsmError
 from .table import Instruction, Isa, isa
 
@@ -40,25 +40,22 @@ def compile_text(text: str, table: Isa | None = None) -> Template:
 class Template:
     """A program text with ``{holes}``, whose names are in ``holes``.
 
-    ``instructions`` are those of the program that was made last; None if they are not known without decoding it.
-    ``same_instructions`` says whether all programs consist of the same instructions, with other registers and numbers
-    in them, as long as the values are numbers.
+    ``instructions`` are those of the program that was made last; None if they are not known without decoding it. They
+    are known from the beginning if they are the same for all numbers that the values may be.
     """
 
     def __init__(self, text: str, table: Isa) -> None:
         self.text = text
-        self.holes = frozenset(_HOLE.findall(_COMMENT.sub(" ", text))) if "{" in text else frozenset[str]()
+        self.holes = frozenset(_HOLE.findall(_without_comments(text)))
         self._table = table
         texts = text.split("\n")
-        self._lines = self._read(texts)
-        #: For each text of lines that vary, where it stands.
+        self._pieces, self._rows, varying = _pieces(self._read(texts))
+        #: For each text of lines that vary, which of the pieces it is.
         self._varying: dict[str, list[int]] = {}
-        for at, line in enumerate(self._lines):
-            if line is VARYING:
-                self._varying.setdefault(texts[at], []).append(at)
-        self.instructions: frozenset[Instruction] | None = None
-        self._blank = None if self._varying else _place(self._lines)
-        self.same_instructions = self._blank is not None
+        for line, piece in varying:
+            self._varying.setdefault(texts[line], []).append(piece)
+        self._blank = None if self._varying else _place(self._pieces, self._rows)
+        self.instructions = None if self._blank is None else self._blank.instructions
         if self._blank is None and not self.holes:
             lay_out(text, table)  # it may not be right at all
 
@@ -87,16 +84,16 @@ class Template:
 
     def _with_lines(self, values: Values) -> _Blank | None:
         """Return the program with ``values`` in the lines that vary; None if that takes more than to read these."""
-        lines = self._lines.copy()
+        pieces = self._pieces.copy()
         read = line_reader(self._table)
         try:
             for text, places in self._varying.items():
                 line = read(_fill(text, values))
                 for at in places:
-                    lines[at] = line
+                    pieces[at] = line
         except AsmError:
             return None
-        return _place(lines)
+        return _place(pieces, self._rows)
 
     def assemble_columns(self, columns: Mapping[str, Sequence[str]]) -> list[bytes] | None:
         """Return the little-endian programs for the values at the first, second ... place of each column.
@@ -115,6 +112,10 @@ class Template:
         return decode(self.assemble(values), "little", self._table)
 
 
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub(" ", text) if any(begin in text for begin in ("#", "//", "/*")) else text
+
+
 def _fill(text: str, values: Values) -> str:
     return _HOLE.sub(lambda hole: str(values.get(hole[1], hole[0])), text)
 
@@ -126,106 +127,158 @@ def _instructions(placed: Iterable[Placed]) -> frozenset[Instruction] | None:
     return rows if all(isinstance(part, Decoded) for part in parts) else None
 
 
-_code_of = attrgetter("code")
-_row_of = attrgetter("row")
-_is_special = attrgetter("special")
+def _pieces(lines: Iterable[Read]) -> tuple[list[Read], set[Instruction], list[tuple[int, int]]]:
+    """Join lines with nothing open, as long as no other comes between them.
+
+    Also returned are the instructions on them, and of each line that varies which one it is, and which piece.
+    """
+    pieces: list[Read] = []
+    rows: set[Instruction | None] = set()
+    varying: list[tuple[int, int]] = []
+    codes: list[bytes] = []
+    for at, line in enumerate(lines):
+        if isinstance(line, Line) and not line.special:
+            codes.append(line.code)
+            rows.add(line.row)
+            continue
+        if codes:
+            pieces.append(Line(b"".join(codes)))
+            codes.clear()
+        if line is VARYING:
+            varying.append((at, len(pieces)))
+        pieces.append(line)
+    pieces.append(Line(b"".join(codes)))
+    return pieces, {row for row in rows if row is not None}, varying
 
 
-def _place(lines: Sequence[Read]) -> _Blank | None:
-    """Make a program of ``lines``; None if they are more than instructions and labels, or a label is not right."""
-    if VARYING in lines or COMPLICATED in lines:
-        return None
-    read: list[Line] = lines  # type: ignore[assignment]  # that was all else that they could be
-    codes = list(map(_code_of, read))
-    rows = set(map(_row_of, read))
-    rows.discard(None)
-    openings: list[_Placed] = []
-    if any(map(_is_special, read)):
-        positions = [0, *accumulate(map(len, codes))]
-        special = [(at, line) for at, line in enumerate(read) if line.special]
-        labels = {line.label: positions[at] for at, line in special if line.label is not None}
-        if len(labels) < sum(line.label is not None for _, line in special):
+def _place(pieces: Iterable[Read], rows: Collection[Instruction]) -> _Blank | None:
+    """Make a program of ``pieces``, the joined ones of which have ``rows`` in them.
+
+    None if there are more than instructions and labels in them, or a label is not right.
+    """
+    read: list[Line] = []
+    for piece in pieces:
+        if not isinstance(piece, Line):
             return None
-        for at, line in special:
-            openings += [_Placed(opening.name, opening.place, positions[at]) for opening in line.openings]
-            if line.target is not None:
-                if (goal := labels.get(line.target[0])) is None:
-                    return None
-                code = line.with_distance((goal - positions[at]) // SLOT_BYTES - 1)
-                if code is None:
-                    return None
-                codes[at] = code
-    return _Blank(b"".join(codes), frozenset(rows), openings)
+        read.append(piece)
+    if any(piece.times is not None for piece in read):
+        unrolled = _unrolled(read)
+        if unrolled is None:
+            return None
+        read = unrolled
+    positions = list(accumulate((len(piece.code) for piece in read), initial=0))
+    labels = {piece.label: position for piece, position in zip(read, positions, strict=False) if piece.label}
+    if len(labels) < sum(piece.label is not None for piece in read):
+        return None
+    parts: list[bytes | _Open] = []
+    for piece, position in zip(read, positions, strict=False):
+        code = piece.code
+        if piece.target is not None:
+            goal = labels.get(piece.target[0])
+            complete_code = None if goal is None else piece.with_distance((goal - position) // SLOT_BYTES - 1)
+            if complete_code is None:
+                return None
+            code = complete_code
+        parts.append(_open(code, piece.openings) if piece.openings else code)
+    return _Blank(parts, frozenset(rows).union(piece.row for piece in read if piece.row))
 
 
-class _Placed(NamedTuple):
-    """A hole of a program: ``at`` is the position of its instruction."""
-
-    name: str
-    place: NumberPlace | RegisterPlace
-    at: int
+def _unrolled(lines: Iterable[Line]) -> list[Line] | None:
+    """Return ``lines`` with one in place of each repetition; None if anything is open in it, or an end is missing."""
+    unrolled: list[Line] = []
+    begin: tuple[int, int] | None = None
+    for line in lines:
+        if line.times is None:
+            unrolled.append(line)
+        elif line.times and begin is None:
+            begin = len(unrolled), line.times
+        elif not line.times and begin is not None:
+            at, times = begin
+            repeated = unrolled[at:]
+            if any(line.special for line in repeated):
+                return None
+            unrolled[at:] = [Line(b"".join(line.code for line in repeated) * times)]
+            begin = None
+        else:
+            return None
+    return None if begin else unrolled
 
 
 class _Blank:
-    """A program as one long number, in which the fields to be filled are zero: filling them is to add bits.
+    """A program in parts: bytes, and instructions with holes. ``instructions`` are those it consists of."""
 
-    ``instructions`` are those it consists of.
-    """
-
-    def __init__(self, code: bytes, instructions: frozenset[Instruction], openings: Iterable[_Placed]) -> None:
+    def __init__(self, parts: Iterable[bytes | _Open], instructions: frozenset[Instruction]) -> None:
         self.instructions = instructions
-        self._code, self._number = code, int.from_bytes(code, "little")
-        marks: dict[str, dict[NumberPlace | RegisterPlace, int]] = {}
-        for name, place, at in openings:
-            of_name = marks.setdefault(name, {})
-            of_name[place] = of_name.get(place, 0) | 1 << 8 * at
-        self._holes = {name: _Bits(of_name) for name, of_name in marks.items()}
+        self._parts: list[bytes | _Open] = []
+        codes: list[bytes] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                codes.append(part)
+            else:
+                self._parts += (b"".join(codes), part)
+                codes.clear()
+        self._parts.append(b"".join(codes))
 
     def fill(self, values: Values) -> bytes | None:
         """Return the program with ``values`` in it; None if one is missing or does not fit."""
-        if not self._holes:
-            return self._code
-        code = self._number
         try:
-            for name, bits in self._holes.items():
-                code |= bits[values[name]]
+            return b"".join([part if isinstance(part, bytes) else part.fill(values) for part in self._parts])
         except (KeyError, _Unfit):
             return None
-        return code.to_bytes(len(self._code), "little")
 
     def fill_columns(self, columns: Mapping[str, Sequence[str]]) -> list[bytes] | None:
         """Return :meth:`fill` for each place of the columns; None if one is missing or a value does not fit."""
-        size = len(self._code)
-        codes = [self._number] * len(next(iter(columns.values()), ()))
+        count = len(next(iter(columns.values()), ()))
         try:
-            for name, bits in self._holes.items():
-                codes = [code | bits[value] for code, value in zip(codes, columns[name], strict=True)]
+            parts = [
+                repeat(part, count) if isinstance(part, bytes) else part.fill_columns(columns) for part in self._parts
+            ]
+            return list(map(b"".join, zip(*parts, strict=True)))
         except (KeyError, _Unfit):
             return None
-        return [code.to_bytes(size, "little") for code in codes]
 
 
 class _Unfit(ValueError):
     """A value that is no number, or one that does not fit."""
 
 
-class _Bits(dict[Value, int]):
-    """What values add to a program, in one of its holes.
+@lru_cache(maxsize=1 << 14)
+def _open(code: bytes, openings: tuple[Opening, ...]) -> _Open:
+    """Return an instruction with holes: the same for many programs, with what was found out about it."""
+    return _Open(code, openings)
 
-    ``marks`` is, for each way to write the values, a number with a bit at each instruction that has them so.
-    """
 
-    def __init__(self, marks: Mapping[NumberPlace | RegisterPlace, int]) -> None:
+#: What fills the holes of an instruction: if there are several, their values.
+_Key: TypeAlias = "Value | tuple[Value, ...]"
+
+
+class _Open(dict[_Key, bytes]):
+    """An instruction with holes: its bytes, by the values of these; by that of the one if there is just one."""
+
+    def __init__(self, code: bytes, openings: Collection[Opening]) -> None:
         super().__init__()
-        self._marks = marks
+        self._size, self._number = len(code), int.from_bytes(code, "little")
+        self._names = tuple(dict.fromkeys(name for name, _ in openings))
+        self._places = [(self._names.index(name), place) for name, place in openings]
 
-    def __missing__(self, value: Value) -> int:
+    def __missing__(self, key: _Key) -> bytes:
         """Find out; values are asked for again and again."""
-        total = 0
-        for place, marks in self._marks.items():
-            bits = place.bits(value)
+        number = self._number
+        values = key if isinstance(key, tuple) else (key,)
+        for index, place in self._places:
+            bits = place.bits(values[index])
             if bits is None:
-                raise _Unfit(value)
-            total |= bits * marks
-        self[value] = total
-        return total
+                raise _Unfit(key)
+            number |= bits
+        code = self[key] = number.to_bytes(self._size, "little")
+        return code
+
+    def fill(self, values: Values) -> bytes:
+        """Return the bytes with ``values`` in the holes."""
+        first, *more = (values[name] for name in self._names)
+        return self[(first, *more) if more else first]
+
+    def fill_columns(self, columns: Mapping[str, Sequence[str]]) -> Iterable[bytes]:
+        """Return :meth:`fill` for each place of the columns."""
+        first, *more = (columns[name] for name in self._names)
+        return map(self.__getitem__, zip(first, *more, strict=True) if more else first)

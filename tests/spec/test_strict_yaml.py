@@ -37,6 +37,7 @@ REFUSED = {
     "two documents": ("a: 1\n---\nb: 1\n", 2, 1, "a second document"),
     "integer of 65 bits": ("a: 18446744073709551616\n", 1, 4, "more than 64 bits"),
     "negative integer of 65 bits": ("a: -9223372036854775809\n", 1, 4, "more than 64 bits"),
+    "integer of 5000 digits": (f"a: {'1' * 5000}\n", 1, 4, "more than 64 bits"),
     "hex integer of 68 bits": ("- 0x10000000000000000\n", 1, 3, "more than 64 bits"),
     "nested too deeply": ("[" * 100_000, 1, DEEPEST + 2, "nested too deeply"),
     "no YAML": ("a: b: c\n", 1, 5, "not YAML"),

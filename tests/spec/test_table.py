@@ -191,7 +191,9 @@ def test_the_table_is_read_once() -> None:
 
 def test_the_pseudocode_of_the_table_is_right() -> None:
     checked = table.load(table.ISA_FILE)  # isa() does not check what its rows mean
-    assert [(row.name, row.means) for row in checked.instructions] == [(row.name, row.means) for row in isa().instructions]
+    assert [(row.name, row.means) for row in checked.instructions] == [
+        (row.name, row.means) for row in isa().instructions
+    ]
 
 
 def test_a_meaning_is_parsed_when_it_is_asked_for() -> None:
