@@ -153,6 +153,8 @@ def test_a_folder_that_cannot_be_written_is_one_error(own: Path, tmp_path: Path)
 
 def test_the_consumer_of_the_documentation_finds_what_is_wrong(own: Path, tmp_path: Path) -> None:
     (program,) = re.findall(r"```c\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [text for text in program.splitlines() if text.strip() and not text.startswith("#include")]
+    assert (len(lines), "Twenty lines do" in PAGE.read_text(encoding="utf-8")) == (20, True)
     source = tmp_path / "consumer.c"
     source.write_text(program, encoding="utf-8")
     # Feature macros are the program's own business.
