@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import repeat
 from typing import TypeAlias
 
@@ -17,9 +17,10 @@ from ..spec.encoding import SLOT_BYTES
 from ..spec.template import Template
 from .model import REGISTERS, Entry, Expectation, Table, Variant, Vector
 from .needs import Needs, needs_of, program_needs
-from .values import HOLE, fill, halves, number, parse_bytes
+from .values import HOLE, halves, number, parse_bytes
 
 CASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
+_CASE_NAMES = re.compile(r"(?:[a-z0-9][a-z0-9._-]*+\n)*+\Z")
 
 #: The cells of a table by the name of the value, for little-endian runtimes.
 Columns: TypeAlias = Mapping[str, Sequence[str]]
@@ -35,7 +36,7 @@ def vectors_like(
     ``entry`` expects, its memory if that has no holes. ``big`` makes those for big-endian runtimes.
     """
     names, columns = table.cases, {column.name: column.little for column in table.columns}
-    if not all(map(CASE_NAME.match, names)):
+    if not _CASE_NAMES.match("".join(f"{name}\n" for name in names)):
         return None
     try:
         codes = _codes(entry, template, columns, len(names))
@@ -45,7 +46,7 @@ def vectors_like(
         expected = _expected(common.expect, columns, len(names))
     except ValueError:
         return None
-    if not _same_sizes(memories, [expect.memory for expect in expected]):
+    if entry.memory is not None and not _same_sizes(memories, [expect.memory for expect in expected]):
         return None
     variants = map(_VARIANT, zip(codes, memories, repeat(common.maps), repeat(common.variables), expected))
     if template is not None:
@@ -75,11 +76,9 @@ def _codes(entry: Entry, template: Template | None, columns: Columns, count: int
 
 def _filled(text: str, columns: Columns, count: int) -> Iterable[str]:
     """Return a text with the values of each row in its holes."""
-    names = list(dict.fromkeys(HOLE.findall(text)))
-    if not names:
-        return [text] * count
-    rows = zip(*(columns[name] for name in names), strict=True)
-    return (fill(text, dict(zip(names, row, strict=True)), 0) for row in rows)
+    texts_and_names = HOLE.split(text)
+    parts = [columns[part] if at % 2 else repeat(part, count) for at, part in enumerate(texts_and_names)]
+    return map("".join, zip(*parts, strict=True))
 
 
 def _memories(entry: Entry, common: bytes | None, columns: Columns, count: int) -> Sequence[bytes | None]:
@@ -98,25 +97,25 @@ def _expected(common: Expectation, columns: Columns, count: int) -> list[Expecta
     Raises:
         ValueError: a cell is no number, or no bytes.
     """
-    registers = _registers(common.registers, columns, count)
+    given = [name for name in REGISTERS if name in columns]
+    if len(given) == 1 and "after" not in columns and "witness" not in columns:
+        (name,) = given
+        made = {
+            cell: common._replace(registers={**common.registers, name: number(cell)}) for cell in set(columns[name])
+        }
+        return [made[cell] for cell in columns[name]]
+    registers = _registers(common.registers, given, columns, count)
     after = map(parse_bytes, columns["after"]) if "after" in columns else repeat(common.memory)
     witnesses = map(number, columns["witness"]) if "witness" in columns else repeat(common.witness)
     _, _, rejected, faulted, _ = common
     return list(map(_EXPECTATION, zip(registers, after, repeat(rejected), repeat(faulted), witnesses)))
 
 
-@lru_cache(maxsize=1 << 15)
-def _of_one(name: str, cell: str) -> Mapping[str, int]:
-    """Return what a case expects that looks at one register: many cases expect the same."""
-    return {name: number(cell)}
-
-
-def _registers(common: Mapping[str, int], columns: Columns, count: int) -> Sequence[Mapping[str, int]]:
-    given = [name for name in REGISTERS if name in columns]
+def _registers(
+    common: Mapping[str, int], given: Sequence[str], columns: Columns, count: int
+) -> Sequence[Mapping[str, int]]:
     if not given:
         return [common] * count
-    if len(given) == 1 and not common:
-        (name,) = given
-        return list(map(_of_one, repeat(name), columns[name]))
     rows = zip(*(map(number, columns[name]) for name in given), strict=True)
-    return [dict(zip(given, row, strict=True), **common) for row in rows]
+    found = [dict(zip(given, row)) for row in rows]  # noqa: B905  # asked for each, strict costs as much again
+    return [{**common, **row} for row in found] if common else found

@@ -187,9 +187,10 @@ def _cells(entry: Entry, text: str) -> list[tuple[str, Sequence[str]]]:
     """Return the columns of a table, each with its name."""
     names = text.partition("\n")[0].split()
     width = len(names) + 1
-    tokens = text.replace("\n", _END_OF_ROW).split()
+    lines = text.split("\n")
+    tokens = _END_OF_ROW.join(lines).split()
     ends = tokens[len(names) :: width]
-    if ends != [_END_OF_ROW.strip()] * text.count("\n") or len(tokens) != width * len(ends) or len(ends) < 2:
+    if ends != [_END_OF_ROW.strip()] * (len(lines) - 1) or len(tokens) != width * len(ends) or len(ends) < 2:
         return _cells(entry, _with_regular_rows(entry, text))
     if names[0] != "case":
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")

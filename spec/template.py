@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, repeat
+from itertools import repeat
 from typing import TypeAlias
 
 from .assemble import Placed, complete, join, lay_out, parts_of
@@ -166,20 +166,26 @@ def _place(pieces: Iterable[Read], rows: Collection[Instruction]) -> _Blank | No
         if unrolled is None:
             return None
         read = unrolled
-    positions = list(accumulate((len(piece.code) for piece in read), initial=0))
-    labels = {piece.label: position for piece, position in zip(read, positions, strict=False) if piece.label}
-    if len(labels) < sum(piece.label is not None for piece in read):
-        return None
+    labels: dict[str, int] = {}
+    at = 0
+    for piece in read:
+        if piece.label is not None:
+            if piece.label in labels:
+                return None
+            labels[piece.label] = at
+        at += len(piece.code)
     parts: list[bytes | _Open] = []
-    for piece, position in zip(read, positions, strict=False):
+    at = 0
+    for piece in read:
         code = piece.code
         if piece.target is not None:
             goal = labels.get(piece.target[0])
-            complete_code = None if goal is None else piece.with_distance((goal - position) // SLOT_BYTES - 1)
+            complete_code = None if goal is None else piece.with_distance((goal - at) // SLOT_BYTES - 1)
             if complete_code is None:
                 return None
             code = complete_code
         parts.append(_open(code, piece.openings) if piece.openings else code)
+        at += len(code)
     return _Blank(parts, frozenset(rows).union(piece.row for piece in read if piece.row))
 
 
