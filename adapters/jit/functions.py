@@ -53,8 +53,8 @@ class FunctionLowering(LoopLowering):
         self.depth: Operand = 0 if is_program else "%depth"
         self.stack_use = stack_use(plan, entry)
         loops = loops_of(plan, entry, self.places) if style.optimized else {}
-        #: Loops to be written in two versions; and how often LLVM should unroll those that are written once.
-        self.loops = loops if style.counted else {}
+        #: Loops to be written in several versions; and how often LLVM should unroll the only one, or the last.
+        self.loops = loops if style.counted else {header: loop for header, loop in loops.items() if loop.lanes}
         self.unrolled = {} if style.counted else {header: loop.unrolled for header, loop in loops.items()}
         if not style.counted:
             # It makes use of it where iterations can be done side by side; elsewhere plain numbers are quicker.
@@ -67,6 +67,8 @@ class FunctionLowering(LoopLowering):
         #: Blocks after which the function ends because one that it called has stopped.
         self.unwinds: list[str] = []
         self.returns = False
+        #: The block being written.
+        self.first = entry
         self.registers = sorted(self._registers_used())
 
     def _registers_used(self) -> set[int]:
@@ -95,8 +97,10 @@ class FunctionLowering(LoopLowering):
         for first in self.plan.reachable(self.entry):
             if first < len(self.plan.program):
                 loop = self.loops.get(first)
-                if loop:
+                if loop and self.style.counted:
                     self.quick_loop(loop)
+                elif loop and loop.lanes:
+                    self.vectors_only(loop, loop.lanes)
                 self.write_block(first)
             else:
                 self._end_of_program(first)
@@ -215,7 +219,7 @@ class FunctionLowering(LoopLowering):
 
     def write_block(self, first: int) -> None:
         """Write the block at ``first``."""
-        slots = self.plan.blocks[first]
+        self.first, slots = first, self.plan.blocks[first]
         if self.quick:
             self.begin(f"q{first}.{self.copy}")
         else:
@@ -242,7 +246,11 @@ class FunctionLowering(LoopLowering):
 
     def _label(self, slot: int) -> str:
         """Return the label of the block at ``slot``, to jump to from the block being written."""
-        return self.quick_label(slot) if self.quick and slot in self.quick.blocks else f"b{slot}"
+        if self.quick and slot in self.quick.blocks:
+            return self.quick_label(slot)
+        # What is not counted goes on with the rest of its iterations.
+        goes_on = not self.style.counted and slot in self.loops and self.first in self.loops[slot].blocks
+        return f"c{slot}" if goes_on else f"b{slot}"
 
     def _end_of_program(self, slot: int) -> None:
         self.begin(f"b{slot}")

@@ -18,8 +18,9 @@ from ...spec import tree as t
 from ...spec.encoding import Decoded
 from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
 from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
+from .lanes import Lanes, lanes_of
 from .places import Place, State
-from .plan import Plan, register_of
+from .plan import Plan, register_of, registers_of
 
 #: A loop is unrolled to so many instructions, and iterations: by LLVM, and by writing its blocks several times.
 _UNROLLED = 48
@@ -27,7 +28,6 @@ _MOST_UNROLLED = 8
 _MOST_COPIES = 4
 #: Accesses that move together are looked at together unless they are so many bytes apart.
 _WIDEST = 1 << 20
-_REGISTER_NAMES: tuple[t.RegisterName, ...] = ("dst", "src", "r0")
 
 
 class Access(NamedTuple):
@@ -77,7 +77,8 @@ class Loop:
 
     An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
     ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses what the one before
-    has computed for more than to add to it: they cannot be done side by side.
+    has computed for more than to add to it: LLVM does not do them side by side. The ``lanes`` tell how that can be
+    done all the same, None that it cannot.
     """
 
     header: int
@@ -89,6 +90,7 @@ class Loop:
     copies: int
     unrolled: int
     chained: bool
+    lanes: Lanes | None
 
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
@@ -192,16 +194,22 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
     longest = max(most[first] + len(plan.blocks[first]) for first in order)
     unrolled = max(1, min(_MOST_UNROLLED, _UNROLLED // longest))
     chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first]], steps)
+    spans = tuple(_spans(plan, shape, steps, places))
+    guards = guards_of(plan, shape, steps)
+    lanes = lanes_of(plan, shape, guards, steps) if chained else None
+    if lanes and not lanes.streams.keys() <= {access.slot for span in spans for access in span.accesses}:
+        lanes = None
     return Loop(
         header,
         tuple(order),
         least=min(shortest),
         most=longest,
-        spans=tuple(_spans(plan, shape, steps, places)),
-        guards=guards_of(plan, shape, steps),
+        spans=spans,
+        guards=guards,
         copies=min(_MOST_COPIES, unrolled),
         unrolled=unrolled,
         chained=chained,
+        lanes=lanes,
     )
 
 
@@ -211,11 +219,10 @@ def _is_chained(items: Sequence[Decoded], steps: Sequence[Sum | None]) -> bool:
     carried: set[int] = set()
     readers: Counter[int] = Counter()
     for item in items:
-        row = item.instruction
-        read = {register_of(item, name) for name in _REGISTER_NAMES if name in row.reads}
+        read, changed = registers_of(item)
         readers.update(read)
         carried |= read - written
-        written |= {register_of(item, name) for name in _REGISTER_NAMES if name in row.writes}
+        written |= changed
     return any(steps[register] is None and readers[register] > 1 for register in carried & written)
 
 

@@ -216,6 +216,15 @@ def register_of(item: Decoded, name: t.RegisterName) -> int:
     return item.dst if name == "dst" else item.src if name == "src" else int(name[1:])
 
 
+def registers_of(item: Decoded) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the registers that the meaning of ``item`` reads, and those that it writes; not what calls do."""
+    row = item.instruction
+    nodes = [node for node in t.walk(*row.means) if isinstance(node, t.Register)]
+    numbers = {node.name: register_of(item, node.name) for node in nodes}
+    read = frozenset(number for name, number in numbers.items() if name in row.reads)
+    return read, frozenset(number for name, number in numbers.items() if name in row.writes)
+
+
 def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:
     """Whether an instruction begins at ``slot``."""
     return 0 <= slot < len(program) and program[slot] is not None

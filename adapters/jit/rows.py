@@ -21,7 +21,7 @@ class NotLowerable(ValueError):
     """A row whose meaning has a shape that this engine does not compile; no row of RFC 9669 has one."""
 
 
-_ARITHMETIC = {
+ARITHMETIC = {
     "+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor", "/": "udiv", "s/": "sdiv", "%": "urem",
     "s%": "srem", "<<": "shl", ">>": "lshr", "s>>": "ashr",
 }  # fmt: skip
@@ -48,14 +48,25 @@ def may_stop(node: t.Node) -> bool:
     )
 
 
+def is_masked(amount: t.Expr, bits: int) -> bool:
+    """Whether ``amount`` is known to be below ``bits``, as that of a shift must be."""
+    match amount:
+        case t.Binary("&", _, t.Const(mask)) | t.Binary("&", t.Const(mask), _):
+            return mask < bits
+        case _:
+            return False
+
+
 class RowLowering(Emitter):
     """Lowers the meaning of one instruction after the other into the block being written.
 
     ``byte_order`` is that of the machine, ``swapped`` says that the host has the other one.
     """
 
-    def __init__(self, byte_order: ByteOrder, numbers: Iterator[int], *, swapped: bool) -> None:
-        super().__init__(numbers)
+    def __init__(
+        self, byte_order: ByteOrder, numbers: Iterator[int], *, swapped: bool, width: int = 1, prefix: str = "v"
+    ) -> None:
+        super().__init__(numbers, width=width, prefix=prefix)
         self.byte_order, self.swapped = byte_order, swapped
         self.item: Decoded
         self.slot = 0
@@ -124,13 +135,13 @@ class RowLowering(Emitter):
         return self.item.dst if name == "dst" else self.item.src if name == "src" else int(name[1:])
 
     def _get(self, kind: t.Type, pointer: str) -> Operand:
-        value: Operand = self.value(f"load i{kind.bits}, ptr {pointer}, align 1")
+        value: Operand = self.value(f"load {self.kind(kind.bits)}, ptr {pointer}, align 1")
         return self.byte_swap(kind.bits, value) if self.swapped else value
 
     def _put(self, kind: t.Type, pointer: str, value: Operand) -> None:
         if self.swapped:
             value = self.byte_swap(kind.bits, value)
-        self.line(f"store i{kind.bits} {literal(value, kind.bits)}, ptr {pointer}, align 1")
+        self.line(f"store {self.kind(kind.bits)} {self.operand(value, kind.bits)}, ptr {pointer}, align 1")
 
     # Expressions
 
@@ -178,31 +189,27 @@ class RowLowering(Emitter):
         if new.bits == old.bits:
             return value
         instruction = "trunc" if new.bits < old.bits else "sext" if old.signed else "zext"
-        return self.value(f"{instruction} i{old.bits} {value} to i{new.bits}")
+        return self.value(f"{instruction} {self.kind(old.bits)} {value} to {self.kind(new.bits)}")
 
     def _arithmetic(self, op: str, bits: int, left: Operand, right: Operand) -> Operand:
         if isinstance(left, int) and isinstance(right, int):
             return FOLDED[op](left, right) & ((1 << bits) - 1)
-        return self.binary(_ARITHMETIC[op], bits, left, right)
+        return self.binary(ARITHMETIC[op], bits, left, right)
 
     def _divide(self, op: str, bits: int, left: Operand, right: Operand) -> Operand:
         """Divide; INT_MIN by -1, which LLVM leaves undefined, is INT_MIN with remainder 0 (section 4.1)."""
         if isinstance(right, str) or right == 0:
             self.trap_if(self.compare("eq", bits, right, 0), Trap.UNDEFINED_OPERATION)
         if op in {"/", "%"} or (isinstance(right, int) and right != (1 << bits) - 1):
-            return self.binary(_ARITHMETIC[op], bits, left, right)
+            return self.binary(ARITHMETIC[op], bits, left, right)
         minus_one = self.compare("eq", bits, right, -1)
-        result = self.binary(_ARITHMETIC[op], bits, left, self.select(minus_one, bits, 1, right))
+        result = self.binary(ARITHMETIC[op], bits, left, self.select(minus_one, bits, 1, right))
         return self.select(minus_one, bits, self.binary("sub", bits, 0, left) if op == "s/" else 0, result)
 
     def _shift(self, op: str, bits: int, left: Operand, amount: Operand, written: t.Expr) -> Operand:
-        masked = isinstance(amount, int) and amount < bits
-        match written:
-            case t.Binary("&", _, t.Const(mask)) | t.Binary("&", t.Const(mask), _) if mask < bits:
-                masked = True
-        if not masked:
+        if not is_masked(written, bits) and not (isinstance(amount, int) and amount < bits):
             self.trap_if(self.compare("uge", bits, amount, bits), Trap.UNDEFINED_OPERATION)
-        return self.binary(_ARITHMETIC[op], bits, left, amount)
+        return self.binary(ARITHMETIC[op], bits, left, amount)
 
     def _choose(self, node: t.Choose) -> Operand:
         condition, bits = self.expression(node.condition), node.type.bits
