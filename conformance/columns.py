@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from ..spec.encoding import SLOT_BYTES
 from ..spec.template import Template
-from .model import REGISTERS, Entry, Expectation, Table, Variant, Vector
+from .model import CHANGES, NO_VALUE, REGISTERS, Entry, Expectation, Table, Variant, Vector
 from .needs import Needs, needs_of, program_needs
-from .values import HOLE, halves, number, parse_bytes
+from .values import HOLE, changed, halves, number, parse_bytes
 
 CASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _CASE_NAMES = re.compile(r"(?:[a-z0-9][a-z0-9._-]*+\n)*+\Z")
@@ -97,25 +97,33 @@ def _expected(common: Expectation, columns: Columns, count: int) -> list[Expecta
     Raises:
         ValueError: a cell is no number, or no bytes.
     """
-    given = [name for name in REGISTERS if name in columns]
-    if len(given) == 1 and "after" not in columns and "witness" not in columns:
-        (name,) = given
-        made = {
-            cell: common._replace(registers={**common.registers, name: number(cell)}) for cell in set(columns[name])
-        }
-        return [made[cell] for cell in columns[name]]
-    registers = _registers(common.registers, given, columns, count)
+    names = [name for name in (*REGISTERS, CHANGES) if name in columns]
+    if len(names) == 1 and "after" not in columns and "witness" not in columns:
+        cells = columns[names[0]]
+        made = {cell: common._replace(registers=_with(common.registers, names[0], cell)) for cell in set(cells)}
+        return [made[cell] for cell in cells]
+    registers = _registers(common.registers, columns, count)
     after = map(parse_bytes, columns["after"]) if "after" in columns else repeat(common.memory)
     witnesses = map(number, columns["witness"]) if "witness" in columns else repeat(common.witness)
     _, _, rejected, faulted, _ = common
     return list(map(_EXPECTATION, zip(registers, after, repeat(rejected), repeat(faulted), witnesses)))
 
 
-def _registers(
-    common: Mapping[str, int], given: Sequence[str], columns: Columns, count: int
-) -> Sequence[Mapping[str, int]]:
-    if not given:
-        return [common] * count
-    rows = zip(*(map(number, columns[name]) for name in given), strict=True)
-    found = [dict(zip(given, row)) for row in rows]  # noqa: B905  # asked for each, strict costs as much again
-    return [{**common, **row} for row in found] if common else found
+def _with(registers: Mapping[str, int], name: str, cell: str) -> Mapping[str, int]:
+    """Return what is expected of ``registers`` where a row says more or something else."""
+    if name == CHANGES:
+        return registers if cell == NO_VALUE else changed(registers, cell)
+    return {**registers, name: number(cell)}
+
+
+def _registers(common: Mapping[str, int], columns: Columns, count: int) -> Sequence[Mapping[str, int]]:
+    given = [name for name in REGISTERS if name in columns]
+    rows: Sequence[Mapping[str, int]] = [common] * count
+    if given:
+        numbers = zip(*(map(number, columns[name]) for name in given), strict=True)
+        rows = [dict(zip(given, row)) for row in numbers]  # noqa: B905  # asked for each, strict costs as much again
+        if common:
+            rows = [{**common, **row} for row in rows]
+    if CHANGES in columns:
+        rows = [_with(row, CHANGES, cell) for row, cell in zip(rows, columns[CHANGES], strict=True)]
+    return rows

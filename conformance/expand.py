@@ -17,12 +17,13 @@ from ..spec.encoding import SLOT_BYTES, ByteOrder, swap_byte_order
 from ..spec.template import Template, compile_text
 from .columns import CASE_NAME, vectors_like
 from .load import find_line
-from .model import REGISTERS, ByOrder, Entry, Expectation, Level, Table, Variant, Vector, vector_id
+from .model import CHANGES, REGISTERS, ByOrder, Entry, Expectation, Level, Table, Variant, Vector, vector_id
 from .needs import Needs, needs_of, program_needs
-from .values import HOLE, fill, halves, number, parse_bytes
+from .values import HOLE, changed, fill, halves, number, parse_bytes
 
-#: Values of a case that are expectations: registers, the memory afterwards, and r0 of a misled runtime.
-EXPECTATIONS = frozenset({*REGISTERS, "after", "witness"})
+#: Values of a case that are expectations: registers, those that differ from what the entry says, the memory
+#: afterwards, and r0 of a misled runtime.
+EXPECTATIONS = frozenset({*REGISTERS, CHANGES, "after", "witness"})
 
 Values = Mapping[str, ByOrder]
 
@@ -44,8 +45,9 @@ class _Columns(NamedTuple):
     """What the values of a case are for, beside the holes: the registers it expects, and whether more."""
 
     registers: tuple[str, ...]
-    after: bool
-    witness: bool
+    changes: bool = False
+    after: bool = False
+    witness: bool = False
 
 
 class _Inputs(NamedTuple):
@@ -106,7 +108,7 @@ class _Plan:
         fixed = entry.memory is None or "{" not in halves(entry.memory)[0]
         try:
             inputs = self._filled_inputs(entry.memory if fixed else None, {}, 0)
-            return Variant(b"", *inputs, self._expect(_Columns((), False, False), {}, 0))
+            return Variant(b"", *inputs, self._expect(_Columns(()), {}, 0))
         except ValueError:
             return None
 
@@ -137,9 +139,9 @@ class _Plan:
         for name in sorted(expected):
             if name in entry.expect or (name == "after" and "memory" in entry.expect):
                 raise entry.error(f"the case has a value {name}, and expect has one too", case)
-        registers = tuple(sorted(expected - {"after", "witness"}))
-        after, witness = "after" in expected, "witness" in expected
-        returned = bool(registers) or after or bool(entry.expect.keys() - {"witness"})
+        registers = tuple(sorted(expected.intersection(REGISTERS)))
+        changed, after, witness = CHANGES in expected, "after" in expected, "witness" in expected
+        returned = bool(registers) or changed or after or bool(entry.expect.keys() - {"witness"})
         if returned == (entry.rejected or entry.faulted is not None):
             message = "expects both to return and not to" if returned else "expects nothing: say what r0 is"
             raise entry.error(message, case)
@@ -147,7 +149,7 @@ class _Plan:
             raise entry.error("has a witness, but does not expect to be rejected", case)
         if entry.memory is None and after:
             raise entry.error("expects a memory, but has none", case)
-        return _Columns(registers, after, witness)
+        return _Columns(registers, changed, after, witness)
 
     def variant(self, case: str | None, values: Values, order: ByteOrder) -> Variant:
         """Return the vector in one byte order."""
@@ -199,6 +201,8 @@ class _Plan:
                 witness = number(fill(text, filled, side))
             else:
                 registers[name] = number(fill(text, filled, side))
+        if columns.changes:
+            registers = changed(registers, filled[CHANGES])
         return Expectation(registers, memory, entry.rejected, entry.faulted, witness)
 
     def _compiled(self, text: str) -> Template:

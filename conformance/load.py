@@ -14,7 +14,7 @@ from ..adapters.protocol import HelperSpec
 from ..reference_vm.faults import FaultKind
 from ..spec import strict_yaml, validate
 from ..spec.requirements import load_errata, load_requirements
-from .model import NO_VALUE, ByOrder, Column, Entry, Level, Source, Table, VectorError
+from .model import CHANGES, NO_VALUE, ByOrder, Column, Entry, Level, Source, Table, VectorError
 
 SCHEMA_FILE = Path(__file__).parent / "schema" / "vector.schema.json"
 
@@ -180,7 +180,8 @@ def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrd
     names, *cells = _cells(entry, text)
     columns = tuple(_columns(entry, dict(cells), names[1]))
     table = Table(names[1], columns)
-    return table if all(column.is_complete for column in columns) else list(table)
+    is_regular = all(column.is_complete or column.name == CHANGES for column in columns)
+    return table if is_regular else list(table)
 
 
 def _cells(entry: Entry, text: str) -> list[tuple[str, Sequence[str]]]:

@@ -21,6 +21,8 @@ ByOrder: TypeAlias = "str | tuple[str, str]"
 
 #: The registers that a vector can expect something of.
 REGISTERS = tuple(f"r{index}" for index in range(10))
+#: The value of a case that says of which registers it expects something else than the entry does.
+CHANGES = "changes"
 #: Stands in a table for a value that a case does not have.
 NO_VALUE = "-"
 
@@ -68,7 +70,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Cases, whose names are ``cases``, by column: usually all have values for all columns."""
+    """Cases, whose names are ``cases``, by column: all have values for all columns, but perhaps for :data:`CHANGES`."""
 
     cases: Sequence[str]
     columns: tuple[Column, ...]

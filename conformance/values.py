@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from .model import ByOrder
+from .model import REGISTERS, ByOrder
 
 #: A hole ``{name}`` of a text.
 HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -46,6 +46,29 @@ def _repeat(found: re.Match[str]) -> str:
     if len(found[1]) * times > LARGEST or len(found[1]) % 2:
         raise ValueError(f"no acceptable repetition of bytes: {found[0][:60]!r}")
     return found[1] * times
+
+
+def changed(registers: Mapping[str, int], text: str) -> dict[str, int]:
+    """Return what a case expects of registers: what ``text`` says in place of ``registers``, such as ``r1=0x5,r2=7``.
+
+    Raises:
+        ValueError: the text is something else, or about registers of which nothing is expected.
+    """
+    found = _changes(text)
+    if not found.keys() <= registers.keys():
+        raise ValueError(f"changes of {min(found.keys() - registers.keys())}, of which expect says nothing")
+    return {**registers, **found}
+
+
+@lru_cache(maxsize=1 << 15)
+def _changes(text: str) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for item in text.split(","):
+        name, _, value = item.partition("=")
+        if name not in REGISTERS or name in found:
+            raise ValueError(f"no registers with numbers (r1=0x5,r2=7): {text[:60]!r}")
+        found[name] = number(value)
+    return found
 
 
 @lru_cache(maxsize=1 << 15)

@@ -137,6 +137,27 @@ def test_cases_by_byte_order_in_mappings_and_tables(tmp_path: Path) -> None:
     assert vectors["table/b"].big.expect.registers == {"r0": 4, "r3": 5}
 
 
+def test_cases_that_differ_in_a_few_registers(tmp_path: Path) -> None:
+    program = ["asm: |", "  r{d} = {x}", "  exit", "expect:"]
+    holed, plain = "  registers: {r0: '0', r1: '1', r2: '{x}'}", "  registers: {r0: '0', r1: '1', r2: '7'}"
+    table = ["table: |", "  case d x changes", "  a 0 5 r0=5", "  b 2 -1 r2=0xffffffffffffffff,r1=3", "  c 2 7 -"]
+    cases = ["cases:", "  a: {d: '0', x: '5', changes: r0=5}", "  b: {d: '2', x: '-1', changes: 'r2=-1,r1=3'}"]
+    cases += ["  c: {d: '2', x: '7'}"]
+    for expect, r2 in ((holed, 5), (plain, 7)):
+        for listed in (table, cases):
+            vectors = load(tmp_path, entry(*program, expect, *listed))
+            found = [tuple(vector.little.expect.registers.values()) for vector in vectors]
+            assert found == [(5, 1, r2), (0, 3, (1 << 64) - 1), (0, 1, 7)]
+            assert [vector.big.expect for vector in vectors] == [vector.little.expect for vector in vectors]
+
+
+def test_changes_by_byte_order(tmp_path: Path) -> None:
+    rows = ["table: |", "  case r3 changes.little changes.big", "  a 1 r1=5 r2=6"]
+    vector = one(tmp_path, "asm: exit", "expect: {registers: {r1: '1', r2: '2'}}", *rows)
+    assert vector.little.expect.registers == {"r1": 5, "r2": 2, "r3": 1}
+    assert vector.big.expect.registers == {"r1": 1, "r2": 6, "r3": 1}
+
+
 def test_long_programs_are_repetitions(tmp_path: Path) -> None:
     vector = one(
         tmp_path,
@@ -251,6 +272,15 @@ BAD_ENTRIES = {
     "no case": ([*HOLE, *R0], 4, "it: there is no value for the hole {x}"),
     "hole called r0": (["asm: |", "  r0 = {r0}", "  exit", "cases: {a: {r0: '1'}}"], 4, "this name is for what a case"),
     "r0 here and there": ([*HOLE, *R0, "cases: {a: {x: '1', r0: '1'}}"], 4, "has a value r0, and expect has one too"),
+    "changes of nothing": ([*HOLE, "cases: {a: {x: '1', changes: r1=2}}"], 4, "changes of r1, of which expect says no"),
+    "changes of another": ([*TABLE, "  case x changes", "  a 1 r1=2", *R0], 4, "it/a: changes of r1, of which"),
+    "changes of r10": (
+        [*HOLE, *R0, "cases: {a: {x: '1', changes: r10=2}}"],
+        4,
+        "no registers with numbers (r1=0x5,r2=7)",
+    ),
+    "changes twice": ([*HOLE, *R0, "cases: {a: {x: '1', changes: 'r0=2,r0=2'}}"], 4, "no registers with numbers"),
+    "changes to what": ([*HOLE, *R0, "cases: {a: {x: '1', changes: r0}}"], 4, "it/a: no number: ''"),
     "case without r0": ([*HOLE, "cases: {a: {x: '1'}}"], 4, "it/a: expects nothing"),
     "name of a case": ([*HOLE, "cases: {A b: {x: '1'}}"], 9, "a name is not acceptable: a word of small letters"),
     "both cases": ([*TABLE, "  case x", "cases: {a: {x: '1'}}"], 4, "has both cases and table"),
