@@ -94,11 +94,7 @@ def run(
         ValueError: the byte orders of the two differ, or ``pc`` is no instruction.
         Exception: what a helper function raises, other than a Trap.
     """
-    if executable.byte_order != machine.byte_order:
-        orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
-        raise ValueError(f"the program is {orders}")
-    if not executable.has_instruction_at(pc) and executable.program:
-        raise ValueError(f"no instruction begins at slot {pc}")
+    _check_fit(executable, machine, pc)
     if hot_after is None:
         hot_after = HOT_AFTER + HOT_AFTER_PER_SLOT * len(executable.program)
     operations, registers, frames = executable.operations, machine.registers, machine.frames
@@ -135,6 +131,14 @@ def run(
         return _fault(trap, machine, pc, executable.name_at(pc), steps)
     spent = Trap(FaultKind.BUDGET, f"the program has not ended after {budget} instructions")
     return _fault(spent, machine, pc, executable.name_at(pc), budget)
+
+
+def _check_fit(executable: Executable, machine: Machine, pc: int) -> None:
+    if executable.byte_order != machine.byte_order:
+        orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
+        raise ValueError(f"the program is {orders}")
+    if not executable.has_instruction_at(pc) and executable.program:
+        raise ValueError(f"no instruction begins at slot {pc}")
 
 
 class _Tracer:

@@ -64,7 +64,6 @@ class Conversation(Closing):
         self._command, self._timeout = command, settings.timeout
         self._process = Resident(command, settings.limits.memory, settings.folder, settings.environment)
         self._heard, self._errors = bytearray(), bytearray()
-        self._ended = False
         for descriptor in (self._process.stdin, self._process.stdout, self._process.stderr):
             os.set_blocking(descriptor, False)
         try:

@@ -8,9 +8,9 @@ what is wrong with its encoding, for mutants that would let it pass.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from ...adapters.protocol import Job, Outcome
 from ...adapters.reference import BUDGET, machine_for, outcome_of
@@ -203,14 +203,8 @@ class Bench:
                 found.setdefault(name, []).append(case)
         for name, cases in found.items():
             # First those that are about the row, being about no rarer one; then those that show most, and short ones.
-            few = uses[name]
-            cases.sort(
-                key=lambda case, few=few: (  # type: ignore[misc]
-                    rarest[case.id] < few,
-                    -len(case.expect.observed),
-                    len(case.executable.program),
-                )
-            )
+            about = {case.id for case in cases if rarest[case.id] == uses[name]}
+            cases.sort(key=partial(_tells_less, about))
         return found
 
     def prepare(self) -> None:
@@ -239,6 +233,11 @@ class Bench:
         if case.id not in self._big:
             self._big[case.id] = make_case(self.vectors[case.id], "big")
         return self._big[case.id]
+
+
+def _tells_less(about: Collection[str], case: Case) -> tuple[bool, int, int]:
+    """The key by which cases are sorted; those in ``about`` are about the row in question."""
+    return case.id not in about, -len(case.expect.observed), len(case.executable.program)
 
 
 def make_case(vector: Vector, byte_order: ByteOrder) -> Case:

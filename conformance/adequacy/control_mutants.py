@@ -54,7 +54,7 @@ def frame_mutants() -> Iterator[FrameMutant]:
     """Yield faulty disciplines of local calls and returns."""
     yield FrameMutant("an exit in a function ends the program", _made(leave=lambda self, registers: None))
     for by in (-1, 1):
-        yield FrameMutant(f"returns {by:+d} slots away", _returning(lambda self, back, by=by: back + by))  # type: ignore[misc]
+        yield FrameMutant(f"returns {by:+d} slots away", _returning(_away(by)))
     yield FrameMutant("returns to the first caller", _returning(lambda self, back: self.log[0]))
     yield FrameMutant("has one place for the return address", _returning(lambda self, back: self.log[-1]))
     for number in range(PRESERVED.start, PRESERVED.stop):
@@ -129,6 +129,10 @@ def _returning(choose: Callable[[_Logging, int], int]) -> type[Frames]:
         return None if back is None else choose(self, back)
 
     return _made(leave=leave)
+
+
+def _away(by: int) -> Callable[[_Logging, int], int]:
+    return lambda self, back: back + by
 
 
 def _restoring(damage: Callable[[_Logging, list[int], list[int]], None]) -> type[Frames]:

@@ -9,6 +9,7 @@ only where a condition holds: each asks for a case that meets the condition.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TypeAlias, cast
 
 from ...spec import tree as t
@@ -148,7 +149,7 @@ def _by_value(row: Instruction) -> Iterator[Mutant]:
         return
     # One effect will do: the first that is computed from the operands.
     for label, condition in tests:
-        for what, means in in_statements(row.means, lambda s, c=condition: _disturbed_if(s, c)):  # type: ignore[misc]
+        for what, means in in_statements(row.means, partial(_disturbed_if, condition=condition)):
             yield Mutant(row, "only for some values", f"{what} if {label}", means)
             break
 
@@ -282,5 +283,5 @@ def _by_address(row: Instruction) -> Iterator[Mutant]:
             label = f"memory holds {_shown(number, value.type.bits)}"
             tests.append((label, t.Compare("==", loaded, const(number, loaded.type))))
     for label, condition in tests:
-        for what, means in in_statements(row.means, lambda s, c=condition: _disturbed_if(s, c)):  # type: ignore[misc]
+        for what, means in in_statements(row.means, partial(_disturbed_if, condition=condition)):
             yield Mutant(row, "only for some values", f"{what} if {label}", means)

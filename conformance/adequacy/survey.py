@@ -323,12 +323,12 @@ def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
 def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
     calls = bench.using("CALL_LOCAL")
     for fault in frame_mutants():
-        killers = _first_two(calls, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
+        killers = _first_two(calls, partial(_fails, fault.frames))
         yield _decided(FRAMES, "frames", fault.what, killers)
     stack = [case for case in bench.cases if _uses_stack(case)]
     stack.sort(key=lambda case: len(case.executable.program))
     for fault in stack_mutants():
-        killers = _first_two(stack, lambda case, frames=fault.frames: not case.passes(case.executable, frames))  # type: ignore[misc]
+        killers = _first_two(stack, partial(_fails, fault.frames))
         yield _decided(FRAMES, "frames", fault.what, killers)
     stopped: list[Case | Refusal] = [case for case in bench.cases if case.expect.faulted]
     stopped += bench.refusals
@@ -338,11 +338,11 @@ def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding
     for change in program_mutants(table):
         if change.row not in rows:
             continue
-        killers = _first_two(bench.using(change.row), lambda case, made=change.change: _changed(case, made))  # type: ignore[misc]
+        killers = _first_two(bench.using(change.row), partial(_changed, change.change))
         yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
     runtime = ReferenceAdapter("little")
     for loader in loader_mutants(table):
-        killers = _first_two(bench.refusals, lambda r, loads=loader: _let_pass(runtime, r, loads))  # type: ignore[misc]
+        killers = _first_two(bench.refusals, partial(_let_pass, runtime, loader))
         yield _decided(LOADING, "loading", loader.what, killers)
 
 
@@ -368,12 +368,16 @@ def _uses_stack(case: Case) -> bool:
     return any(item is not None and FRAME_POINTER in (item.dst, item.src) for item in case.executable.program)
 
 
-def _changed(case: Case, change: Callable[[Case], Any]) -> bool:
+def _fails(frames: type[Frames], case: Case) -> bool:
+    return not case.passes(case.executable, frames)
+
+
+def _changed(change: Callable[[Case], Any], case: Case) -> bool:
     changes = change(case)
     return bool(changes) and not case.passes(case.executable.replaced(changes))
 
 
-def _let_pass(runtime: ReferenceAdapter, refusal: Refusal, loader: LoaderMutant) -> bool:
+def _let_pass(runtime: ReferenceAdapter, loader: LoaderMutant, refusal: Refusal) -> bool:
     code = loader.loads(refusal)
     return code is not None and not _passes(runtime, refusal, code)
 
@@ -400,7 +404,7 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
             seen = (_as_seen(mutant, refusal) for mutant in near)
             if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
                 continue
-            if any(_let_pass(runtime, refusal, loader) for loader in loaders):
+            if any(_let_pass(runtime, loader, refusal) for loader in loaders):
                 continue
             if not any(_goes_on(fault.frames, refusal) for fault in boundless):
                 yield name

@@ -41,7 +41,7 @@ def _widened(value: t.Expr) -> Iterator[Edit]:
     names = sorted({leaf.value.name for leaf in _leaves(value)} | {"imm" for node in t.walk(value) if _is_imm(node)})
     for choice in product(_REACHES, repeat=len(names)):
         reach = dict(zip(names, choice, strict=True))
-        wide = _wide(value, lambda name, reach=reach: reach[name])  # type: ignore[misc]  # bound per round
+        wide = _wide(value, reach.__getitem__)
         if wide is None:
             return
         words = ", ".join(f"{_REACHES[way]} {name}" for name, way in reach.items())

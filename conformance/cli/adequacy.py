@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .failing import FAILED, OK, Unusable, bad_input, check_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -49,7 +55,6 @@ def adequacy(
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ..adequacy import report
     from ..adequacy.bench import BaselineError
@@ -62,21 +67,9 @@ def adequacy(
     for file in (json_file, suggest_file):
         check_writable(file)
     console = Console(highlight=False)
-    columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Without a thread that refreshes it: processes are forked while the bar is shown.
-    with Progress(
-        *columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def on_task(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            bar.refresh()
-
+    with _bar(console) as on_task, bad_input():
         try:
-            with bad_input():
-                processes = jobs or len(os.sched_getaffinity(0))
-                found = survey(paths or (VECTORS,), instructions or None, processes, on_task)
+            found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
         except BaselineError as error:
             raise Unusable(f"{error}; see bpf-isa run -r reference") from None
     report.show(found, console, all_alive=all_alive)
@@ -89,6 +82,25 @@ def adequacy(
         else:
             write_text(text, suggest_file)
     raise SystemExit(OK if found.is_adequate else FAILED)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar, and give what moves it: how many tasks are done, of how many."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Without a thread that refreshes it: processes are forked while the bar is shown.
+    with Progress(
+        *columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def on_task(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            bar.refresh()
+
+        yield on_task
 
 
 def _check_names(names: tuple[str, ...]) -> None:

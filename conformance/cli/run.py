@@ -14,6 +14,7 @@ import click
 from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
 
 if TYPE_CHECKING:
+    from ...adapters.registry import RuntimeSpec
     from ..model import Vector
     from ..report.recorded import Recorded
     from ..results import Command, Run, Selection
@@ -87,7 +88,7 @@ def run(
     """
     from rich.console import Console
 
-    from ...adapters.registry import DEFAULT, choose
+    from ...adapters.registry import DEFAULT
     from .. import runner
     from ..results import Command, Run, Selection
     from ..terminal import Live, show
@@ -102,8 +103,7 @@ def run(
     for file in (json_file, junit_file):
         check_writable(file)
     with bad_input():
-        specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
-        _check_names([spec.name for spec in specs])
+        specs = _specs(command)
         suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
         vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
@@ -177,10 +177,16 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
     return Suite(one.vectors + other.vectors, one.files + other.files)
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _specs(command: Command) -> list[RuntimeSpec]:
+    """Return the runtimes that were asked for, each under a name of its own."""
+    from ...adapters.registry import choose
+
+    specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
+    names = [spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Unusable(f"two runtimes are called {twice[0]!r}: name them apart, as in -r other={twice[0]}")
+    return specs
 
 
 def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:

@@ -80,13 +80,10 @@ def verify_(
         proof = _prove(program, memory_bytes)
         if isinstance(proof, Finding):
             findings.append(proof)
-    slots = _slots(program)
-    for finding in findings:
-        if as_json:
-            fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
-            click.echo(json.dumps({**fields, "message": finding.message}))
-        else:
-            _print(finding, program.code, slots)
+    if as_json:
+        _print_json(findings)
+    else:
+        _print(findings, program)
     if proof and not isinstance(proof, Finding):
         _print_proof(proof, as_json)
     if not as_json:
@@ -128,11 +125,19 @@ def _slots(program: Input) -> list[Slot]:
         return []
 
 
-def _print(finding: Finding, code: bytes, slots: Sequence[Slot]) -> None:
-    click.echo(str(finding))
-    if shown := _shown(finding, code, slots):
-        click.echo(f"    {shown}")
-    click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
+def _print_json(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
+        click.echo(json.dumps({**fields, "message": finding.message}))
+
+
+def _print(findings: Sequence[Finding], program: Input) -> None:
+    slots = _slots(program)
+    for finding in findings:
+        click.echo(str(finding))
+        if shown := _shown(finding, program.code, slots):
+            click.echo(f"    {shown}")
+        click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
 
 
 def _shown(finding: Finding, code: bytes, slots: Sequence[Slot]) -> str:
