@@ -50,6 +50,26 @@ class Program(NamedTuple):
         return bytes(7 * i & 255 for i in range(self.memory_bytes)) or None
 
 
+#: Changes each word by {other}, of which R0 has the sum of the words so far.
+_EACH_WORD = """
+    r0 = 0
+    r5 = {rounds}
+pass:
+    r3 = r1
+    r4 = r1
+    r4 += r2
+next:
+    r6 = *(u64 *)(r3 + 0)
+    r0 += r6
+    r6 ^= {other}
+    *(u64 *)(r3 + 0) = r6
+    r3 += 8
+    if r3 < r4 goto next
+    r5 += -1
+    if r5 != 0 goto pass
+    exit
+"""
+
 PROGRAMS = {
     # A mixing function without branches: every value depends on the one before.
     "mixing": Program(
@@ -74,51 +94,9 @@ PROGRAMS = {
         3000000,
     ),
     # Reads, changes and writes each word of the input, again and again.
-    "words": Program(
-        """
-            r0 = 0
-            r5 = {rounds}
-        pass:
-            r3 = r1
-            r4 = r1
-            r4 += r2
-        next:
-            r6 = *(u64 *)(r3 + 0)
-            r0 += r6
-            r6 ^= r5
-            *(u64 *)(r3 + 0) = r6
-            r3 += 8
-            if r3 < r4 goto next
-            r5 += -1
-            if r5 != 0 goto pass
-            exit
-        """,
-        1000,
-        32768,
-    ),
-    # The same, but each word depends on all before: at best one addition after the other, a cycle each.
-    "chain": Program(
-        """
-            r0 = 0
-            r5 = {rounds}
-        pass:
-            r3 = r1
-            r4 = r1
-            r4 += r2
-        next:
-            r6 = *(u64 *)(r3 + 0)
-            r0 += r6
-            r6 ^= r0
-            *(u64 *)(r3 + 0) = r6
-            r3 += 8
-            if r3 < r4 goto next
-            r5 += -1
-            if r5 != 0 goto pass
-            exit
-        """,
-        1000,
-        32768,
-    ),
+    "words": Program(_EACH_WORD.replace("{other}", "r5"), 1000, 32768),
+    # The same, but each word depends on all before: one addition after the other, unless they are grouped otherwise.
+    "chain": Program(_EACH_WORD.replace("{other}", "r0"), 1000, 32768),
     # Steps of Collatz's problem, where no one knows which way the next branch goes.
     "collatz": Program(
         """
