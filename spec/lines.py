@@ -201,23 +201,36 @@ def _with_values(shape: _Shape, values: Sequence[str]) -> Line | None:
 
 
 def _read_text(text: str, table: Isa) -> Read:
-    names = list(dict.fromkeys(_REGISTER_HOLE.findall(text))) if "{" in text else []
+    plain, holes = _with_r0(text)
     try:
-        items = read_line(_with_registers(text, {}), table)
+        items = read_line(plain, table)
     except AsmError:
         if "{" in text:
             return VARYING
         raise
     if not items:
         return Line(b"")
-    if len(items) == 1 and isinstance(items[0], Label) and not names:
+    if len(items) == 1 and isinstance(items[0], Label) and not holes:
         return Line(b"", label=items[0].first.text, special=True)
     if len(items) == 1 and isinstance(items[0], Repeat | EndOfRepeat):
         return Line(b"", times=items[0].times if isinstance(items[0], Repeat) else 0, special=True)
     if len(items) > 1 or not isinstance(items[0], Match):
         return COMPLICATED
-    registers = _registers(text, items[0], names, table) if names else ()
+    registers = _registers(items[0], holes)
     return VARYING if registers is None else _line(items[0], registers)
+
+
+def _with_r0(text: str) -> tuple[str, dict[int, str]]:
+    """Return a line with r0 in the place of holes for registers, and the holes by the columns where r0 stands then."""
+    holes: dict[int, str] = {}
+    if "{" not in text:
+        return text, holes
+    parts = _REGISTER_HOLE.split(text)
+    plain = parts[0]
+    for name, following in zip(parts[1::2], parts[2::2], strict=True):
+        holes[len(plain)] = name
+        plain += f"0{following}"
+    return plain, holes
 
 
 def _line(match: Match, registers: tuple[Opening, ...]) -> Line:
@@ -234,26 +247,19 @@ def _number_place(row: Instruction, hole: Hole) -> NumberPlace:
     return NumberPlace(_CHUNKS[hole.place.field], hole.negative, *bounds(row, hole.place))
 
 
-def _registers(text: str, base: Match, names: Sequence[str], table: Isa) -> tuple[Opening, ...] | None:
-    """Return the holes for registers of a line; None if other registers could make another instruction of it.
+def _registers(match: Match, holes: Mapping[int, str]) -> tuple[Opening, ...] | None:
+    """Return the holes for registers of a line that has r0 in their place.
 
-    ``base`` is the line with r0 in all of them. With other registers, all different, it tells which goes where.
+    None if other registers could make another instruction of it, or a wrong one: a hole stands where only r0 may, or
+    one register is written twice, and not as the same hole.
     """
-    numbers = {name: LAST_REGISTER - index for index, name in enumerate(names)}
-    try:
-        items = read_line(_with_registers(text, numbers), table)
-    except AsmError:
-        return None
-    if len(items) != 1 or not isinstance(items[0], Match):
-        return None
-    other, zero = items[0].decoded, base.decoded
-    if other.instruction is not zero.instruction:
+    names: dict[str, str | None] = {}
+    for column, field in match.registers:
+        if names.setdefault(field, holes.get(column)) != holes.get(column):
+            return None
+    if not holes.keys() <= {column for column, _ in match.registers}:
         return None
     return tuple(
-        Opening(name, RegisterPlace(other.dst == number != zero.dst, other.src == number != zero.src))
-        for name, number in numbers.items()
+        Opening(name, RegisterPlace(names.get("dst") == name, names.get("src") == name))
+        for name in dict.fromkeys(holes.values())
     )
-
-
-def _with_registers(text: str, numbers: Mapping[str, int]) -> str:
-    return _REGISTER_HOLE.sub(lambda hole: str(numbers.get(hole[1], 0)), text)

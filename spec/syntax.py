@@ -268,12 +268,16 @@ class Hole(NamedTuple):
 
 
 class Match(NamedTuple):
-    """An instruction that was read, beginning with ``first``. Labels and holes stand as zeros in ``decoded``."""
+    """An instruction that was read, beginning with ``first``. Labels and holes stand as zeros in ``decoded``.
+
+    ``registers`` are the columns of registers that are operands, with the field of each.
+    """
 
     first: Token
     decoded: Decoded
     target: Target | None = None
     holes: tuple[Hole, ...] = ()
+    registers: tuple[tuple[int, str], ...] = ()
 
 
 class Syntax:
@@ -401,14 +405,16 @@ def _read(form: Form, tokens: Sequence[Token]) -> Match:
     values = {name: 0 if isinstance(rule, Operand) else rule.value for name, rule in row.fields.items()}
     target = None
     holes: list[Hole] = []
-    registers: dict[str, Token] = {}
+    registers: list[tuple[int, str]] = []
+    written: dict[str, Token] = {}
     for index, place in form.places:
         token = tokens[index]
         if token.kind in _REGISTERS:
-            first = registers.setdefault(place.field, token)
+            first = written.setdefault(place.field, token)
             if first.value != token.value:
                 raise AsmError(0, token.column, f"`{first.text}` again", token.text)
             values[place.field] = token.value
+            registers.append((token.column, place.field))
         elif token.kind == "name":
             target = Target(place.field, token)
         else:
@@ -417,7 +423,7 @@ def _read(form: Form, tokens: Sequence[Token]) -> Match:
                 holes.append(Hole(token.hole, place, negative != (token.value < 0), token.column, token.text))
             else:
                 place_number(values, row, place, -token.value if negative else token.value, token)
-    return Match(tokens[0], Decoded(row, **values), target, tuple(holes))
+    return Match(tokens[0], Decoded(row, **values), target, tuple(holes), tuple(registers))
 
 
 def bounds(row: Instruction, place: Placeholder) -> tuple[int, int]:
