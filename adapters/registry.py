@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import importlib
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .protocol import Adapter, Unavailable
@@ -44,7 +46,7 @@ _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "group
 
 KINDS = {
     "reference": Kind(".reference:ReferenceAdapter", "the reference VM of this package", ("little", "big")),
-    "python": Kind(".registry:open_python", "an adapter of your own, on the Python path", needs="MODULE:CALLABLE"),
+    "python": Kind(".registry:open_python", "an adapter of your own", needs="MODULE:CALLABLE"),
     "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
     "plugin": Kind(
@@ -102,16 +104,18 @@ class RuntimeSpec:
 
 
 def open_python(target: str) -> Adapter:
-    """Return what the callable ``target`` (``module:name``) returns.
+    """Return what the callable ``target`` (``module:name``) returns; the current folder is searched last.
 
     Raises:
         protocol.Unavailable: there is no such callable.
     """
     name, _, attribute = target.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     try:
         make = getattr(importlib.import_module(name), attribute)
     except ImportError as error:
-        raise Unavailable(f"python:{target}: {error}; is its folder in PYTHONPATH?") from None
+        raise Unavailable(f"python:{target}: {error}; is its folder the current one, or in PYTHONPATH?") from None
     except AttributeError:
         raise Unavailable(f"python:{target}: the module {name} has no {attribute!r}") from None
     adapter: Adapter = make()
