@@ -16,6 +16,7 @@ from .boundaries import IMMEDIATES, hexed
 from .draft import Draft, line
 from .memory import covers as access_covers
 from .memory import width
+from .registers import ALL, prologue
 
 _MIN, _MAX = -(1 << 31), (1 << 31) - 1
 #: Limits of fields of 8, 9, 12, 13, 16, 20, 21 and 24 bits, signed and not; what is shifted into place by 12 or 16
@@ -32,8 +33,12 @@ _FACTORS = (
     *(10000, 32768, 65535, 65536, 65537, 1000000007, 0x40000000, 0x55555555, 0x7FFFFFFE, _MAX),
     *(_MIN, _MIN + 1, -2, -3, -4, -5, -7, -8, -10, -16, -128, -641, -65536, -0x40000000),
 )
+#: For these there is nothing to do, or something simpler than for others.
+_SIMPLE = (0, 1, -1)
 _SHIFTS = (2, 3, 12, 16, 20, 21, 24, 31, 32, 33, 48, 63, 64, 127, 128, 255, 256, 4096, _MAX, _MIN, -1, -8, -128)
 _DIVIDENDS = ("0xffffffffffffffff", "0x7ffffffe7ffffffe", "0xfedcba9876543210")
+#: The smallest number of either width is one that signed division by -1 cannot negate.
+_SIGNED_DIVIDENDS = {"64": "0x8000000000000000", "32": "0x7ffffffe80000000"}
 _VALUES = ("0xfedcba9876543210", "0xffffffff00000001")
 
 
@@ -55,19 +60,24 @@ def drafts() -> Iterator[Draft]:
 def _arithmetic(row: Instruction) -> Draft:
     """Each immediate with several numbers: the last of them is known, the others are not.
 
-    A zero from memory makes a register unknown to whoever would compute the results beforehand.
+    A zero from memory makes a register unknown to whoever would compute the results beforehand. All other registers
+    hold something, too: machine code for some immediates only may want one more.
     """
     name = operation(row)
     factors = name in ("MUL", "DIV", "SDIV", "MOD", "SMOD")
-    numbers = (*_FACTORS, *LIMITS) if factors else _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
-    asm, registers = "r6 = *(u8 *)(r1 + 0)\n", ("r3", "r4", "r5") if factors else ("r3", "r4")
-    for register, value in zip(registers, _DIVIDENDS if factors else _VALUES, strict=True):
+    limits = _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    numbers = dict.fromkeys((*_SIMPLE, *(_FACTORS if factors else ()), *limits))
+    registers = ("r3", "r4", "r5") if factors else ("r3", "r4")
+    asm = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(6, *(int(register[1:]) for register in registers)))}"
+    values = _DIVIDENDS if factors else _VALUES
+    if name in ("SDIV", "SMOD"):
+        values = (_SIGNED_DIVIDENDS["32" if arithmetic.is_32_bit(row) else "64"], *_DIVIDENDS[1:])
+    for register, value in zip(registers, values, strict=True):
         asm += f"{register} = {value} ll\n" + (f"{register} ^= r6\n" if register != registers[-1] else "")
         asm += f"{line(row, dst=register[1:], imm='{imm}')}\n"
     cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in numbers}
-    what = f"{len(registers)} numbers with immediates at the limits of what machines encode"
-    asm += "r0 = 0\nexit\n"
-    return Draft(f"{slug(row)}/limits", what, arithmetic.covers(row), cases, asm, observe=registers, memory="00")
+    what = f"{len(registers)} numbers with immediates at the limits of what machines encode; no other register changes"
+    return Draft(f"{slug(row)}/limits", what, arithmetic.covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
 
 def _condition(row: Instruction) -> Draft:
@@ -76,7 +86,7 @@ def _condition(row: Instruction) -> Draft:
     A zero from memory makes the first ones unknown to whoever looks for conditions that are decided beforehand.
     """
     cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
-    asm, bit = "r6 = *(u8 *)(r1 + 0)\nr0 = 0\n", 1
+    asm, bit = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(0, 3, 4, 6))}r0 = 0\n", 1
     for beginning in ("r3 += r6\n", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\n"):
         asm += f"r3 = {{imm}}\n{beginning}"
         for step in ("", "r3 += 1\n", "r3 -= 2\n"):
@@ -84,9 +94,9 @@ def _condition(row: Instruction) -> Draft:
             bit *= 2
     what = (
         "the immediate, the next and the last number, alone and beside an upper half: each bit of r0 is a condition "
-        "that did not hold"
+        "that did not hold; no other register changes"
     )
-    return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", memory="00")
+    return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
 
 def _halves(row: Instruction) -> Draft:
@@ -98,26 +108,27 @@ def _halves(row: Instruction) -> Draft:
             "low": hexed(0x5A5A1234 << 32 | half),
             "high": hexed(half << 32 | 0x76543210),
         }
-    asm = f"{line(row, dst='0', imm64='{low}')}\n{line(row, dst='3', imm64='{high}')}\nexit\n"
-    what = "the number as the lower and as the upper half of a 64-bit constant"
+    asm = f"{prologue()}{line(row, dst='0', imm64='{low}')}\n{line(row, dst='3', imm64='{high}')}\nexit\n"
+    what = "the number as the lower and as the upper half of a 64-bit constant; no other register changes"
     covers = ("rfc9669-5.4-imm64", "rfc9669-3.2-two-immediates")
-    return Draft(f"{slug(row)}/limits", what, covers, cases, asm, observe=("r0", "r3"))
+    return Draft(f"{slug(row)}/limits", what, covers, cases, asm, observe=ALL)
 
 
 def _store(row: Instruction) -> Draft:
     """All immediates, one after the other in memory."""
     size = width(row)
-    asm = "".join(
-        f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(LIMITS)
+    numbers = (*LIMITS, *_SIMPLE)
+    asm = prologue(skip=(1,)) + "".join(
+        f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(numbers)
     )
-    what = f"{len(LIMITS)} immediates, one after the other in memory"
+    what = f"{len(numbers)} immediates, one after the other in memory; no register changes"
     cases: Mapping[str, Mapping[str, str]] = {"all": {}}
     return Draft(
         f"{slug(row)}/limits",
         what,
         access_covers(row),
         cases,
-        f"{asm}r0 = 0\nr1 = 0\nexit\n",
-        observe=("after",),
-        memory=f"00*{size * len(LIMITS)}",
+        f"{asm}exit\n",
+        observe=(*(register for register in ALL if register != "r1"), "after"),
+        memory=f"00*{size * len(numbers)}",
     )

@@ -29,7 +29,8 @@ VALUES = (
     0xA1B2C3D4E5F60718,
     0x7777777700000009,
 )
-_ALL = tuple(f"r{n}" for n in range(10))
+#: Their names.
+ALL = tuple(f"r{n}" for n in range(10))
 
 
 def prologue(skip: tuple[int, ...] = ()) -> str:
@@ -81,7 +82,7 @@ def _computation(row: Instruction) -> Draft:
         what = "each register; no other register changes"
         roles = ("rfc9669-3.1-dst-reg-range",)
     asm = f"{prologue()}{text}\nexit\n"
-    return Draft(f"{slug(row)}/registers", what, (*covers, *roles), cases, asm, observe=_ALL)
+    return Draft(f"{slug(row)}/registers", what, (*covers, *roles), cases, asm, observe=ALL)
 
 
 def _negative_result(row: Instruction) -> Draft:
@@ -98,7 +99,7 @@ def _negative_result(row: Instruction) -> Draft:
     else:
         asm += f"{line(row, dst='{d}', imm=str(number))}\nexit\n"
     what = "each register, with a result that is negative as a 32-bit number"
-    return Draft(f"{slug(row)}/negative", what, arithmetic.covers(row), cases, asm, observe=_ALL)
+    return Draft(f"{slug(row)}/negative", what, arithmetic.covers(row), cases, asm, observe=ALL)
 
 
 def byte_swap_covers(row: Instruction) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def _frame_pointer(row: Instruction) -> Draft:
     )
     covers = (*arithmetic.covers(row), "rfc9669-3.1-src-reg-range")
     what = "r10 as source operand is the value of r10"
-    return Draft(f"{slug(row)}/frame-pointer", what, covers, cases, asm, observe=_ALL)
+    return Draft(f"{slug(row)}/frame-pointer", what, covers, cases, asm, observe=ALL)
 
 
 #: A number for registers that take no part: cut to 32 bits it is another.
@@ -194,7 +195,7 @@ def _condition(row: Instruction) -> Draft:
     asm += "r{m} += 32\ntaken:\nexit\n"
     what = "either operand in each register, where another register's value would decide otherwise; none changes"
     covers = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range")
-    return Draft(f"{slug(row)}/registers", what, covers, cases, asm, observe=_ALL)
+    return Draft(f"{slug(row)}/registers", what, covers, cases, asm, observe=ALL)
 
 
 def _halves(row: Instruction, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -252,7 +253,7 @@ def _jump(row: Instruction) -> Draft:
     asm = f"{prologue()}{line(row, offset='on', imm='on')}\nr9 = 9\nexit\non:\nexit\n"
     what = "no register changes"
     cases: Mapping[str, Mapping[str, str]] = {"all": {}}
-    return Draft(f"{slug(row)}/registers", what, (f"rfc9669-4.3-{slug(row)}",), cases, asm, observe=_ALL)
+    return Draft(f"{slug(row)}/registers", what, (f"rfc9669-4.3-{slug(row)}",), cases, asm, observe=ALL)
 
 
 def _wide_constant() -> Draft:
@@ -261,4 +262,4 @@ def _wide_constant() -> Draft:
     asm = f"{prologue()}{line(row, dst='{d}', imm64='0x1fedcba987654321')}\nexit\n"
     covers = ("rfc9669-5.4-imm64", "rfc9669-3.1-dst-reg-range", "rfc9669-3.2-two-immediates")
     what = "each register; no other register changes"
-    return Draft("ld-imm64/registers", what, covers, cases, asm, observe=_ALL)
+    return Draft("ld-imm64/registers", what, covers, cases, asm, observe=ALL)

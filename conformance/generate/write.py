@@ -41,9 +41,30 @@ def _vector(draft: Draft) -> dict[str, Any]:
         "expect": {"rejected": True} if draft.rejected else None,
     }
     table = rows(draft)
+    fields["expect"] = _common(draft, table) or fields["expect"]
     in_words = any(" " in cell for row in table for cell in row.values())
     fields |= {"cases": _cases(table)} if in_words else {"table": _table(table)}
     return {name: value for name, value in fields.items() if value}
+
+
+def _common(draft: Draft, table: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Take out of the rows of ``table`` what all of them expect, and return it as the expectation of the vector."""
+    if len(table) == 1:
+        return {}
+    expected = [*draft.observe, "witness"]
+    same = {name: table[0][name] for name in expected if len({row.get(name) for row in table}) == 1 if name in table[0]}
+    for row in table:
+        for name in same:
+            del row[name]
+    common: dict[str, Any] = {"rejected": True} if draft.rejected else {}
+    registers = {name: value for name, value in same.items() if name not in ("after", "witness")}
+    if registers:
+        common["registers"] = registers
+    if "after" in same:
+        common["memory"] = same["after"]
+    if "witness" in same:
+        common["witness"] = {"r0": same["witness"]}
+    return common
 
 
 def _cases(table: Iterable[Mapping[str, str]]) -> dict[str, Any]:
