@@ -156,15 +156,19 @@ def parse_spec(text: str) -> RuntimeSpec:
     if kind in KINDS:
         return _spec(text, name, kind, argument if colon else None, {})
     configured = _configured()
-    if rest in configured:
-        use, options = configured[rest]
-        kind, colon, argument = use.partition(":")
-        if kind in KINDS:
-            return _spec(use, name, kind, argument if colon else None, options)
-    known = [*KINDS, *configured]
+    if rest not in configured:
+        raise _no_kind(kind, [*KINDS, *configured])
+    use, options = configured[rest]
+    kind, colon, argument = use.partition(":")
+    if kind not in KINDS:
+        raise _no_kind(kind, list(KINDS), f"{rest}: use: ")
+    return _spec(use, name, kind, argument if colon else None, options)
+
+
+def _no_kind(kind: str, known: Sequence[str], where: str = "") -> SpecError:
     close = get_close_matches(kind, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-    raise SpecError(f"{kind!r} is no kind of runtime: {hint}")
+    return SpecError(f"{where}{kind!r} is no kind of runtime: {hint}")
 
 
 def _spec(text: str, name: str, kind: str, argument: str | None, options: Mapping[str, Any]) -> RuntimeSpec:

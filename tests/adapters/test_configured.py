@@ -104,7 +104,12 @@ BAD_FILES = {
     ),
     "name of a kind": ('[runtimes]\nlinux = "plugin:p"', "'linux' is the name of a kind of runtime"),
     "option of another kind": ('[runtimes.a]\nuse = "reference"\ntimeout = 3', "a: reference takes no timeout"),
-    "kind": ('[runtimes]\na = "pluggin:p"', "'pluggin' is no kind of runtime: did you mean 'plugin'?"),
+    "kind": ('[runtimes]\na = "pluggin:p"', "a: use: 'pluggin' is no kind of runtime: did you mean 'plugin'?"),
+    "use of another": ('[runtimes]\na = "b"\nb = "linux"', "a: use: 'b' is no kind of runtime: known are reference"),
+    "variable": (
+        '[runtimes.a]\nuse = "plugin:p"\nenvironment = {"A=B" = "1"}',
+        "runtimes.a.environment: a name is not acceptable",
+    ),
 }
 
 
