@@ -163,6 +163,9 @@ def _running(plan: Plan, order: Sequence[int], register: int) -> Running | None:
         node, narrowest = node.value, min(narrowest, node.type.bits)
     if not isinstance(node, t.Binary) or node.op not in SCANNED or narrowest < node.left.type.bits:
         return None
+    if node.op == "*" and node.left.type.bits > 32:
+        # Before AVX-512, processors did not multiply vectors of such numbers: it would take longer.
+        return None
     for before, other in ((node.left, node.right), (node.right, node.left)):
         inner = before.value if isinstance(before, t.Cast) else before
         if isinstance(inner, t.Register) and register_of(plan.at(writers[0]), inner.name) == register:

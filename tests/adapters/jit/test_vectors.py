@@ -119,7 +119,7 @@ YES = {
     "the sum so far": CHAIN,
     "with 32 bits": CHAIN.replace("r0 += r6", "w0 += w6"),
     "the difference": CHAIN.replace("r0 += r6", "r0 -= r6"),
-    "the product": CHAIN.replace("r0 += r6", "r0 *= r6"),
+    "the product": CHAIN.replace("r0 += r6", "w0 *= w6"),
     "the sum before": "r6 = *(u64 *)(r3 + 0)\n*(u64 *)(r3 + 0) = r0\nr0 += r6\nr3 += 8",
     "bytes": "r6 = *(s8 *)(r3 + 7)\nr0 += r6\n*(u8 *)(r3 + 7) = r0\nr3 += 1",
     "in another byte order": CHAIN.replace("r6 ^= r0", "r6 ^= r0\nr6 = be16 r6"),
@@ -133,6 +133,7 @@ NO = {
     "nothing but a sum": "r6 = *(u64 *)(r3 + 0)\nr0 += r6\nr3 += 8",  # LLVM does that
     "two operators in turns": CHAIN.replace("r6 ^= r0", "r6 ^= r0\nr0 *= 31"),
     "no associative operator": CHAIN.replace("r0 += r6", "r0 <<= 1"),
+    "the product, with 64 bits": CHAIN.replace("r0 += r6", "r0 *= r6"),
     "division": CHAIN.replace("r6 ^= r0", "r6 /= r0"),
     "an atomic operation": CHAIN.replace("*(u64 *)(r3 + 0) =", "lock *(u64 *)(r3 + 0) +="),
     "gaps": CHAIN.replace("r3 += 8", "r3 += 16"),
