@@ -34,10 +34,10 @@ def test_what_fails_in_the_middle_leaves_the_old_file(tmp_path: Path, error: typ
 
 def test_a_new_file_has_the_permissions_of_new_files_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
     new, old, usual = tmp_path / "new", tmp_path / "old", tmp_path / "usual"
-    usual.touch()
     old.touch(mode=0o640)
     write_bytes(b"1", new)
     write_bytes(b"2", old)
+    usual.touch()
     assert new.stat().st_mode == usual.stat().st_mode
     assert (old.stat().st_mode & 0o777, old.read_bytes()) == (0o640, b"2")
 

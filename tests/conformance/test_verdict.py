@@ -71,6 +71,37 @@ def test_differences_name_each_value() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expect", "outcome", "expected", "got"),
+    [
+        (
+            RETURN,
+            other(OutcomeKind.CRASHED),
+            "returned r0 = 0x5, r6 = 0x6, a certain memory",
+            "crashed: word: sentence",
+        ),
+        (
+            RETURN,
+            other(OutcomeKind.REJECTED),
+            "returned r0 = 0x5, r6 = 0x6, a certain memory",
+            "rejected: word: sentence",
+        ),
+        (REJECT, GOOD, "rejected", "returned r0 = 0x5"),
+        (REJECT, GOOD._replace(r0=7), "rejected", "returned r0 = 0x7, the result of another instruction"),
+        (FAULT, GOOD._replace(r0=None), "faulted (out-of-bounds) or rejected", "returned"),
+        (FAULT, other(OutcomeKind.TIMED_OUT), "faulted (out-of-bounds) or rejected", "timed out: word: sentence"),
+    ],
+)
+def test_differences_of_outcomes_say_both(expect: Expectation, outcome: Outcome, expected: str, got: str) -> None:
+    assert judge(expect, outcome).differences == (Difference("outcome", expected, got),)
+
+
+def test_differences_of_memory_end_with_the_last_byte() -> None:
+    outcome = Outcome(OutcomeKind.RETURNED, 0, {}, bytes(17) + b"\2\3" + bytes(8))
+    (difference,) = judge(Expectation({}, memory=bytes(17) + b"\1" + bytes(9)), outcome).differences
+    assert difference == Difference("memory[16:19]", "00 01 00", "00 02 03")
+
+
 def test_differences_of_memory_show_the_place() -> None:
     want = bytes(1000)
     got = bytearray(want)
