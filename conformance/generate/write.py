@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..canonical import write
+from ..model import CHANGES, NO_VALUE, REGISTERS
 from .draft import Draft, rows
+
+#: If rows are about so many registers, only those are written in them that differ from what most rows expect.
+_MANY = 4
 
 
 def file_text(family: str, note: str, drafts: Iterable[Draft]) -> str:
@@ -58,6 +63,7 @@ def _common(draft: Draft, table: Sequence[dict[str, str]]) -> dict[str, Any]:
             del row[name]
     common: dict[str, Any] = {"rejected": True} if draft.rejected else {}
     registers = {name: value for name, value in same.items() if name not in ("after", "witness")}
+    registers |= _usual(table)
     if registers:
         common["registers"] = registers
     if "after" in same:
@@ -65,6 +71,22 @@ def _common(draft: Draft, table: Sequence[dict[str, str]]) -> dict[str, Any]:
     if "witness" in same:
         common["witness"] = {"r0": same["witness"]}
     return common
+
+
+def _usual(table: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Take out of the rows what most of them expect of registers, if they are about many, and return it.
+
+    What a row expects to be different is put together.
+    """
+    names = [name for name in REGISTERS if all(name in row for row in table)]
+    if len(names) < _MANY:
+        return {}
+    most = {name: Counter(row[name] for row in table).most_common(1)[0] for name in names}
+    usual = {name: value for name, (value, times) in most.items() if times > len(table) / 2}
+    for row in table:
+        found = {name: row.pop(name) for name in usual}
+        row[CHANGES] = ",".join(f"{name}={value}" for name, value in found.items() if value != usual[name]) or NO_VALUE
+    return usual
 
 
 def _cases(table: Iterable[Mapping[str, str]]) -> dict[str, Any]:
@@ -86,5 +108,5 @@ def _table(table: Sequence[Mapping[str, str]]) -> str:
     """The cases as a table; a value that a case lacks is written -."""
     columns = list(dict.fromkeys(column for row in table for column in row))
     return "\n".join(
-        " ".join(cells) for cells in [columns, *([row.get(name, "-") for name in columns] for row in table)]
+        " ".join(cells) for cells in [columns, *([row.get(name, NO_VALUE) for name in columns] for row in table)]
     )
