@@ -40,7 +40,8 @@ def vectors_like(
         return None
     try:
         codes = _codes(entry, template, columns, len(names))
-        if codes is None:
+        instructions = None if template is None else template.instructions
+        if codes is None or (template is not None and instructions is None):
             return None
         memories = _memories(entry, common.memory, columns, len(names))
         expected = _expected(common.expect, columns, len(names))
@@ -49,10 +50,10 @@ def vectors_like(
     if entry.memory is not None and not _same_sizes(memories, [expect.memory for expect in expected]):
         return None
     variants = map(_VARIANT, zip(codes, memories, repeat(common.maps), repeat(common.variables), expected))
-    if template is not None:
-        needs: Iterable[Needs] = repeat(needs_of(template.instructions or ()))
+    if instructions is None:
+        needs: Iterable[Needs] = [program_needs(code, rejected=True) for code in codes]
     else:
-        needs = [program_needs(code, rejected=True) for code in codes]
+        needs = repeat(needs_of(instructions))
     return [
         Vector(f"{entry.id}/{name}", name, entry, groups, reported, variant, big)
         for name, (groups, reported, _), variant in zip(names, needs, variants)  # noqa: B905  # infinite
