@@ -11,7 +11,7 @@ wheel `ziglang`.
 
 No test: the figures depend on the machine and on what else it does. Exit status 1 if memory grows without end, or if
 the JIT is slower than it is meant to be: checked no slower than uBPF's on what computes and branches and at most half
-as long again on memory, unchecked faster but where the processor sets the limit.
+as long again on memory, unchecked faster.
 """
 
 from __future__ import annotations
