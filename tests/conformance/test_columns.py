@@ -96,7 +96,8 @@ def test_a_row_that_is_another_instruction(tmp_path: Path) -> None:
 
 def test_what_bytes_need_is_found_in_tables_too(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
-    lines = ["asm: |", "  .byte 0xb7, 0, 0, 0, 1, 0, 0, 0", "  exit", "expect: {r0: '1'}", "table: |", "  case", "  a", "  b"]
+    asm = ["asm: |", "  .byte 0xb7, 0, 0, 0, 1, 0, 0, 0", "  exit"]
+    lines = [*asm, "expect: {r0: '1'}", "table: |", "  case", "  a", "  b"]
     text = "".join(f"    {line}\n" for line in lines)
     file.write_text(HEAD + text, encoding="utf-8")
     assert [sorted(vector.groups) for vector in load_suite([file]).vectors] == [["base64"], ["base64"]]
