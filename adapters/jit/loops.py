@@ -3,7 +3,8 @@
 
 A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
 without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
-its accesses begin, and from its conditions (:mod:`.functions`, :mod:`.guards`).
+its accesses begin, and from its conditions (:mod:`.versions`, :mod:`.guards`). Of some loops there is a third version,
+for several iterations at once (:mod:`.lanes`).
 """
 
 from __future__ import annotations
