@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,16 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def wait_for(path: Path) -> int:
-    while not (path.exists() and path.read_text().endswith("\n")):
+def wait_until(there: Callable[[], bool]) -> None:
+    """Wait for what comes soon, or else never: a test that hangs says less than one that fails."""
+    until = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < until
         time.sleep(0.005)
+
+
+def wait_for(path: Path) -> int:
+    wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
     return int(path.read_text())
 
 
@@ -48,8 +56,7 @@ def test_the_program_dies_with_its_owner(tmp_path: Path, mode: str, number: sign
     owner.send_signal(number)
     owner.wait()
     # The keeper notices, kills and ends in its own time.
-    while not is_gone(pid):
-        time.sleep(0.005)
+    wait_until(lambda: is_gone(pid))
 
 
 def test_one_shot_after_the_other() -> None:
