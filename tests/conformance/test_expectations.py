@@ -42,10 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             named = [part for runtime in runtimes for part in ("-r", runtime)]
             done = bpf_isa("run", "--vectors", SAMPLE, *named, "-j", "1", "--json", folder / f"{name}.json")
             assert done.exit_code in {0, 1, 2}, done.output
-        done = bpf_isa(
-            "run", "--vectors", SAMPLE, "-k", "add64-x", "-r", "mine=reference", "--json", folder / "part.json"
-        )
-        assert done.exit_code == 0, done.output
+        for name, selection in {
+            "part": ["-k", "add64-x"],
+            "group": ["--group", "divmul64"],
+            "part-of-group": ["--group", "divmul64", "-k", "smod64"],
+        }.items():
+            done = bpf_isa(
+                "run", "--vectors", SAMPLE, *selection, "-r", "mine=reference", "--json", folder / f"{name}.json"
+            )
+            assert done.exit_code == 0, done.output
     return folder
 
 
@@ -150,6 +155,13 @@ def test_a_part_of_the_suite_decides_about_no_group_and_no_stale_entry(folder: P
         ("required group", "base64", "only a part of the suite was run: run all of it")
     ]
     assert gate(folder, "part", CARRY.replace("add64-x/carries", "bswap16/gone"), status=0) == []
+
+
+def test_a_group_that_was_run_as_a_whole_is_decided_about(folder: Path) -> None:
+    only_a_part = "only a part of the suite was run: run all of it"
+    assert gate(folder, "group", require="divmul64", status=0) == []
+    assert ("required group", "base64", only_a_part) in gate(folder, "group", require="base64")
+    assert gate(folder, "part-of-group", require="divmul64") == [("required group", "divmul64", only_a_part)]
 
 
 def test_a_group_without_vectors_does_not_pass(folder: Path) -> None:
