@@ -247,7 +247,11 @@ class _Shape:
         return False
 
     def fold_memory(self, memory: bytes) -> Iterator[str]:
-        """Yield the code that folds the memory into R0, after all registers were folded."""
+        """Yield the code that folds the memory into R0, after all registers were folded.
+
+        Raises:
+            NotFoldable: the memory is larger than offsets reach.
+        """
         word, at = self.word, 0
         if self.fetch:
             yield self.fetch.rstrip()

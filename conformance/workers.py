@@ -184,7 +184,12 @@ class _Worker:
         return self._ready and self.chunk is None
 
     def identity(self) -> RuntimeInfo:
-        """Wait for the worker to say who the runtime is."""
+        """Wait for the worker to say who the runtime is.
+
+        Raises:
+            Unavailable: the runtime cannot be used here.
+            RuntimeBroken: the adapter failed, or its process ended.
+        """
         wait([self.connection], _OPENING)
         said = self.hear()
         if isinstance(said, RuntimeInfo):

@@ -80,7 +80,11 @@ class _Planner:
         self.private = {block for block, count in arrivals.items() if count == 1} - set(entries)
 
     def sequence(self, blocks: list[int], head: int | None, pending: frozenset[int], loops: int) -> Sequence:
-        """Arrange ``blocks``, the body of the loop at ``head``; ``pending`` are those that can be first."""
+        """Arrange ``blocks``, the body of the loop at ``head``; ``pending`` are those that can be first.
+
+        Raises:
+            TooComplexError: loops are nested too deeply.
+        """
         if loops > MOST_NESTED_LOOPS:
             raise TooComplexError(f"more than {MOST_NESTED_LOOPS} nested loops")
         result = Sequence(head, frozenset(blocks))

@@ -56,7 +56,12 @@ class Subject:
         return assemble(text, self.info.byte_order).hex()
 
     def returned(self, conversation: Conversation, seq: int, text: str, memory: str | None = None) -> dict[str, Any]:
-        """Run a program that must return, and return the answer."""
+        """Run a program that must return, and return the answer.
+
+        Raises:
+            Missed: it did not return.
+            Broken: there was no answer.
+        """
         answer = conversation.ask(_question(seq, self.program(text), memory))
         if answer["outcome"] != "returned":
             raise Missed(f"the program `{'; '.join(text.splitlines())}` {answer['outcome']}: {answer.get('reason')}")

@@ -121,7 +121,11 @@ class _Preparation:
         self.references = self._references()
 
     def calls(self, program_type: ProgramTypeName, packet: bytes | None) -> PreparedCalls:
-        """Return the calls for the form that fits."""
+        """Return the calls for the form that fits.
+
+        Raises:
+            CannotPrepare: no form shows what is to be seen.
+        """
         observed = self.job.observe & frozenset(wrapping.REGISTERS)
         alone = self.job.wants_rejection and not self.reading.packet
         end = min(self.reading.functions, default=len(self.reading.program))
