@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, cast
 
 import click
@@ -117,7 +119,19 @@ def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) 
         raise Unusable(f"--trust-verifier: not accepted as safe: {error}") from None
     except Unavailable as error:
         raise Unusable(str(error)) from None
-    return run(data, maps=program.maps, budget=budget)
+    with _endable():
+        return run(data, maps=program.maps, budget=budget)
+
+
+@contextmanager
+def _endable() -> Iterator[None]:
+    """Let Ctrl-C and the like end the process at once: Python's own handlers wait until compiled code comes back."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_step(step: TraceStep) -> None:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,25 @@ def test_standard_input_in_a_process() -> None:
     command = [sys.executable, "-c", "from bpf_isa.conformance.cli import main; main()", "exec", "-"]
     done = subprocess.run(command, input="r0 = 7\nexit", capture_output=True, text=True, check=True)
     assert "r0 = 0x7  unsigned 7  signed 7" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_compiled_code_can_be_ended(tmp_path: Path, number: signal.Signals) -> None:
+    program = tmp_path / "endless.s"
+    program.write_text("r0 = 0\nagain: r0 *= 3\nr0 += 1\nif r0 != r10 goto again\nexit\n")
+    command = [str(Path(sys.executable).with_name("bpf-isa")), "exec", "--engine", "jit", "--budget", str(10**15)]
+    with subprocess.Popen([*command, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for_processor_time(process.pid, 3)  # by then it is in the loop
+            process.send_signal(number)
+            output = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, *output) == (-number, b"", b"")
+
+
+def wait_for_processor_time(pid: int, seconds: float) -> None:
+    ticks = 0
+    while ticks < seconds * os.sysconf("SC_CLK_TCK"):
+        time.sleep(0.05)
+        ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
