@@ -242,7 +242,7 @@ class Generator:
         if random.random() < self.mistakes:
             start = random.choice([bound, bound + 1, room, room + 100, *_EDGES])
         for register, number in ((4, start), (2, bound), (5, step)):
-            self.add("MOV64_K", dst=register, imm=number)
+            self.add("MOV64_K", dst=register, imm=t.S32.wrap(number))
         op = random.choice([*(_BELOW if step > 0 else _ABOVE), "JNE"])
         begin, first = len(self.program), random.random() < 0.5
         exits = [self.compare(_OPPOSITE[op])] if first else []
