@@ -8,7 +8,8 @@ its arguments; it may have more. The operators are those of :mod:`...spec.tree`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -157,7 +158,7 @@ def meet(a: Range, b: Range) -> Range | None:
     )
 
 
-def widen(old: Range, new: Range, stops: Iterable[int]) -> Range:
+def widen(old: Range, new: Range, stops: Sequence[int]) -> Range:
     """Return a set that has ``new``; a bound that ``old`` does not have goes on to the next of ``stops``, sorted.
 
     Repeated, this comes to an end after as many steps as there are stops and bits.
@@ -166,14 +167,24 @@ def widen(old: Range, new: Range, stops: Iterable[int]) -> Range:
     new = join(old, new)
     low, high, signed_low, signed_high = new[1:5]
     if low < old.low:
-        low = max((stop for stop in stops if 0 <= stop <= low), default=0)
+        low = _stop_below(low, 0, stops)
     if high > old.high:
-        high = min((stop for stop in stops if high <= stop <= mask), default=mask)
+        high = _stop_above(high, mask, stops)
     if signed_low < old.signed_low:
-        signed_low = max((stop for stop in stops if -half <= stop <= signed_low), default=-half)
+        signed_low = _stop_below(signed_low, -half, stops)
     if signed_high > old.signed_high:
-        signed_high = min((stop for stop in stops if signed_high <= stop < half), default=half - 1)
+        signed_high = _stop_above(signed_high, half - 1, stops)
     return Range(old.bits, low, high, signed_low, signed_high, new.value, new.unknown)
+
+
+def _stop_below(number: int, least: int, stops: Sequence[int]) -> int:
+    at = bisect_right(stops, number)
+    return max(stops[at - 1], least) if at else least
+
+
+def _stop_above(number: int, most: int, stops: Sequence[int]) -> int:
+    at = bisect_left(stops, number)
+    return min(stops[at], most) if at < len(stops) else most
 
 
 # Operators

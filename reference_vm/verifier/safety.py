@@ -38,8 +38,10 @@ from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
 MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 150_000, 30_000, 5_000
 #: Comparisons of states that take as long as an instruction.
 _COMPARED = 10
-#: Joins at a place before it is widened, and rounds of narrowing.
-_JOINS, _ROUNDS = 3, 6
+#: Joins at a place before it is widened, and before it is widened to numbers that any program may have; and rounds of
+#: narrowing.
+_JOINS, _MANY_JOINS, _ROUNDS = 3, 100, 6
+_COMMON = {-1, 0, 1, 2, 1 << 8, 1 << 16, 1 << 31, 1 << 32, 1 << 63, -(1 << 31)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class _Search:
         self.places: dict[int, Place | None] = {}
         #: Slots where ways may meet, and to which jumps lead back.
         self.leaders, self.heads = {entry}, set[int]()
-        numbers = {-1, 0, 1, 2, surroundings.memory_bytes}
+        numbers = {*_COMMON, surroundings.memory_bytes}
         for slot, item in enumerate(program):
             if item is None:
                 continue
@@ -155,9 +157,10 @@ class _Search:
             numbers |= {item.imm, t.U32.wrap(item.imm), t.U64.wrap(item.imm), item.offset}
             if item.instruction.wide:
                 numbers.add(item.next_imm % (1 << 32) << 32 | item.imm % (1 << 32))
-        numbers |= {1 << 8, 1 << 16, 1 << 31, 1 << 32, 1 << 63, -(1 << 31)}
-        #: Where widening stops: numbers that the program may compare with, and their neighbours.
-        self.stops = sorted({number + near for number in numbers for near in (-1, 0, 1)})
+        #: Where widening stops: numbers that the program may compare with, and their neighbours; and a few of these.
+        self.stops, self.few_stops = (
+            sorted({number + near for number in some for near in (-1, 0, 1)}) for some in (numbers, _COMMON)
+        )
 
     def entry_state(self) -> State:
         """Return the state in which the program begins."""
@@ -295,7 +298,9 @@ class _Invariants(_Search):
                         joins[target] = joins.get(target, 0) + 1
                         if joins[target] > _JOINS:
                             self.guessed = True
-                            states[target] = widened(old, state, self.stops)
+                            # A program may have so many numbers that they would be too many for each loop.
+                            stops = self.stops if joins[target] <= _MANY_JOINS else self.few_stops
+                            states[target] = widened(old, state, stops)
                 todo.add(target)
         return states
 

@@ -95,7 +95,7 @@ def includes(a: Value, b: Value) -> bool:
 
 
 def _combine(a: Value, b: Value, combine: Callable[[Range, Range], Range]) -> Value:
-    if a == b:
+    if a is b or a == b:
         return a
     if isinstance(a, Range) and isinstance(b, Range):
         return combine(a, b)
@@ -180,6 +180,8 @@ def _stacks_combined(a: Stack, b: Stack, combine: Callable[[Range, Range], Range
             value = ADDRESS
         new.append(Kept(offset, size, value))
     tainted = [kept for kept in new if not isinstance(kept.value, Range)]
+    if not tainted:
+        return tuple(new)
     return tuple(
         kept
         for kept in new
