@@ -140,8 +140,8 @@ class _Plan:
             if name in entry.expect or (name == "after" and "memory" in entry.expect):
                 raise entry.error(f"the case has a value {name}, and expect has one too", case)
         registers = tuple(sorted(expected.intersection(REGISTERS)))
-        changed, after, witness = CHANGES in expected, "after" in expected, "witness" in expected
-        returned = bool(registers) or changed or after or bool(entry.expect.keys() - {"witness"})
+        has_changes, after, witness = CHANGES in expected, "after" in expected, "witness" in expected
+        returned = bool(registers) or has_changes or after or bool(entry.expect.keys() - {"witness"})
         if returned == (entry.rejected or entry.faulted is not None):
             message = "expects both to return and not to" if returned else "expects nothing: say what r0 is"
             raise entry.error(message, case)
@@ -149,7 +149,7 @@ class _Plan:
             raise entry.error("has a witness, but does not expect to be rejected", case)
         if entry.memory is None and after:
             raise entry.error("expects a memory, but has none", case)
-        return _Columns(registers, changed, after, witness)
+        return _Columns(registers, has_changes, after, witness)
 
     def variant(self, case: str | None, values: Values, order: ByteOrder) -> Variant:
         """Return the vector in one byte order."""

@@ -56,7 +56,7 @@ class Hooks:
     def pytest_bpf_runtimes(self, config: pytest.Config) -> Sequence[str]:  # type: ignore[empty-body]  # a specification
         """Return runtimes to test, as ``--bpf-runtime`` names them, in addition to those of the command line."""
 
-    def pytest_bpf_expectations(self, config: pytest.Config) -> Sequence[str | Path]:  # type: ignore[empty-body]
+    def pytest_bpf_expectations(self, config: pytest.Config) -> Sequence[str | Path]:  # type: ignore[empty-body]  # too
         """Return expectation files, in addition to those of the command line."""
 
 

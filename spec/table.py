@@ -193,11 +193,11 @@ def _table(document: strict_yaml.Document) -> Isa:
     assert isinstance(data, dict)
     raw_groups, raw_rows = data["groups"], data["instructions"]
     assert isinstance(raw_groups, dict) and isinstance(raw_rows, list)
-    groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}  # type: ignore[index,call-overload,arg-type]
+    groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}  # type: ignore[index,call-overload,arg-type]  # by the schema
     for name, included in groups.items():
         if unknown := included - groups.keys():
             raise TableError(f"{document.name}: {name} includes {min(unknown)}, which is no conformance group")
-    rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)  # type: ignore[arg-type]
+    rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)  # type: ignore[arg-type]  # too
     by_name: dict[str, Instruction] = {}
     by_opcode: dict[int, tuple[Instruction, ...]] = {}
     for row in rows:

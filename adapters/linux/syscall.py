@@ -104,7 +104,7 @@ class ProgramRefused(BpfError):
         super().__init__(Command.PROG_LOAD, error)
         self.log = log
 
-    def __reduce__(self) -> tuple[type[BpfError], tuple[int, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[BpfError], tuple[int, str]]:  # type: ignore[override]  # OSError's is wider
         return type(self), (self.errno or 0, self.log)
 
 

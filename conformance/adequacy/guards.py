@@ -48,14 +48,14 @@ _OFFSETS = (
 )  # fmt: skip
 #: For jumps over a distance the exact numbers matter less than their sizes.
 _DISTANCES = tuple(
-    Condition("offset", op, value)  # type: ignore[arg-type]  # the operators are two of Condition's
+    Condition("offset", op, value)  # type: ignore[arg-type]  # the operators are some of Condition's
     for op, value in (
         ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
         (">", 4095), ("<", -4096), ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
     )
 )  # fmt: skip
 _FAR = tuple(
-    Condition("imm", op, value)  # type: ignore[arg-type]
+    Condition("imm", op, value)  # type: ignore[arg-type]  # as above
     for op, value in (
         ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
         (">", 32767), ("<", -32768), ("<", 0), (">", 0),
@@ -174,8 +174,8 @@ def _value_tests(row: Instruction) -> Iterator[_Value]:
         else:
             for number in _values(bits):
                 yield f"{name} is {_shown(number, bits)}", t.Compare("==", value, const(number, value.type))
-        if bits < t.U64.bits and bits == t.U32.bits:
-            upper = t.Binary("s>>", coerce(t.S64, t.Register(name)), const(bits, t.U64))  # type: ignore[arg-type]
+        if bits == t.U32.bits:
+            upper = t.Binary("s>>", coerce(t.S64, t.Register(name)), const(bits, t.U64))  # type: ignore[arg-type]  # dst, src or r0
             yield f"the upper half of {name} is not 0", t.Compare("!=", upper, const(0, t.S64))
             yield f"the upper half of {name} is all ones", t.Compare("==", upper, const(-1, t.S64))
     names = list(operands)

@@ -23,7 +23,7 @@ from ...spec import tree as t
 from ...spec.assemble import assemble
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded
-from ...spec.table import Operand
+from ...spec.table import Fixed, Operand
 from ..model import Expectation
 from .bench import Case
 from .control_mutants import distance_field
@@ -116,7 +116,7 @@ def _program(mutant: Mutant, difference: Difference) -> _Program | None:
         return None
     values = {name: getattr(difference, name) for name in ("dst", "src", "offset", "imm")}
     fields = {name: value for name, value in values.items() if isinstance(row.fields[name], Operand)}
-    fixed = {name: row.fields[name].value for name in values if name not in fields}  # type: ignore[union-attr]
+    fixed = {name: rule.value for name in values if isinstance(rule := row.fields[name], Fixed)}
     item = Decoded(row, **{**fields, **fixed})
     if not mutant.applies(item):
         return None

@@ -319,7 +319,7 @@ def _carrier_for_any(row: Instruction, role: str) -> Carrier:
     accesses = [node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store)]
     if not accesses or row.section == "5.5":
         return carrier(row)
-    is_base = any(node == tree.Register(role) for node in tree.walk(accesses[0].address))  # type: ignore[arg-type]
+    is_base = any(isinstance(node, tree.Register) and node.name == role for node in tree.walk(accesses[0].address))
     value, base = "0x8877665544332211 ll", "r9"
     alike, other = (base, value) if is_base else (value, base)
     before = f"r9 = r1\nr8 = {other}\n" + "".join(f"r{n} = {alike}\n" for n in range(3, 8)) + "r0 = 1\n"
