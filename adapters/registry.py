@@ -96,6 +96,12 @@ class RuntimeSpec:
         own: float = self.options.get("timeout", 0)
         return 2 * own + 10 if own else timeout
 
+    def with_patience(self, factor: float) -> RuntimeSpec:
+        """Return the runtime with ``factor`` times its limit of time for a vector, if it keeps time itself."""
+        if "timeout" not in self.options:
+            return self
+        return replace(self, options={**self.options, "timeout": self.options["timeout"] * factor})
+
     def allowing(self, seconds: float) -> RuntimeSpec:
         """Return the runtime with ``seconds`` for each vector, if it keeps time itself and was not told otherwise."""
         if "timeout" not in KINDS[self.kind].options:

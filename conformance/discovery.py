@@ -25,7 +25,8 @@ from ..spec.table import isa
 from .model import Level, Vector
 from .runner import Result, ask
 from .verdict import Failure, Verdict
-from .workers import RuntimeBroken, WorkerPool
+from .worker import RuntimeBroken
+from .workers import WorkerPool
 
 #: How many instructions that are not decided yet a program may have, from round to round.
 _ROUNDS = (1000, 12, 4, 2)

@@ -141,6 +141,19 @@ def blocks(job: Job, expect: Expectation, width: int) -> Iterator[tuple[int, Pro
         yield first, Probe(shape.with_ending(f"{lines}exit"), f"words {first} and following", value)
 
 
+def control(job: Job, expect: Expectation, width: int) -> Folding:
+    """Return a program that folds what ``expect`` holds, taken from constants and from the memory at entry.
+
+    Raises:
+        NotFoldable: there is none.
+    """
+    suffix = " ll" if width == 64 else ""
+    values = sorted(expect.registers.items())
+    lines = [_text(f"{{r}}{name[1:]} = {value & _MASK[width]}{suffix}", width) for name, value in values]
+    code = _assembled("\n".join([*lines, "exit"]), job.byte_order)
+    return fold(job._replace(code=code, memory=expect.memory, maps=(), variables=(), helpers=()), expect, width)
+
+
 def _step(value: int, word: int, mask: int) -> int:
     """Return the fold after one more word; a bijection in each of the two."""
     word &= mask

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from ..spec.table import isa
 from .expectations import Expectations, Known
 from .results import Json
-from .runner import NOT_RUN
 from .verdict import Verdict
+from .workers import NOT_RUN
 
 
 class Kind(StrEnum):

@@ -201,7 +201,7 @@ class RuntimeCollector(pytest.Collector):
         """Open the runtime; return what is known of this version of it."""
         from ..adapters.protocol import Unavailable
         from .expectations import ExpectationError
-        from .workers import RuntimeBroken
+        from .worker import RuntimeBroken
 
         assert self._pool is not None
         try:

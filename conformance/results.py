@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..adapters.protocol import RuntimeInfo
+from ..adapters.protocol import Outcome, RuntimeInfo
 from ..spec import validate
 from ..spec.table import isa
 from .model import Entry, Expectation, Variant, Vector
@@ -140,13 +140,20 @@ def _runtime(one: RuntimeRun) -> Json:
         "identity": identity(one.info),
         "complete": one.complete,
         "seconds": round(one.seconds, 3),
+        **({"problem": one.problem} if one.problem else {}),
+        **({"unrepeated": [_unrepeated(*item) for item in one.unrepeated]} if one.unrepeated else {}),
         "counts": counts(one.results),
         "groups": counts_by_group(one.results),
-        "results": {result.vector.id: _result(result) for result in one.results},
+        "results": {result.vector.id: result_data(result) for result in one.results},
     }
 
 
-def _result(result: Result) -> Json:
+def _unrepeated(vector: str, outcome: Outcome) -> Json:
+    return {"vector": vector, "outcome": outcome.kind.value, "reason": outcome.reason}
+
+
+def result_data(result: Result) -> Json:
+    """Return what a document keeps of a result."""
     outcome, judgement = result.outcome, result.judgement
     data: Json = {"verdict": judgement.verdict.value, "outcome": outcome.kind.value if outcome else None}
     if outcome is not None and outcome.seconds is not None:

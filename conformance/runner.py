@@ -3,29 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol
 
-from ..adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..adapters.protocol import Job, Outcome, RuntimeInfo, Unavailable
 from ..spec.groups import closure
-from .fold import Folding, NotFoldable, Probe, blocks, fold, probes
-from .model import Expectation, Vector
-from .verdict import (
-    PASSED,
-    Difference,
-    Failure,
-    Judgement,
-    Verdict,
-    harness_error,
-    hex64,
-    judge,
-    unsupported,
-)
-from .workers import Answer, HarnessFailure, Openable, RuntimeBroken, WorkerPool
+from .inquiry import Inquiry, inquire
+from .model import Vector
+from .verdict import Judgement, harness_error, unsupported
+from .worker import Answer, Exhausted, HarnessFailure, Openable, RuntimeBroken
+from .workers import NOT_RUN, WorkerPool
 
 
 class Result(NamedTuple):
@@ -41,7 +32,9 @@ class RuntimeRun:
     """What one runtime did: ``results`` in the order of the vectors, of which there is one for each.
 
     ``info`` is None, and ``problem`` says why, for a runtime that could not be used: then there are no results.
-    ``broken`` tells that its adapter failed rather than said so.
+    ``broken`` tells that its adapter failed rather than said so. Elsewhere ``problem`` says why not all vectors were
+    run; the run is not ``complete`` if that is no fault of the runtime, and then it can go on. ``unrepeated`` are
+    crashes and time-outs that did not happen again when their vector was run alone; they do not count.
     """
 
     name: str
@@ -51,13 +44,20 @@ class RuntimeRun:
     broken: bool = False
     complete: bool = True
     seconds: float = 0.0
+    unrepeated: list[tuple[str, Outcome]] = field(default_factory=list)
 
 
-#: First word of the reason for which a vector has no result.
-NOT_RUN = "not-run"
 _INTERRUPTED = "the run was interrupted"
-#: Is called with the name of the runtime and each of its results, as they come.
-OnResult: TypeAlias = Callable[[str, Result], None]
+
+
+class Observer(Protocol):
+    """Follows a run."""
+
+    def opened(self, name: str, info: RuntimeInfo) -> None:
+        """Take note of a runtime that is being tested from now on."""
+
+    def settled(self, name: str, result: Result) -> None:
+        """Take note of a result of the runtime ``name``."""
 
 
 def run(
@@ -66,7 +66,7 @@ def run(
     *,
     processes: int = 1,
     timeout: float = 30.0,
-    on_result: OnResult | None = None,
+    observers: Sequence[Observer] = (),
     earlier: Mapping[str, RuntimeRun] | None = None,
 ) -> list[RuntimeRun]:
     """Run ``vectors`` on each of ``runtimes``, one runtime after the other.
@@ -75,35 +75,41 @@ def run(
     interruption (Ctrl-C) ends the run early; vectors that were not run are errors, and ``complete`` is False. With the
     runs of an ``earlier`` time, by the names of the runtimes, only what they do not have is run.
     """
-    report = on_result or (lambda name, result: None)
     earlier = earlier or {}
     runs: list[RuntimeRun] = []
     with ExitStack() as stack:
         # All of them start now, so that opening one goes on while another is being tested.
         pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
         for runtime, pool in zip(runtimes, pools, strict=True):
-            one = _test(runtime.name, pool, vectors, report, earlier.get(runtime.name))
+            one = _test(runtime.name, pool, vectors, observers, earlier.get(runtime.name))
             runs.append(one)
             pool.close()
             if not one.complete:
                 break
     left = runtimes[len(runs) :]
-    return [*runs, *(RuntimeRun(one.name, None, problem=_INTERRUPTED, complete=False) for one in left)]
+    return [*runs, *(RuntimeRun(one.name, None, problem=runs[-1].problem, complete=False) for one in left)]
 
 
 def _test(
-    name: str, pool: WorkerPool, vectors: Sequence[Vector], report: OnResult, earlier: RuntimeRun | None
+    name: str,
+    pool: WorkerPool,
+    vectors: Sequence[Vector],
+    observers: Sequence[Observer],
+    earlier: RuntimeRun | None,
 ) -> RuntimeRun:
     results: list[Result | None] = [None] * len(vectors)
 
     def settle(index: int, result: Result) -> None:
         results[index] = result
-        report(name, result)
+        for observer in observers:
+            observer.settled(name, result)
 
     one = RuntimeRun(name, None)
     start = perf_counter()
     try:
         one.info = pool.open()
+        for observer in observers:
+            observer.opened(name, one.info)
         start = perf_counter()
         if earlier is None or earlier.info is None:
             _ask_all(pool, one.info, list(enumerate(vectors)), settle)
@@ -112,6 +118,7 @@ def _test(
             raise _Changed(f"it was {was.name} {was.version} before, and is {one.info.name} {one.info.version} now")
         else:
             start -= earlier.seconds
+            one.unrepeated += earlier.unrepeated
             known = {result.vector.id: result for result in earlier.results if not was_not_run(result)}
             for index, vector in enumerate(vectors):
                 if vector.id in known:
@@ -127,11 +134,15 @@ def _test(
         one.info = None
         one.problem, one.broken = f"{reason}: run the suite anew", True
     except KeyboardInterrupt:
-        one.complete = False
-        one.problem = "" if one.info else _INTERRUPTED
+        one.complete, one.problem = False, _INTERRUPTED
+    except (Exhausted, MemoryError) as reason:
+        one.complete, one.problem = False, str(reason) or "this machine has no memory left"
+    else:
+        one.problem = pool.stopped
     one.seconds = perf_counter() - start
+    one.unrepeated += pool.unrepeated
     if one.info is not None:
-        not_run = harness_error(f"{NOT_RUN}: {_INTERRUPTED}")
+        not_run = harness_error(f"{NOT_RUN}: {one.problem}")
         pairs = zip(vectors, results, strict=True)
         one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
     return one
@@ -142,7 +153,7 @@ class _Changed(Exception):
 
 
 def was_not_run(result: Result) -> bool:
-    """Whether a run was interrupted before its vector was run."""
+    """Whether a run ended before its vector was run."""
     return result.judgement.reason.startswith(f"{NOT_RUN}:")
 
 
@@ -215,98 +226,5 @@ class _Question:
             self.jobs = self._inquiry.send(outcomes)
         except StopIteration as end:
             self.jobs = []
-            result: Result = end.value
-            return result
+            return Result(self._vector, *end.value)
         return None
-
-
-#: Yields the jobs of a round, is sent their outcomes, and returns the result at last.
-Inquiry: TypeAlias = Generator[list[Job], list[Outcome], Result]
-
-
-def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
-    """Find out whether a runtime does what ``vector`` expects, with as few programs as that takes."""
-    expect = vector.variant(info.byte_order).expect
-    job = vector.job(info.byte_order)
-    why_not = ""
-    if expect.returns and not _shows_all(job, info):
-        width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
-        try:
-            folding = fold(job, expect, width)
-        except NotFoldable as reason:
-            why_not = f", and {reason}"
-        else:
-            return (yield from _inquire_folded(vector, job, expect, folding, width))
-    (outcome,) = yield [job]
-    judgement = judge(expect, outcome)
-    if judgement.verdict is Verdict.UNSUPPORTED and why_not:
-        judgement = unsupported(judgement.reason + why_not)
-    return Result(vector, outcome, judgement)
-
-
-def _inquire_folded(vector: Vector, job: Job, expect: Expectation, folding: Folding, width: int) -> Inquiry:
-    """Ask a runtime that shows R0 only; see :mod:`.fold`."""
-    if folding.complete:
-        (folded,) = yield [folding.job]
-        if folded.kind is OutcomeKind.RETURNED and folded.r0 == folding.expected:
-            return Result(vector, folded, PASSED)
-        (plain,) = yield [job]
-    else:
-        folded, plain = yield [folding.job, job]
-    judgement = judge(_r0_only(expect), plain)
-    if judgement.verdict is not Verdict.PASS:
-        return Result(vector, plain, judgement)
-    if folded.kind is not OutcomeKind.RETURNED:
-        reason = f"observe: the runtime shows r0 only, and the program that shows more {folded.kind}: {folded.reason}"
-        return Result(vector, plain, unsupported(reason))
-    if folded.r0 == folding.expected:
-        return Result(vector, plain, PASSED)
-    # The fold may itself be computed wrongly; what the probes show is what the vector's program left behind.
-    differences = yield from _probe(list(probes(job, expect, width)))
-    if not differences:
-        differences = yield from _probe_blocks(job, expect, width)
-    if not differences:
-        return Result(vector, plain, PASSED)
-    names = ", ".join(difference.what for difference in differences)
-    return Result(vector, plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", differences))
-
-
-#: Blocks of the memory whose folds are wrong are looked into until so many turned out to be right.
-_BLOCKS = 4
-
-
-def _probe(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], tuple[Difference, ...]]:
-    """Run probes, and return what they show to be wrong."""
-    outcomes = yield [probe.job for probe in asked]
-    return tuple(
-        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
-        for probe, seen in zip(asked, outcomes, strict=True)
-        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
-    )
-
-
-def _probe_blocks(
-    job: Job, expect: Expectation, width: int
-) -> Generator[list[Job], list[Outcome], tuple[Difference, ...]]:
-    """Return what is wrong behind the words of the memory that the first probes look at."""
-    later = list(blocks(job, expect, width))
-    if not later:
-        return ()
-    outcomes = yield [probe.job for _, probe in later]
-    wrong = [first for (first, probe), seen in zip(later, outcomes, strict=True) if seen.r0 != probe.expected]
-    for first in wrong[:_BLOCKS]:
-        differences = yield from _probe(list(probes(job, expect, width, first)))
-        if differences:
-            return differences
-    return ()
-
-
-def _r0_only(expect: Expectation) -> Expectation:
-    registers = {name: value for name, value in expect.registers.items() if name == "r0"}
-    return expect._replace(registers=registers, memory=None)
-
-
-def _shows_all(job: Job, info: RuntimeInfo) -> bool:
-    """Whether the runtime can show whatever is observed of the job."""
-    registers_shown = "registers" in info.observes or job.observe <= {"r0", "memory"}
-    return registers_shown and ("memory" in info.observes or "memory" not in job.observe)

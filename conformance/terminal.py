@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..adapters.protocol import RuntimeInfo
 from . import explain
 from .expectations import foreseen
 from .results import Run, counts, counts_by_group
@@ -66,11 +67,13 @@ class Live:
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, runtime: str, result: Result) -> None:
+    def opened(self, runtime: str, info: RuntimeInfo) -> None:
+        """Start the clock of a runtime."""
+        self._progress.start_task(self._tasks[runtime])
+
+    def settled(self, runtime: str, result: Result) -> None:
         """Take note of a result."""
         verdicts = self._verdicts[runtime]
-        if not verdicts:
-            self._progress.start_task(self._tasks[runtime])
         verdict = result.judgement.verdict
         verdicts[verdict] += 1
         if self._progress.disable:

@@ -1,71 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs jobs on a runtime in processes of their own, so that nothing that happens there can end a run.
 
-Each worker opens the runtime and is given jobs in chunks; it tells outcomes as they come, several at once. If it dies,
-raises or takes too long, the jobs of its chunk that are not settled are run again one by one, which finds the one to
-blame. ``spawn`` starts workers: forking a process that may have
-threads is not safe.
+Each worker is given jobs in chunks. If it dies, raises or takes too long, the jobs of its chunk that are not settled
+are run again one by one, which finds the one to blame. A crash or a time-out is an answer only if it happens again when
+the job is run alone, with more time: neither a busy machine nor what another job left behind is the job's fault. A
+runtime that does nothing but crash or time out is not asked any more.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import traceback
+import os
+import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from time import monotonic
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
-from ..adapters.protocol import Adapter, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo
+from .worker import Answer, Exhausted, HarnessFailure, Openable, Worker
 
 #: How many jobs are handed over at once: fewer are not worth another process.
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
 #: Workers may be replaced so many times; a runtime that kills more will not do better with the rest.
-_MOST_DEATHS = 50
-#: Opening a runtime may take so many seconds.
-_OPENING = 60.0
-#: How many seconds outcomes may be held back to be sent together.
-_HOLDING = 0.2
+_MOST_DEATHS = 100
+#: First word of the reason for which a job was not run.
+NOT_RUN = "not-run"
+#: So many crashes and time-outs are looked into when a runtime is not asked any more.
+_LOOKED_INTO = 3
+#: A job that is run alone gets at most so many times the usual time.
+_MOST_PATIENT = 10.0
+
+#: Is called with the index of a job and its answer.
+OnAnswer: TypeAlias = Callable[[int, Answer], None]
 
 
-class Openable(Protocol):
-    """A runtime that workers can open; must be picklable."""
+@dataclass
+class _Trouble:
+    """Time-outs in a row, and crashes and failures of the adapter in a row, which no other answer interrupts.
+
+    After ``MOST_TIME_OUTS`` or ``MOST_CRASHES`` of them, jobs from all over the rest are tried, ``SAMPLE`` of them.
+    """
+
+    MOST_TIME_OUTS: ClassVar = 8
+    MOST_CRASHES: ClassVar = 100
+    SAMPLE: ClassVar = 12
+
+    time_outs: int = 0
+    crashes: int = 0
+    sampled: int | None = None
+
+    def note(self, answer: Answer) -> None:
+        """Take note of an answer."""
+        if not is_trouble(answer):
+            self.time_outs, self.crashes, self.sampled = 0, 0, None
+            return
+        late = isinstance(answer, Outcome) and answer.kind is OutcomeKind.TIMED_OUT
+        self.time_outs, self.crashes = self.time_outs + late, self.crashes + (not late)
+        if self.sampled is not None:
+            self.sampled += 1
 
     @property
-    def name(self) -> str:
-        """What the runtime is called in results."""
+    def calls_for_a_sample(self) -> bool:
+        """Whether a sample of the rest should be tried now."""
+        return self.sampled is None and (self.time_outs >= self.MOST_TIME_OUTS or self.crashes >= self.MOST_CRASHES)
 
-    def open(self) -> Adapter:
-        """Return an adapter, or raise :class:`..adapters.protocol.Unavailable`."""
+    @property
+    def goes_on(self) -> bool:
+        """Whether the sample did no better."""
+        return self.sampled is not None and self.sampled >= self.SAMPLE
 
-    def patience(self, timeout: float) -> float:
-        """Return after how many seconds without an outcome a worker is given up, if a vector may take ``timeout``."""
-
-
-class RuntimeBroken(Exception):
-    """An adapter that failed while it was opened, other than by being unavailable."""
-
-
-@dataclass(frozen=True, slots=True)
-class HarnessFailure:
-    """In place of an outcome: the adapter failed, or was not used any more; ``reason`` begins with a word."""
-
-    reason: str
+    def __str__(self) -> str:
+        parts = [(self.time_outs, "time-outs"), (self.crashes, "crashes or failures of the adapter")]
+        return " and ".join(f"{number} {what}" for number, what in parts if number)
 
 
-Answer: TypeAlias = Outcome | HarnessFailure
-#: Is called with the index of a job and what came of it.
-OnAnswer: TypeAlias = Callable[[int, Answer], None]
+def is_trouble(answer: Answer) -> bool:
+    """Whether an answer is a crash, a time-out or a failure of the adapter."""
+    return isinstance(answer, HarnessFailure) or answer.kind in {OutcomeKind.CRASHED, OutcomeKind.TIMED_OUT}
 
 
 class WorkerPool:
     """Worker processes for one runtime. The first starts at once; :meth:`open` waits for it.
+
+    ``stopped`` says why the runtime is not asked any more, and is empty while it is. ``unrepeated`` are the crashes and
+    time-outs that did not happen again, with the ids of their jobs.
 
     Args:
         runtime: what they open.
@@ -74,9 +95,16 @@ class WorkerPool:
     """
 
     def __init__(self, runtime: Openable, processes: int = 1, timeout: float = 30.0) -> None:
-        self._runtime, self._processes, self._patience = runtime, processes, runtime.patience(timeout)
+        self._runtime, self._processes, self._timeout = runtime, processes, timeout
         self._deaths = 0
-        self._workers = [_Worker(runtime)]
+        self._trouble = _Trouble()
+        self.stopped = ""
+        self.unrepeated: list[tuple[str, Outcome]] = []
+        self._workers: list[Worker] = []
+        try:
+            self._workers.append(Worker(runtime))
+        except Exhausted as reason:
+            self.stopped = str(reason)
 
     def open(self) -> RuntimeInfo:
         """Wait until the runtime is open, and return who it is.
@@ -84,7 +112,10 @@ class WorkerPool:
         Raises:
             Unavailable: the runtime cannot be used here.
             RuntimeBroken: its adapter failed.
+            Exhausted: this machine has no process left for it.
         """
+        if not self._workers:
+            raise Exhausted(self.stopped)
         return self._workers[0].identity()
 
     def __enter__(self) -> Self:
@@ -102,27 +133,108 @@ class WorkerPool:
         self._workers.clear()
 
     def run(self, jobs: Sequence[Job], on_answer: OnAnswer) -> None:
-        """Run ``jobs`` and call ``on_answer`` once for each, in any order."""
+        """Run ``jobs`` and call ``on_answer`` once for each, in any order.
+
+        Raises:
+            Exhausted: this machine has no process left for the runtime.
+        """
+        trouble: list[tuple[int, Outcome]] = []
+
+        def settle(index: int, answer: Answer) -> None:
+            self._trouble.note(answer)
+            if isinstance(answer, Outcome) and is_trouble(answer):
+                trouble.append((index, answer))
+            else:
+                on_answer(index, answer)
+
+        most = _LOOKED_INTO if self.stopped else len(jobs)
+        self._run(jobs[:most], settle)
+        for index in range(most, len(jobs)):
+            on_answer(index, self._not_run())
+        self._repeat(jobs, trouble, on_answer)
+
+    def _not_run(self) -> HarnessFailure:
+        return HarnessFailure(f"{NOT_RUN}: {self.stopped}")
+
+    def _repeat(self, jobs: Sequence[Job], trouble: Sequence[tuple[int, Outcome]], on_answer: OnAnswer) -> None:
+        """Run jobs that crashed or timed out once more, one after the other, and tell what happens then."""
+        looked_into = _LOOKED_INTO if self.stopped else len(trouble)
+        for index, _ in trouble[looked_into:]:
+            on_answer(index, self._not_run())
+        if not trouble:
+            return
+        factor = min(_MOST_PATIENT, 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+        with WorkerPool(self._runtime.with_patience(factor), 1, self._timeout * factor) as alone:
+            for index, first in trouble[:looked_into]:
+                used = bool(alone._workers)
+                answer, died = alone._ask(jobs[index])
+                if died and used:
+                    # The jobs before it in that process may be to blame. Now there is a new one.
+                    answer, _ = alone._ask(jobs[index])
+                if not is_trouble(answer):
+                    self._trouble.note(answer)
+                    self.unrepeated.append((jobs[index].id, first))
+                on_answer(index, answer)
+
+    def _ask(self, job: Job) -> tuple[Answer, bool]:
+        """Run one job; return the answer, and whether the worker died of it."""
+        answers: dict[int, Answer] = {}
+        deaths = self._deaths
+        self._run([job], answers.__setitem__)
+        return answers[0], self._deaths > deaths
+
+    def _run(self, jobs: Sequence[Job], settle: OnAnswer) -> None:
+        """Run ``jobs``, each once unless the worker failed that was at it; answers may be crashes of other jobs."""
         size = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, len(jobs) // (8 * self._processes)))
         pending = deque(list(range(at, min(at + size, len(jobs)))) for at in range(0, len(jobs), size))
-        while len(self._workers) < min(self._processes, len(pending)):
-            self._workers.append(_Worker(self._runtime))
         while pending or any(worker.chunk for worker in self._workers):
-            if not self._workers:
-                self._give_up(pending, on_answer)
-                return
+            self._employ(len(pending))
             for worker in self._workers:
                 if worker.idle and pending:
-                    worker.give(pending.popleft(), jobs, self._patience)
+                    worker.give(pending.popleft(), jobs, self._runtime.patience(self._timeout))
             for worker in self._ready():
                 said = worker.hear()
                 if isinstance(said, list):
                     for index, answer in zip(worker.settled(len(said)), said, strict=True):
-                        on_answer(index, answer)
+                        settle(index, answer)
                 elif not isinstance(said, RuntimeInfo):
-                    self._replace(worker, pending, on_answer)
+                    self._replace(worker, pending, settle)
+            if self._deaths > _MOST_DEATHS:
+                self.stopped = f"the processes that ran the runtime died or failed {self._deaths} times"
+            elif self._trouble.goes_on:
+                self.stopped = f"{self._trouble} in a row, also where vectors from all over the rest were tried"
+            if self.stopped:
+                for index in self._taken_back(pending):
+                    settle(index, self._not_run())
+            elif self._trouble.calls_for_a_sample:
+                self._trouble.sampled = 0
+                left = self._taken_back(pending)
+                sample = sorted(random.Random(0).sample(left, min(len(left), self._trouble.SAMPLE)))
+                others = sorted(set(left).difference(sample))
+                pending.extend([index] for index in sample)
+                pending.extend(others[at : at + size] for at in range(0, len(others), size))
 
-    def _ready(self) -> list[_Worker]:
+    def _employ(self, chunks: int) -> None:
+        """Start workers, as many as there are chunks to run; one at least, if it can be had."""
+        while len(self._workers) < min(self._processes, chunks):
+            try:
+                self._workers.append(Worker(self._runtime))
+            except Exhausted:
+                if not self._workers:
+                    raise
+                return
+
+    def _taken_back(self, pending: deque[list[int]]) -> list[int]:
+        """Return all jobs that are not settled, and end the workers that are at some of them."""
+        left = [index for chunk in pending for index in chunk]
+        pending.clear()
+        for worker in [worker for worker in self._workers if worker.chunk]:
+            left += worker.taken()
+            self._workers.remove(worker)
+            worker.kill()
+        return left
+
+    def _ready(self) -> list[Worker]:
         """Wait until a worker has something to say, has died, or has taken too long."""
         busy = [worker for worker in self._workers if not worker.idle]
         until = min(worker.deadline for worker in busy)
@@ -130,207 +242,13 @@ class WorkerPool:
         now = monotonic()
         return [worker for worker in busy if worker.connection in speaking or worker.deadline <= now]
 
-    def _replace(self, worker: _Worker, pending: deque[list[int]], on_answer: OnAnswer) -> None:
-        """Find out how ``worker`` failed, settle or return its jobs, and start another in its place."""
+    def _replace(self, worker: Worker, pending: deque[list[int]], settle: OnAnswer) -> None:
+        """Find out how ``worker`` failed, and settle or return its jobs."""
         chunk = worker.taken()
         answer = worker.post_mortem()
         self._workers.remove(worker)
         self._deaths += 1
         if len(chunk) == 1:
-            on_answer(chunk[0], answer)
+            settle(chunk[0], answer)
         elif chunk:
             pending.extendleft([index] for index in reversed(chunk))
-        if self._deaths <= _MOST_DEATHS and pending:
-            self._workers.append(_Worker(self._runtime))
-
-    def _give_up(self, pending: deque[list[int]], on_answer: OnAnswer) -> None:
-        failure = HarnessFailure(f"gave-up: the runtime's process failed {self._deaths} times")
-        for chunk in pending:
-            for index in chunk:
-                on_answer(index, failure)
-        pending.clear()
-
-
-@contextmanager
-def _held_back(number: signal.Signals) -> Iterator[None]:
-    """Take a signal only at the end, if it comes; processes that are started meanwhile go on without it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _Worker:
-    """A process, as the parent sees it. ``chunk`` are the jobs it is at, by index; it introduces itself first."""
-
-    def __init__(self, runtime: Openable) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, runtime), daemon=True)
-        # Until it can see to that itself, it does not hear of Ctrl-C.
-        with _held_back(signal.SIGINT):
-            self.process.start()
-        theirs.close()
-        self.chunk: list[int] | None = None
-        self._patience = _OPENING
-        self.deadline = monotonic() + self._patience
-        self._ready = False
-        self._failure: str | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether it can be given jobs."""
-        return self._ready and self.chunk is None
-
-    def identity(self) -> RuntimeInfo:
-        """Wait for the worker to say who the runtime is.
-
-        Raises:
-            Unavailable: the runtime cannot be used here.
-            RuntimeBroken: the adapter failed, or its process ended.
-        """
-        wait([self.connection], _OPENING)
-        said = self.hear()
-        if isinstance(said, RuntimeInfo):
-            return said
-        if isinstance(said, Unavailable):
-            raise said
-        raise RuntimeBroken(self._failure or self._ending())
-
-    def give(self, chunk: list[int], jobs: Sequence[Job], patience: float) -> None:
-        """Hand over the jobs with the indices ``chunk``; each may take ``patience`` seconds."""
-        self.chunk = chunk
-        self._patience = patience
-        self.deadline = monotonic() + patience
-        # A dead worker is noticed when it is listened to.
-        with suppress(BrokenPipeError):
-            self.connection.send([jobs[index] for index in chunk])
-
-    def settled(self, count: int) -> list[int]:
-        """Return the first ``count`` of the jobs the worker was at, which it has finished."""
-        chunk = self.chunk or []
-        self.chunk = chunk[count:] or None
-        self.deadline = monotonic() + self._patience
-        return chunk[:count]
-
-    def taken(self) -> list[int]:
-        """Return the jobs the worker was at, and take them off it."""
-        chunk, self.chunk = self.chunk or [], None
-        return chunk
-
-    def hear(self) -> object:
-        """Return what the worker says: its identity, or a list of outcomes; anything else means that it has failed."""
-        try:
-            said: object = self.connection.recv() if self.connection.poll() else None
-        except (EOFError, OSError):
-            return None
-        if isinstance(said, RuntimeInfo):
-            self._ready = True
-        elif isinstance(said, str):
-            self._failure = said
-        return said
-
-    def post_mortem(self) -> Answer:
-        """Return what the failure of this worker says about the one job it was at, and end it."""
-        late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
-        if late:
-            self.end()
-            return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {self._patience:g} s")
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        failure = self._failure
-        ending = self._ending()
-        self.end()
-        if failure is not None:
-            return HarnessFailure(f"adapter: {failure}")
-        if code is not None and code < 0:
-            return Outcome(OutcomeKind.CRASHED, reason=f"signal: {ending}")
-        return HarnessFailure(f"adapter: {ending}")
-
-    def _ending(self) -> str:
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            return f"the process that ran it was killed by {signal.Signals(-code).name}"
-        return f"the process that ran it ended with status {code}"
-
-    def end(self) -> None:
-        """Close the connection, which tells the process to end; kill it if it does not."""
-        self.connection.close()
-        busy = self.chunk is not None
-        self.process.join(timeout=0 if busy else 1)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-# In the worker process
-
-
-def _serve(connection: Connection, runtime: Openable) -> None:
-    """Open the runtime, say who it is, then run what comes until the connection ends."""
-    # Ctrl-C goes to the whole process group; the parent decides what it means. A handler, unlike an ignored signal, is
-    # nothing that programs inherit which are started from here.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _pass_over)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with _Report(connection):
-        try:
-            adapter = runtime.open()
-        except Unavailable as reason:
-            connection.send(Unavailable(str(reason)))
-            return
-        with adapter:
-            connection.send(adapter.info())
-            while True:
-                try:
-                    jobs = connection.recv()
-                except (EOFError, ConnectionError):  # the parent has no more to ask, or does not want to know
-                    return
-                _answer(connection, adapter, jobs)
-
-
-def leave_interrupts_to_parent() -> None:
-    """For processes of pools that take Ctrl-C with their parent, which then ends them by SIGTERM: say nothing."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _pass_over(number: int, frame: object) -> None:
-    """Do nothing about a signal."""
-
-
-def _answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> None:
-    """Run ``jobs`` and send their outcomes."""
-    held: list[Outcome] = []
-    count, sent = 0, monotonic()
-    for outcome in adapter.run(jobs):
-        held.append(outcome)
-        count += 1
-        if count < len(jobs) and monotonic() - sent > _HOLDING:
-            connection.send(held)
-            held, sent = [], monotonic()
-    if count != len(jobs):
-        raise ValueError(f"the adapter gave {count} outcomes for {len(jobs)} jobs")
-    connection.send(held)
-
-
-class _Report:
-    """Tells the parent about whatever exception ends this process."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if kind is None or not issubclass(kind, Exception):
-            return False
-        if not issubclass(kind, ConnectionError):
-            at = traceback.extract_tb(trace)[-1]
-            with suppress(ConnectionError):
-                self._connection.send(f"{kind.__name__}: {error} ({at.filename}:{at.lineno})")
-        return True

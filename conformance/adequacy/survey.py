@@ -19,7 +19,7 @@ from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.encoding import pack
 from ...spec.table import Isa, isa
 from ..suite import load_suite
-from ..workers import leave_interrupts_to_parent
+from ..worker import leave_interrupts_to_parent
 from .bench import Bench, Case, Refusal
 from .control_mutants import (
     LoaderMutant,

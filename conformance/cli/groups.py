@@ -36,7 +36,8 @@ def groups(runtime: str, as_json: bool, paths: tuple[Path, ...], timeout: float,
     from ...adapters.registry import choose
     from ..discovery import discover
     from ..suite import VECTORS, load_suite
-    from ..workers import RuntimeBroken, WorkerPool
+    from ..worker import RuntimeBroken
+    from ..workers import WorkerPool
 
     with bad_input():
         (spec,) = (spec.allowing(timeout) for spec in choose([runtime], plugin_args))

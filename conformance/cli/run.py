@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, che
 
 if TYPE_CHECKING:
     from ...adapters.registry import RuntimeSpec
+    from ..journal import Journal, Unfinished
     from ..model import Vector
-    from ..report.recorded import Recorded
     from ..results import Command, Run, Selection
     from ..runner import RuntimeRun
     from ..suite import Suite
@@ -59,7 +60,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--resume",
     type=_FILE,
-    help="Go on with the run that was interrupted and left this file; its results go there unless --json says where.",
+    help="Go on with the run that was interrupted or killed and was to write this file with --json; its results go "
+    "there unless --json says where.",
 )
 @click.pass_context
 def run(
@@ -81,6 +83,7 @@ def run(
     """Run the conformance suite on one or more runtimes.
 
     Ctrl-C ends the run early; the results are written all the same, say that they are partial, and --resume goes on.
+    It also goes on with a run that was killed: while a run lasts, FILE.journal keeps each result of --json FILE.
 
     Failures that this package knows about (those of the Linux kernel, say) are told apart, and do not count.
     Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
@@ -98,8 +101,8 @@ def run(
         command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout)
         selection, before = Selection(expression, groups, sections), None
     else:
-        command, before = _interrupted(resume, ctx)
-        selection, json_file = before.selection, json_file or resume
+        before = _unfinished(resume, ctx)
+        command, selection, json_file = before.command, before.selection, json_file or resume
     for file in (json_file, junit_file):
         check_writable(file)
     with bad_input():
@@ -107,17 +110,26 @@ def run(
         suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
         vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
-    earlier = None if before is None else _earlier(before, suite, whole)
+    earlier = _earlier(before, suite, whole) if before else {}
     console = Console(highlight=False)
     started = perf_counter()
-    with Live(console, [spec.name for spec in specs], len(vectors)) as live:
-        processes = jobs or len(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        journal = _journal(json_file, whole, before)
+        observers: list[runner.Observer] = [stack.enter_context(journal)] if journal else []
+        observers.append(stack.enter_context(Live(console, [spec.name for spec in specs], len(vectors))))
         whole.runtimes = runner.run(
-            specs, vectors, processes=processes, timeout=command.timeout, on_result=live, earlier=earlier
+            specs,
+            vectors,
+            processes=jobs or len(os.sched_getaffinity(0)),
+            timeout=command.timeout,
+            observers=observers,
+            earlier=earlier,
         )
     whole.seconds += perf_counter() - started
     show(whole, console, brief=quiet)
     _write(whole, json_file, junit_file)
+    if journal is not None:
+        journal.discard()
     if not whole.complete and json_file is not None:
         console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
     raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
@@ -127,42 +139,41 @@ def run(
 _SAID_BY_THE_FILE = ("runtimes", "expression", "groups", "sections", "paths", "data", "timeout", "plugin_args")
 
 
-def _interrupted(file: Path, ctx: click.Context) -> tuple[Command, Recorded]:
-    """Return what an interrupted run was asked to do, and what came of it."""
-    from ..report.recorded import restore
-    from ..results import Command, read
+def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
+    """Return what a run that did not end was asked to do, and its results so far."""
+    from ..journal import unfinished
 
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         if parameter.name in _SAID_BY_THE_FILE and source is click.core.ParameterSource.COMMANDLINE:
             raise Unusable(f"--resume does what {file} says: leave {parameter.opts[-1]} away")
     with bad_input():
-        document = read(file)
-        if document["complete"]:
-            raise Unusable(f"{file}: this run is complete, there is nothing to resume")
-        raw = document.get("resume")
-        if raw is None:
-            raise Unusable(f"{file}: does not say what the run was asked to do")
-        before = restore(document, file)
-    command = Command(
-        raw["folder"],
-        tuple(raw["runtimes"]),
-        raw["plugin_args"],
-        tuple(raw["vectors"]),
-        tuple(raw["data"]),
-        raw["timeout"],
-    )
-    if command.folder != str(Path.cwd()):
-        raise Unusable(f"{file}: the run was started in {command.folder}: resume it there")
-    return command, before
+        before = unfinished(file)
+    if before.command.folder != str(Path.cwd()):
+        raise Unusable(f"{file}: the run was started in {before.command.folder}: resume it there")
+    return before
 
 
-def _earlier(before: Recorded, suite: Suite, whole: Run) -> Mapping[str, RuntimeRun]:
+def _earlier(before: Unfinished, suite: Suite, whole: Run) -> Mapping[str, RuntimeRun]:
     """Return the runs to go on with, if the vectors are the same still."""
-    if before.suite.digest != suite.digest:
+    from ..report.recorded import runtime_run
+
+    if before.digest != suite.digest:
         raise Unusable(f"{before.path}: the vectors have changed since: run the suite anew")
     whole.started, whole.seconds = before.started, before.seconds
-    return {one.name: one for one in before.runtimes}
+    vectors = {vector.id: vector for vector in suite.vectors}
+    return {one["name"]: runtime_run(one, vectors) for one in before.runtimes}
+
+
+def _journal(file: Path | None, whole: Run, before: Unfinished | None) -> Journal | None:
+    """Return the journal of a run that leaves ``file``; there is none for a pipe, say, which cannot be read again."""
+    from ..journal import Journal, journal_of
+
+    if file is None or (file.exists() and not file.is_file()):
+        return None
+    if before is None and (old := journal_of(file)).exists():
+        click.echo(f"{old}: of a run that was killed; this run replaces it", err=True)
+    return Journal(file, whole, before.runtimes if before else ())
 
 
 def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:

@@ -14,7 +14,7 @@ from ..canonical import canonical
 from ..expand import expand
 from ..load import check_schema, find_files, make_entry
 from ..model import Source, Vector, VectorError
-from ..workers import leave_interrupts_to_parent
+from ..worker import leave_interrupts_to_parent
 from . import programs, words
 from .rules import RULES, Finding
 

@@ -73,7 +73,7 @@ def restore(data: Json, path: Path) -> Recorded:
     try:
         entries = {name: _entry(name, entry) for name, entry in data["entries"].items()}
         vectors = {name: _vector(name, raw, entries[raw["entry"]]) for name, raw in data["vectors"].items()}
-        runtimes = [_runtime(one, vectors) for one in data["runtimes"]]
+        runtimes = [runtime_run(one, vectors) for one in data["runtimes"]]
     except KeyError as error:
         raise results.ResultsError(f"{path}: refers to {error.args[0]!r}, which it does not have") from None
     runtimes += [RuntimeRun(one["name"], None, [], one["reason"], one["broken"]) for one in data["unavailable"]]
@@ -165,7 +165,12 @@ def _registers(raw: Mapping[str, str]) -> dict[str, int]:
     return {name: int(value, 16) for name, value in raw.items()}
 
 
-def _runtime(raw: Json, vectors: Mapping[str, Vector]) -> RuntimeRun:
+def runtime_run(raw: Json, vectors: Mapping[str, Vector]) -> RuntimeRun:
+    """Return what a document says about one runtime.
+
+    Raises:
+        KeyError: it has a result for a vector that is not among ``vectors``.
+    """
     identity = raw["identity"]
     groups = identity["groups"]
     info = RuntimeInfo(
@@ -179,8 +184,13 @@ def _runtime(raw: Json, vectors: Mapping[str, Vector]) -> RuntimeRun:
         raw["name"],
         info,
         [_result(vectors[name], result) for name, result in raw["results"].items()],
+        problem=raw.get("problem", ""),
         complete=raw["complete"],
         seconds=raw["seconds"],
+        unrepeated=[
+            (item["vector"], Outcome(OutcomeKind(item["outcome"]), reason=item["reason"]))
+            for item in raw.get("unrepeated", ())
+        ],
     )
 
 

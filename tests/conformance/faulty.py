@@ -181,3 +181,77 @@ class HasNoFunctions(ReferenceAdapter):
                 yield Outcome(OutcomeKind.UNSUPPORTED, reason="functions: there are none")
             else:
                 yield from super().run([job])
+
+
+class SwapsAnswers(ReferenceAdapter):
+    """Gives the right answers in the wrong order."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        return reversed(list(super().run(jobs)))
+
+
+class AnswersTooMuch(ReferenceAdapter):
+    """Gives an answer more than it was given jobs."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        yield from super().run(jobs)
+        yield Outcome(OutcomeKind.RETURNED, r0=0)
+
+
+class Counted(ReferenceAdapter):
+    """Leaves a line in a file for each job that it is asked."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            with Path(os.environ["ASKED"]).open("a") as stream:
+                stream.write(f"{job.id}\n")
+            yield self.answer(job)
+
+    def answer(self, job: Job) -> Outcome:
+        return next(super().run([job]))
+
+
+class AlwaysLate(Counted):
+    """Never comes to an end, as it says itself."""
+
+    def answer(self, job: Job) -> Outcome:
+        return Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
+
+
+class AlwaysCrashes(Counted):
+    """Dies of every program, as its adapter says."""
+
+    def answer(self, job: Job) -> Outcome:
+        return Outcome(OutcomeKind.CRASHED, reason="signal: killed by SIGSEGV")
+
+
+class CrashesOnTheFirst(Counted):
+    """Dies of a long row of programs, and runs the others."""
+
+    def answer(self, job: Job) -> Outcome:
+        if int(job.id.rpartition("c")[2]) < 300:
+            return Outcome(OutcomeKind.CRASHED, reason="signal: killed by SIGSEGV")
+        return super().answer(job)
+
+
+class TroubledOnce(Counted):
+    """Crashes and is late, but never twice: the machine is busy, or another program left something behind."""
+
+    def answer(self, job: Job) -> Outcome:
+        mark = Path(os.environ["ASKED"])
+        if mark.read_text().splitlines().count(job.id) > 1:
+            return super().answer(job)
+        late = len(mark.read_text().splitlines()) % 2
+        return Outcome(OutcomeKind.TIMED_OUT if late else OutcomeKind.CRASHED, reason="busy: this machine is")
+
+
+class TroubledInCompany(Counted):
+    """Is killed by the third job of a process, whichever that is."""
+
+    jobs = 0
+
+    def answer(self, job: Job) -> Outcome:
+        self.jobs += 1
+        if self.jobs % 3 == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().answer(job)

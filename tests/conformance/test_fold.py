@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.fold import MOST_WORDS, NotFoldable, blocks, fold, probes
+from bpf_isa.conformance.inquiry import inquire
 from bpf_isa.conformance.model import Expectation
-from bpf_isa.conformance.runner import inquire
 from bpf_isa.conformance.suite import load_suite
 from bpf_isa.conformance.verdict import Failure
 from bpf_isa.spec.assemble import assemble
