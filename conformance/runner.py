@@ -32,8 +32,8 @@ class RuntimeRun:
     """What one runtime did: ``results`` in the order of the vectors, of which there is one for each.
 
     ``info`` is None, and ``problem`` says why, for a runtime that could not be used: then there are no results.
-    ``broken`` tells that its adapter failed rather than said so. Elsewhere ``problem`` says why not all vectors were
-    run; the run is not ``complete`` if that is no fault of the runtime, and then it can go on. ``unrepeated`` are
+    Elsewhere ``problem`` says why not all vectors were run; the run is not ``complete`` if that is no fault of the
+    runtime, and then it can go on. ``broken`` tells that the adapter or the harness failed. ``unrepeated`` are
     crashes and time-outs that did not happen again when their vector was run alone; they do not count.
     """
 
@@ -87,7 +87,10 @@ def run(
             if not one.complete:
                 break
     left = runtimes[len(runs) :]
-    return [*runs, *(RuntimeRun(one.name, None, problem=runs[-1].problem, complete=False) for one in left)]
+    return [
+        *runs,
+        *(replace(runs[-1], name=one.name, info=None, results=[], seconds=0.0, unrepeated=[]) for one in left),
+    ]
 
 
 def _test(
@@ -136,7 +139,7 @@ def _test(
     except KeyboardInterrupt:
         one.complete, one.problem = False, _INTERRUPTED
     except (Exhausted, MemoryError) as reason:
-        one.complete, one.problem = False, str(reason) or "this machine has no memory left"
+        one.complete, one.broken, one.problem = False, True, str(reason) or "this machine has no memory left"
     else:
         one.problem = pool.stopped
     one.seconds = perf_counter() - start

@@ -78,20 +78,17 @@ class Worker:
 
     def __init__(self, runtime: Openable) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, runtime), daemon=True)
-        # Until it can see to that itself, it does not hear of Ctrl-C.
         try:
-            with _held_back(signal.SIGINT):
+            self.connection, theirs = context.Pipe()
+            self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, runtime), daemon=True)
+            # Until it can see to that itself, it does not hear of Ctrl-C.
+            with theirs, _held_back(signal.SIGINT):
                 self.process.start()
         except (OSError, MemoryError) as error:
-            self.connection.close()
             raise Exhausted(
                 f"this machine has no process or no memory left to run it in ({str(error) or 'out of memory'}): "
                 "end other programs, or raise the limits (ulimit -u, -v, -n)"
             ) from None
-        finally:
-            theirs.close()
         self.chunk: list[int] | None = None
         self._patience = _OPENING
         self.deadline = monotonic() + self._patience

@@ -236,7 +236,7 @@ def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:
     tested = [one for one in whole.runtimes if one.info is not None]
     verdicts = {result.judgement.verdict for one in tested for result in one.results}
     if not whole.complete:
-        return INTERRUPTED
+        return UNUSABLE if any(one.broken for one in whole.runtimes if not one.complete) else INTERRUPTED
     if any(counts(one.results)[Verdict.FAIL] > sum(map(len, foreseen(one).values())) for one in tested):
         return FAILED
     missing = any(one.info is None and (one.broken or one.name not in may_be_missing) for one in whole.runtimes)

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -255,3 +256,31 @@ class TroubledInCompany(Counted):
         if self.jobs % 3 == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().answer(job)
+
+
+class Slow(ReferenceAdapter):
+    """Takes its time, so that a run lasts."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            time.sleep(0.005)
+            yield from super().run([job])
+
+
+def adds_slowly() -> ReferenceAdapter:
+    """64-bit addition of a register loses the lowest bit."""
+    return Slow(table=mutated("ADD64_X", pseudocode.parse("dst = (dst + src) & (u64)-2")), name="slow")
+
+
+def shows_r0_slowly() -> ReferenceAdapter:
+    """A correct runtime that shows nothing but R0, and is slow."""
+    return Slow(observes=R0_ONLY, name="slow-r0")
+
+
+class HangsWithItsNumber(ReferenceAdapter):
+    """Says which process it is, and never comes back."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        Path("pid").write_text(str(os.getpid()))
+        signal.pause()
+        yield from super().run(jobs)
