@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..spec.disassemble import disassemble
 from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
-from ..spec.requirements import load_errata, load_requirements
+from ..spec.requirements import Requirement, load_errata, load_requirements
 from .expand import EXPECTATIONS
 from .model import Level, Vector
 from .origin import first_wrong_byte, stored_by
@@ -102,6 +102,11 @@ def program(vector: Vector, byte_order: ByteOrder, differences: Sequence[Differe
     return "\n".join(_excerpt(lines, shown))
 
 
+def listing(vector: Vector, byte_order: ByteOrder) -> list[str]:
+    """Return the program of a vector as assembly, a line for each instruction; none if results do not have it."""
+    return disassemble(vector.variant(byte_order).code, byte_order).splitlines()
+
+
 def _mark(lines: list[str], vector: Vector, byte_order: ByteOrder, differences: Sequence[Difference]) -> int | None:
     """Add to the line of the store that leaves the first wrong byte of the memory what it leaves; return its place."""
     at = next((at for item in differences if (at := first_wrong_byte(item)) is not None), None)
@@ -149,14 +154,18 @@ def demands(vector: Vector) -> Iterator[str]:
     # Results of another version of this package may name what this one does not have.
     for name in vector.entry.covers:
         item = requirements.get(name)
-        text = f"section {item.section}: {' '.join(item.text.split())}" if item else "(no requirement of this version)"
-        yield f"RFC 9669 {text} [{name}]"
+        yield sentence(item) if item else f"RFC 9669 (no requirement of this version) [{name}]"
     for name in vector.entry.errata:
         if name in errata:
             yield f"interpretation: {' '.join(errata[name].decision.split())} [{name}]"
     if vector.entry.level is not Level.MUST:
         name = f" {vector.entry.extension}" if vector.entry.extension else ""
         yield f"level {vector.entry.level}{name}: {_LEVELS[vector.entry.level]}"
+
+
+def sentence(requirement: Requirement) -> str:
+    """Return a requirement on one line, with its section and id."""
+    return f"RFC 9669 section {requirement.section}: {' '.join(requirement.text.split())} [{requirement.id}]"
 
 
 def values(vector: Vector) -> str:

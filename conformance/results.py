@@ -81,6 +81,12 @@ class Run:
         """Whether the run came to its end."""
         return all(one.complete for one in self.runtimes)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is the suite of this package that is run, and all of it."""
+        own = self.command is None or not (self.command.vectors or self.command.data)
+        return own and len(self.vectors) == len(self.suite.vectors)
+
 
 def counts(results: Iterable[Result]) -> dict[str, int]:
     """Return how many of ``results`` have each verdict."""

@@ -57,6 +57,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
 @click.option("-q", "--quiet", is_flag=True, help="Print one line per runtime and nothing else.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each failure, with its program and what it breaks.")
+@click.option(
+    "--findings", "findings_file", type=_FILE, help="Write each failure, with its program and what it breaks, as text."
+)
 @click.option(
     "--resume",
     type=_FILE,
@@ -77,6 +81,8 @@ def run(
     jobs: int | None,
     timeout: float,
     quiet: bool,
+    verbose: bool,
+    findings_file: Path | None,
     plugin_args: str | None,
     resume: Path | None,
 ) -> None:
@@ -93,8 +99,11 @@ def run(
 
     from ...adapters.registry import DEFAULT
     from .. import runner
+    from ..conclusion import Ending, ending
+    from ..failures import show_failures
     from ..results import Command, Run, Selection
-    from ..terminal import Live, show
+    from ..summary import show
+    from ..terminal import Live
 
     if resume is None:
         vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
@@ -103,7 +112,7 @@ def run(
     else:
         before = _unfinished(resume, ctx)
         command, selection, json_file = before.command, before.selection, json_file or resume
-    for file in (json_file, junit_file):
+    for file in (json_file, junit_file, findings_file):
         check_writable(file)
     with bad_input():
         specs = _specs(command)
@@ -126,13 +135,17 @@ def run(
             earlier=earlier,
         )
     whole.seconds += perf_counter() - started
-    show(whole, console, brief=quiet)
-    _write(whole, json_file, junit_file)
+    _write(whole, json_file, junit_file, findings_file)
     if journal is not None:
         journal.discard()
-    if not whole.complete and json_file is not None:
-        console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
-    raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
+    if verbose:
+        show_failures(whole, console)
+    statuses = {Ending.WELL: OK, Ending.FAILED: FAILED, Ending.UNUSABLE: UNUSABLE, Ending.INTERRUPTED: INTERRUPTED}
+    how, why = ending(whole, may_be_missing=() if command.runtimes else DEFAULT)
+    goes_on = "" if whole.complete or json_file is None else f" bpf-isa run --resume {json_file} goes on with it."
+    conclusion = f"Exit status {statuses[how]}: {why}.{goes_on}"
+    show(whole, console, conclusion, brief=quiet, robustness=verbose)
+    raise SystemExit(statuses[how])
 
 
 #: Options that say what is run, which the file of an interrupted run says already.
@@ -216,7 +229,8 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
     return vectors
 
 
-def _write(whole: Run, json_file: Path | None, junit_file: Path | None) -> None:
+def _write(whole: Run, json_file: Path | None, junit_file: Path | None, findings_file: Path | None) -> None:
+    from ..failures import as_text
     from ..junit import junit
     from ..output import write_text
     from ..results import document, write
@@ -225,21 +239,5 @@ def _write(whole: Run, json_file: Path | None, junit_file: Path | None) -> None:
         write(document(whole), json_file)
     if junit_file is not None:
         write_text(junit(whole), junit_file)
-
-
-def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:
-    """Return the exit status; that a runtime cannot be used is an error unless it is named in ``may_be_missing``."""
-    from ..expectations import foreseen
-    from ..results import counts
-    from ..verdict import Verdict
-
-    tested = [one for one in whole.runtimes if one.info is not None]
-    verdicts = {result.judgement.verdict for one in tested for result in one.results}
-    if not whole.complete:
-        return UNUSABLE if any(one.broken for one in whole.runtimes if not one.complete) else INTERRUPTED
-    if any(counts(one.results)[Verdict.FAIL] > sum(map(len, foreseen(one).values())) for one in tested):
-        return FAILED
-    missing = any(one.info is None and (one.broken or one.name not in may_be_missing) for one in whole.runtimes)
-    if Verdict.ERROR in verdicts or missing or not tested:
-        return UNUSABLE
-    return OK
+    if findings_file is not None:
+        write_text(as_text(whole), findings_file)
