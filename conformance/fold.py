@@ -2,7 +2,7 @@
 """Seeing registers and memory through R0, for runtimes that show nothing else.
 
 Programs of these kinds are derived from a vector's. In each, every EXIT of the main program becomes a jump to code at
-the end, which uses instructions of the vector's own conformance groups only:
+its end, which uses instructions of the vector's own conformance groups only:
 
 *folded*
     R0 becomes a number that all observed registers, and the observed memory, have a part in. If one of them is not as
@@ -26,11 +26,11 @@ from itertools import islice
 
 from ..adapters.protocol import Job
 from ..reference_vm.frames import FRAME_BYTES
-from ..reference_vm.verifier.structural import FRAME_POINTER, continues, targets
+from ..reference_vm.verifier.structural import FRAME_POINTER
 from ..spec import tree
 from ..spec.assemble import assemble
-from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, Program, decode
-from ..spec.table import isa
+from ..spec.encoding import ByteOrder, DecodeError, Program, decode, encode
+from .ends import Ends, NoPlace
 from .model import Expectation
 
 _MASK = {32: (1 << 32) - 1, 64: (1 << 64) - 1}
@@ -196,7 +196,10 @@ class _Shape:
             raise NotFoldable(f"the program does not decode: {error}") from None
         if not set(expect.registers) | {"memory"} >= job.observe:
             raise NotFoldable("not all that is observed is expected")
-        self._ends = _main_ends(self._program)
+        try:
+            self._ends = Ends(self._program)
+        except NoPlace as error:
+            raise NotFoldable(str(error)) from None
         self._observed = expect.registers.keys()
         self._start = ""
         # The register that the memory is read through, and the code at the end that puts the address there.
@@ -218,16 +221,9 @@ class _Shape:
     def with_ending(self, text: str) -> Job:
         """Return the job with ``text`` run at each end of the main program."""
         order = self._job.byte_order
-        start = _assembled(self._start, order)
-        ending = _assembled(text, order)
-        code = bytearray(self._job.code)
-        last = len(code) // SLOT_BYTES
-        if self._ends == [last - 1]:
-            del code[-SLOT_BYTES:]
-        else:
-            for slot in self._ends:
-                code[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES] = _jump(last - slot - 1, order)
-        return self._job._replace(code=start + bytes(code) + ending, observe=frozenset({"r0"}))
+        start, ending = (decode(_assembled(part, order), order) for part in (self._start, text))
+        code = encode([*start, *self._ends.replaced_by(ending)], order)
+        return self._job._replace(code=code, observe=frozenset({"r0"}))
 
     def _keep_address(self) -> str:
         """Return the register that the memory is read through at the end, after making sure that it can be."""
@@ -310,51 +306,3 @@ def _count(names: AbstractSet[str], *nodes: tree.Node) -> int:
 @lru_cache(maxsize=1 << 12)
 def _assembled(text: str, order: ByteOrder) -> bytes:
     return assemble(text, order) if text else b""
-
-
-@lru_cache(maxsize=1 << 10)
-def _jump(distance: int, order: ByteOrder) -> bytes:
-    near = isa().by_name["JA"].fields["offset"].admits(distance)
-    return assemble(f"{'goto' if near else 'gotol'} +{distance}", order)
-
-
-def _main_ends(program: Program) -> list[int]:
-    """Return the slots of the EXITs that end the program rather than one of its functions.
-
-    Raises:
-        NotFoldable: an EXIT does both, or control leaves the program.
-    """
-    functions = [
-        target
-        for slot, item in enumerate(program)
-        if item is not None
-        for kind, target in targets(slot, item)
-        if kind != "jump"
-    ]
-    main, called = _reached(program, [0]), _reached(program, functions)
-    ends = [slot for slot in sorted(main) if _is_end(program, slot)]
-    if called.intersection(ends):
-        raise NotFoldable("an EXIT ends both the main program and a function")
-    return ends
-
-
-def _is_end(program: Program, slot: int) -> bool:
-    item = program[slot]
-    return item is not None and any(isinstance(node, tree.Return) for node in item.instruction.means)
-
-
-def _reached(program: Program, starts: Sequence[int]) -> set[int]:
-    """Return the slots that control reaches from ``starts`` without entering functions."""
-    reached: set[int] = set()
-    todo = list(starts)
-    while todo:
-        slot = todo.pop()
-        if slot in reached:
-            continue
-        if not 0 <= slot < len(program) or (item := program[slot]) is None:
-            raise NotFoldable(f"control leaves the program at slot {slot}")
-        reached.add(slot)
-        todo += [target for kind, target in targets(slot, item) if kind == "jump"]
-        if continues(item.instruction):
-            todo.append(slot + item.instruction.slots)
-    return reached

@@ -177,12 +177,12 @@ def targets(index: int, item: Decoded) -> list[tuple[str, int]]:
 
     Kinds are ``jump``, ``call`` and ``code address``; slots may lie outside of the program.
     """
-    return [(kind, index + 1 + getattr(item, field)) for kind, field in _distances(item.instruction)]
+    return [(kind, index + 1 + getattr(item, field)) for kind, field in distances(item.instruction)]
 
 
 @lru_cache(maxsize=4096)
-def _distances(row: Instruction) -> tuple[tuple[str, str], ...]:
-    """The fields of ``row`` that hold distances in the program, and what lies there."""
+def distances(row: Instruction) -> tuple[tuple[str, str], ...]:
+    """Return the fields of ``row`` that hold distances in the program, and what lies there: (kind, field)."""
     found = []
     for node in tree.walk(*row.means):
         if isinstance(node, tree.Jump):

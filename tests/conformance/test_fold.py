@@ -16,6 +16,7 @@ from bpf_isa.conformance.inquiry import inquire
 from bpf_isa.conformance.model import Expectation
 from bpf_isa.conformance.suite import load_suite
 from bpf_isa.conformance.verdict import Failure
+from bpf_isa.reference_vm.verifier.structural import targets
 from bpf_isa.spec.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.groups import closure, required
@@ -179,6 +180,28 @@ def test_only_the_ends_of_the_main_program_fold(order: ByteOrder, memory: bytes 
     expect = Expectation({"r6": r6})
     folding = fold(job(LOCAL_CALL, order, expect, memory), expect, 64)
     assert returned(folding.job) == folding.expected
+
+
+@pytest.mark.parametrize(("memory", "r6"), [(None, 99), (bytes(8), 43)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_jump_leads_from_one_function_into_another(memory: bytes | None, r6: int, turned: bool) -> None:
+    """Not even where calls lie on both sides of the code that folds."""
+    text = LOCAL_CALL.replace("r0 = 42", "call local other").replace("r0 = 42\n", "") + "other: r0 = 42\nexit"
+    expect = Expectation({"r6": r6} if turned else {"r0": r6, "r6": r6})
+    if not turned:
+        text = text.replace("r6 += r0", "r6 += r0\nr0 = r6").replace("early: r6 = 99", "early: r6 = 99\nr0 = r6")
+    folding = fold(job(text, "little", expect, memory), expect, 64)
+    assert returned(folding.job) == folding.expected
+    program = decode(folding.job.code)
+    found = [(slot, *one) for slot, item in enumerate(program) if item for one in targets(slot, item)]
+    functions = sorted({0, *(to for _, kind, to in found if kind == "call")})
+    assert len(functions) == 3
+
+    def function(slot: int) -> int:
+        return max(start for start in functions if start <= slot)
+
+    jumps = [(slot, to) for slot, kind, to in found if kind == "jump"]
+    assert jumps and all(function(slot) == function(to) for slot, to in jumps)
 
 
 @pytest.mark.parametrize(
