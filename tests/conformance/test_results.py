@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results document and the journal: what they keep is what was found, and reading gives it back."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.adapters.registry import RuntimeSpec
+from bpf_isa.conformance import journal, results
+from bpf_isa.conformance.report import recorded
+from bpf_isa.conformance.results import Command, Run, Selection
+from bpf_isa.conformance.runner import Result, RuntimeRun, run
+from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.verdict import harness_error
+
+HERE = Path(__file__).parent
+SUITE = load_suite([HERE / "data" / "sample.yaml"])
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NAMES = ["add_forgets_the_carry", "ignores_the_source_of_bswap", "claims_base32", "Raises", "unavailable"]
+
+
+@pytest.fixture(scope="module")
+def made() -> Run:
+    """A run of runtimes that are wrong in different ways, one of which was interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        runs = run([RuntimeSpec(name, "python", f"faulty:{name}") for name in NAMES], SUITE.vectors)
+    late = Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
+    runs[0] = replace(runs[0], unrepeated=[("add64-x/wraps", late)])
+    not_run = Result(runs[3].results[-1].vector, None, harness_error("not-run: the run was interrupted"))
+    runs[3] = replace(
+        runs[3], complete=False, problem="the run was interrupted", results=[*runs[3].results[:-1], not_run]
+    )
+    command = Command("/somewhere", ("a", "b"), "--args", ("v.yaml",), ("d.data",), 7.5)
+    return Run(SUITE, SUITE.vectors, runs, Selection("x", ("base32",), ("4.1",)), STARTED, 12.3456, command)
+
+
+def essence(one: RuntimeRun) -> Any:
+    """What has to survive: all but what a document leaves out of a pass, and differences of times in a rounding."""
+    found = [
+        (result.vector.id, result.outcome and result.outcome.kind, result.judgement, seen(result))
+        for result in one.results
+    ]
+    return (one.name, one.info, one.problem, one.broken, one.complete, round(one.seconds, 3), one.unrepeated, found)
+
+
+def seen(result: Result) -> Any:
+    outcome, judgement = result.outcome, result.judgement
+    if outcome is None or judgement.failure is None or outcome.r0 is None:
+        return None
+    return outcome.r0, outcome.registers, outcome.memory
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.json.gz"])
+def test_reading_gives_back_what_was_written(name: str, made: Run, tmp_path: Path) -> None:
+    data = results.document(made)
+    results.write(data, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(b"\x1f\x8b") == name.endswith(".gz")
+    assert results.read(tmp_path / name) == json.loads(json.dumps(data))
+    back = recorded.read(tmp_path / name)
+    assert [essence(one) for one in back.runtimes if one.info] == [essence(one) for one in made.runtimes if one.info]
+    missing = [(one.name, one.problem, one.broken) for one in made.runtimes if not one.info]
+    assert [(one.name, one.problem, one.broken) for one in back.runtimes if not one.info] == missing
+    assert (back.complete, back.seconds, back.started, back.selection) == (False, 12.346, STARTED, made.selection)
+    assert (back.suite.digest, back.suite.vectors) == (SUITE.digest, 10)
+    assert back.suite.version == version("bpf-isa-conformance")
+    assert list(back.vectors) == [vector.id for vector in SUITE.vectors]
+    for vector in SUITE.vectors:
+        assert back.vectors[vector.id].little == vector.little and back.vectors[vector.id].big == vector.big
+        assert (back.vectors[vector.id].groups, back.vectors[vector.id].reported) == (vector.groups, vector.reported)
+
+
+def test_the_document_counts(made: Run) -> None:
+    data = results.document(made)
+    assert data["format"] == "bpf-isa-results" and data["version"] == 1
+    assert [one["counts"] for one in data["runtimes"]] == [
+        {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
+        {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
+        {"pass": 3, "fail": 0, "unsupported": 7, "error": 0},
+        {"pass": 7, "fail": 0, "unsupported": 0, "error": 3},
+    ]
+    groups = data["runtimes"][0]["groups"]
+    assert list(groups) == ["base32", "base64", "atomic64", "divmul64"]
+    assert groups["base64"] == {"pass": 4, "fail": 1, "unsupported": 0, "error": 0}
+    assert data["unavailable"] == [
+        {"name": "unavailable", "reason": "the moon is in the wrong phase: wait a week", "broken": False}
+    ]
+    assert data["resume"] == {
+        "folder": "/somewhere",
+        "runtimes": ("a", "b"),
+        "plugin_args": "--args",
+        "vectors": ("v.yaml",),
+        "data": ("d.data",),
+        "timeout": 7.5,
+    }
+
+
+def test_a_run_that_came_to_its_end_cannot_be_resumed(made: Run, tmp_path: Path) -> None:
+    whole = replace(made, runtimes=[one for one in made.runtimes if one.complete])
+    assert whole.complete and not made.complete
+    data = results.document(whole)
+    assert data["complete"] and "resume" not in data
+    results.write(data, tmp_path / "r.json")
+    with pytest.raises(results.ResultsError, match="this run is complete, there is nothing to resume"):
+        journal.unfinished(tmp_path / "r.json")
+
+
+def test_what_was_run_tells_whether_it_was_the_whole_suite(made: Run) -> None:
+    assert not made.whole
+    command = Command("", (), None, (), (), 1.0)
+    assert replace(made, command=command).whole and replace(made, command=None).whole
+    assert not replace(made, command=command, vectors=SUITE.vectors[1:]).whole
+    assert not replace(made, command=replace(command, data=("x",))).whole
+    assert not replace(made, command=replace(command, vectors=("x",))).whole
+
+
+@pytest.mark.parametrize(("size", "kept"), [(4096, True), (4097, False)])
+def test_large_programs_and_memories_are_left_out(size: int, kept: bool, tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text(
+        "source: {name: x, method: hand}\nvectors:\n  - id: large\n    covers: [rfc9669-4.1-add]\n"
+        "    asm: |\n      r0 = 1\n      exit\n"
+        f'    memory: "00*{size}"\n    expect: {{r0: "1", memory: "00*{size}"}}\n'
+    )
+    suite = load_suite([path])
+    data = results.document(Run(suite, suite.vectors, []))["vectors"]["large"]
+    assert data["memory"] == data["expect"]["memory"] == ("00" * size if kept else None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not JSON"),
+        (b"[]", "no results of bpf-isa run"),
+        (b'{"format": "bpf-isa-results", "version": 2}', "results of format version 2; this reads 1"),
+        (b'{"format": "bpf-isa-results", "version": 1}', "the document: 'complete' is missing"),
+        (b"\x1f\x8b", "damaged gzip data"),
+        (gzip.compress(b"{}")[:-2], "damaged gzip data"),
+    ],
+)
+def test_what_is_no_document_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(results.ResultsError, match=message) as refused:
+        results.read(tmp_path / "r.json")
+    assert str(tmp_path / "r.json") in str(refused.value)
+
+
+def test_a_document_that_refers_to_nothing_is_refused(made: Run, tmp_path: Path) -> None:
+    data = results.document(made)
+    del data["entries"]["add64-x"]
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    with pytest.raises(results.ResultsError, match="refers to 'add64-x', which it does not have"):
+        recorded.read(tmp_path / "r.json")
+
+
+# The journal
+
+
+def keep(whole: Run, path: Path, earlier: Sequence[results.Json] = (), most: int = 1000) -> None:
+    """Write the journal of a run, as far as the first results of each runtime."""
+    with journal.Journal(path, whole, earlier) as kept:
+        for one in whole.runtimes:
+            if one.info is not None:
+                kept.opened(one.name, one.info)
+                for result in one.results[:most]:
+                    kept.settled(one.name, result)
+
+
+def restored(path: Path) -> dict[str, RuntimeRun]:
+    vectors = {vector.id: vector for vector in SUITE.vectors}
+    return {one["name"]: recorded.runtime_run(one, vectors) for one in journal.unfinished(path).runtimes}
+
+
+@pytest.mark.parametrize("most", [0, 1, 1000])
+def test_the_journal_gives_back_what_was_settled(most: int, made: Run, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    keep(made, path, most=most)
+    found = journal.unfinished(path)
+    assert (found.path, found.command, found.selection) == (journal.journal_of(path), made.command, made.selection)
+    assert (found.digest, found.started) == (SUITE.digest, STARTED)
+    assert found.seconds >= made.seconds
+    runs = restored(path)
+    assert list(runs) == ([one.name for one in made.runtimes if one.info] if most else [])
+    for one in made.runtimes:
+        if one.name in runs:
+            assert not runs[one.name].complete and runs[one.name].info == one.info
+            assert essence(runs[one.name])[-1] == essence(one)[-1][:most]
+            assert 0 <= runs[one.name].seconds < 60
+
+
+def test_a_journal_begins_with_what_was_done_before(made: Run, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    keep(made, path, most=4)
+    before = journal.unfinished(path).runtimes
+    before[0]["seconds"] = 100.0
+    keep(made, path, before)
+    assert {name: essence(one)[-1] for name, one in restored(path).items()} == {
+        one.name: essence(one)[-1] for one in made.runtimes if one.info
+    }
+    assert 100 <= restored(path)[NAMES[0]].seconds < 160
+    lines = journal.journal_of(path).read_text().splitlines()
+    told = [(line["runtime"], line["vector"]) for line in map(json.loads, lines) if "vector" in line]
+    assert len(told) == len(set(told)) == 40
+
+
+def test_the_journal_is_removed_when_it_is_not_needed_any_more(made: Run, tmp_path: Path) -> None:
+    with journal.Journal(tmp_path / "r.json", made) as kept:
+        assert [file.name for file in tmp_path.iterdir()] == ["r.json.journal"]
+        kept.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_goes_on_without_its_journal_when_the_disk_is_full(made: Run, tmp_path: Path) -> None:
+    with journal.Journal(tmp_path / "r.json", made) as kept:
+        assert kept._stream is not None
+        with kept._stream, Path("/dev/full").open("ab") as full:
+            kept._stream = full
+            kept.settled("x", made.runtimes[0].results[0])
+            kept.settled("x", made.runtimes[0].results[1])
+    why = "No space left on device; if this run is killed, it cannot go on"
+    assert kept.problem == f"{tmp_path}/r.json.journal: cannot be written: {why}"
+
+
+def test_the_journal_counts_before_an_older_document(made: Run, tmp_path: Path) -> None:
+    results.write(results.document(made), tmp_path / "r.json")
+    assert journal.unfinished(tmp_path / "r.json").path == tmp_path / "r.json"
+    assert journal.unfinished(tmp_path / "r.json").command == made.command
+    keep(made, tmp_path / "r.json")
+    assert journal.unfinished(tmp_path / "r.json").path == tmp_path / "r.json.journal"
