@@ -35,8 +35,8 @@ _MANY = 64
 def show(run: Run, console: Console, conclusion: str, *, brief: bool = False, robustness: bool = False) -> None:
     """Print what a run has shown, in about :data:`_LINES` lines, and as the last one ``conclusion``.
 
-    If ``brief``, only what could not be run, a line for each runtime and the conclusion. Failures of robustness are
-    summed up unless ``robustness``.
+    If ``brief``, only what could not be run and a line for each runtime. Failures of robustness are summed up unless
+    ``robustness``.
     """
     tested = [_ran(one) for one in run.runtimes if one.info is not None]
     for one in run.runtimes:
@@ -58,9 +58,10 @@ def show(run: Run, console: Console, conclusion: str, *, brief: bool = False, ro
     for one in run.runtimes:
         if one.info is not None:
             _summary(one, console)
-    for one in () if brief else tested:
-        say(console, Text(in_words(one, whole=run.whole), "bold"))
-    say(console, Text(conclusion, "bold"))
+    if not brief:
+        for one in tested:
+            say(console, Text(in_words(one, whole=run.whole), "bold"))
+        say(console, Text(conclusion, "bold"))
 
 
 def _ran(one: RuntimeRun) -> RuntimeRun:
