@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import explain
+from .claims import suggestion
 from .expectations import foreseen
 from .results import Run, counts, counts_by_group
 from .runner import Result, RuntimeRun, was_not_run
@@ -118,6 +119,8 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
         _reasons(one, Verdict.UNSUPPORTED, "vectors are not supported", console)
     if tested and not brief:
         console.print()
+    for text in () if brief else filter(None, map(suggestion, tested)):
+        _say(console, Text(text, "yellow"))
     for one, all_of_it in zip(tested, whole, strict=True):
         _summary(one, len(all_of_it.results) - len(one.results), console)
     if not run.complete:

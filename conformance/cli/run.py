@@ -5,60 +5,75 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
 
+from ..output import STDOUT
+from . import words
 from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
+from .options import FILE, Word, console_beside, groups_option, json_option, listing, paths_option, runtimes_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...adapters.registry import RuntimeSpec
     from ..model import Vector
     from ..report.recorded import Recorded
     from ..results import Command, Run, Selection
-    from ..runner import RuntimeRun
+    from ..runner import OnResult, RuntimeRun
     from ..suite import Suite
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Run the suite on runtimes and show what fails.")
+@runtimes_option("-r", "--runtime", "runtimes", help="Runtimes to test.  [default: reference; linux if it can be used]")
 @click.option(
-    "-r",
-    "--runtime",
-    "runtimes",
-    multiple=True,
-    metavar="[NAME=]KIND[:ARG]",
-    help="Runtime to test, can be repeated.  [default: reference, and linux where it can be used]",
+    "-k",
+    "expression",
+    metavar="EXPR",
+    help="Only vectors whose ids match: whole words of ids such as add64 or stx-mem-h, patterns of whole ids such as "
+    "'atomic-*', with and, or, not and parentheses.",
 )
-@click.option("-k", "expression", metavar="EXPR", help="Only vectors whose ids match: words with and, or, not, (); *.")
-@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only vectors about this conformance group.")
-@click.option("--section", "sections", multiple=True, metavar="N", help="Only vectors about this section of RFC 9669.")
-@click.option(
-    "--vectors",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Vector file, or folder of them, to run instead of the suite; can be repeated.",
+@groups_option("--group", "groups", help="Only vectors about these conformance groups.")
+@listing("--level", "levels", metavar="LEVEL", element=Word(words.levels), help="Only vectors of these levels.")
+@listing(
+    "--section",
+    "sections",
+    metavar="N",
+    element=Word(words.sections),
+    help="Only vectors about these sections of RFC 9669, such as 4.1.",
 )
-@click.option(
+@paths_option("--vectors", help="Vector files, or folders of them, to run instead of the suite.")
+@paths_option(
     "--data",
     "data",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="File in the .data format of bpf_conformance, or folder of them, to run instead of the suite; repeatable.",
+    help="Files in the .data format of bpf_conformance, or folders of them, to run instead of the suite. A file that "
+    "cannot be read is named, and the others run.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Write the results as JSON; compressed if FILE ends in .gz.")
-@click.option("--junit", "junit_file", type=_FILE, help="Write the results as JUnit XML.")
+@groups_option(
+    "--claims",
+    metavar="[RUNTIME:]GROUP",
+    help="Conformance groups that the runtimes, or RUNTIME only, claim to support: other vectors are not run.",
+)
+@json_option("the results")
+@click.option("--junit", "junit_file", metavar="FILE", type=FILE, help="Write the results as JUnit XML.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
-@click.option("-q", "--quiet", is_flag=True, help="Print one line per runtime and nothing else.")
+@click.option(
+    "-q",
+    "--quiet",
+    count=True,
+    help="Print one line per runtime, and every 10 seconds, on standard error, how far it is; -qq leaves that out.",
+)
 @click.option(
     "--resume",
-    type=_FILE,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Go on with the run that was interrupted and left this file; its results go there unless --json says where.",
 )
 @click.pass_context
@@ -67,18 +82,23 @@ def run(
     runtimes: tuple[str, ...],
     expression: str | None,
     groups: tuple[str, ...],
+    levels: tuple[str, ...],
     sections: tuple[str, ...],
     paths: tuple[Path, ...],
     data: tuple[Path, ...],
+    claims: tuple[str, ...],
     json_file: Path | None,
     junit_file: Path | None,
     jobs: int | None,
     timeout: float,
-    quiet: bool,
+    quiet: int,
     plugin_args: str | None,
     resume: Path | None,
 ) -> None:
     """Run the conformance suite on one or more runtimes.
+
+    A vector has a level: must (RFC 9669 says it), interpretation (it implies it), abi (the calling convention),
+    extension (a named one), robustness (it leaves it open).
 
     Ctrl-C ends the run early; the results are written all the same, say that they are partial, and --resume goes on.
 
@@ -86,17 +106,15 @@ def run(
     Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
     or the harness could not do its work, 130 if the run was interrupted.
     """
-    from rich.console import Console
-
     from ...adapters.registry import DEFAULT
     from .. import runner
     from ..results import Command, Run, Selection
-    from ..terminal import Live, show
+    from ..terminal import show
 
     if resume is None:
         vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
-        command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout)
-        selection, before = Selection(expression, groups, sections), None
+        command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout, claims)
+        selection, before = Selection(expression, groups, sections, levels), None
     else:
         command, before = _interrupted(resume, ctx)
         selection, json_file = before.selection, json_file or resume
@@ -108,23 +126,39 @@ def run(
         vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
     earlier = None if before is None else _earlier(before, suite, whole)
-    console = Console(highlight=False)
+    console = console_beside(json_file, junit_file)
     started = perf_counter()
-    with Live(console, [spec.name for spec in specs], len(vectors)) as live:
+    with _progress(console, [spec.name for spec in specs], len(vectors), quiet) as on_result:
         processes = jobs or len(os.sched_getaffinity(0))
         whole.runtimes = runner.run(
-            specs, vectors, processes=processes, timeout=command.timeout, on_result=live, earlier=earlier
+            specs, vectors, processes=processes, timeout=command.timeout, on_result=on_result, earlier=earlier
         )
     whole.seconds += perf_counter() - started
-    show(whole, console, brief=quiet)
-    _write(whole, json_file, junit_file)
-    if not whole.complete and json_file is not None:
+    _write(whole, json_file, junit_file)  # before anything is printed, which whoever reads it may stop
+    show(whole, console, brief=quiet > 0)
+    if not whole.complete and json_file not in {None, STDOUT}:
         console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
     raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
 
 
+def _progress(
+    console: Console, runtimes: Sequence[str], vectors: int, quiet: int
+) -> AbstractContextManager[OnResult | None]:
+    """Return what shows how far the run is: bars on a terminal, else lines on standard error, or nothing."""
+    from ..progress import Lines
+    from ..terminal import Live
+
+    if console.is_terminal and not console.quiet and not quiet:
+        return Live(console, runtimes, vectors)
+    if quiet > 1:
+        return nullcontext()
+    return Lines(partial(click.echo, err=True), runtimes, vectors)
+
+
 #: Options that say what is run, which the file of an interrupted run says already.
-_SAID_BY_THE_FILE = ("runtimes", "expression", "groups", "sections", "paths", "data", "timeout", "plugin_args")
+_SAID_BY_THE_FILE = (
+    *("runtimes", "expression", "groups", "levels", "sections", "paths", "data", "claims", "timeout", "plugin_args"),
+)
 
 
 def _interrupted(file: Path, ctx: click.Context) -> tuple[Command, Recorded]:
@@ -151,6 +185,7 @@ def _interrupted(file: Path, ctx: click.Context) -> tuple[Command, Recorded]:
         tuple(raw["vectors"]),
         tuple(raw["data"]),
         raw["timeout"],
+        tuple(raw.get("claims", ())),
     )
     if command.folder != str(Path.cwd()):
         raise Unusable(f"{file}: the run was started in {command.folder}: resume it there")
@@ -174,14 +209,18 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
     from ..datafiles import load_data
 
     one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
-    return Suite(one.vectors + other.vectors, one.files + other.files)
+    for unread in other.unread:
+        click.echo(f"Error: {unread.reason}: not run", err=True)
+    return Suite(one.vectors + other.vectors, one.files + other.files, other.unread)
 
 
 def _specs(command: Command) -> list[RuntimeSpec]:
     """Return the runtimes that were asked for, each under a name of its own."""
     from ...adapters.registry import choose
+    from ..claims import claiming
 
     specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
+    specs = claiming(specs, command.claims)
     names = [spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -190,7 +229,7 @@ def _specs(command: Command) -> list[RuntimeSpec]:
 
 
 def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
-    from ..select import SelectionError, by_expression, by_groups, by_sections
+    from ..select import SelectionError, advice, by_expression, by_groups, by_levels, by_sections
 
     tests = []
     if selection.expression is not None:
@@ -199,9 +238,13 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
         tests.append(by_groups(selection.groups))
     if selection.sections:
         tests.append(by_sections(selection.sections))
+    if selection.levels:
+        tests.append(by_levels(selection.levels))
     vectors = suite.select(tests)
     if not vectors:
-        raise SelectionError(f"none of the {len(suite.vectors)} vectors is selected by what was asked for")
+        none = f"none of the {len(suite.vectors):,} vectors is selected by what was asked for"
+        why = "" if selection.expression is None else advice(selection.expression, (one.id for one in suite.vectors))
+        raise SelectionError(f"{none}; {why}" if why else none)
     return vectors
 
 
@@ -229,6 +272,6 @@ def _status(whole: Run, *, may_be_missing: Sequence[str]) -> int:
     if any(counts(one.results)[Verdict.FAIL] > sum(map(len, foreseen(one).values())) for one in tested):
         return FAILED
     missing = any(one.info is None and (one.broken or one.name not in may_be_missing) for one in whole.runtimes)
-    if Verdict.ERROR in verdicts or missing or not tested:
+    if Verdict.ERROR in verdicts or missing or not tested or whole.suite.unread:
         return UNUSABLE
     return OK
