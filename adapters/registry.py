@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .claiming import Claiming
 from .protocol import Adapter, Unavailable
 
 
@@ -41,6 +42,8 @@ class Kind(NamedTuple):
     """What stands in help for the argument that it needs."""
 
 
+#: Kinds whose argument is a command, in which anything can stand.
+_COMMANDS = frozenset({"plugin", "batch"})
 _PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder"})
 _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "groups", "empty_memory"})
 
@@ -75,6 +78,8 @@ class RuntimeSpec:
     kind: str
     argument: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    claims: tuple[str, ...] | None = None
+    """The conformance groups that the user claims for it; None leaves that to the runtime or its configuration."""
 
     def open(self) -> Adapter:
         """Return an adapter.
@@ -86,7 +91,7 @@ class RuntimeSpec:
         make = getattr(importlib.import_module(module, __package__), attribute)
         arguments = () if self.argument is None else (self.argument,)
         adapter: Adapter = make(*arguments, **self.options)
-        return adapter
+        return adapter if self.claims is None else Claiming(adapter, frozenset(self.claims))
 
     def patience(self, timeout: float) -> float:
         """Return after how many seconds without an outcome it is given up, if a vector may take ``timeout``.
@@ -146,16 +151,35 @@ def choose(texts: Sequence[str], plugin_args: str | None = None) -> list[Runtime
     return [replace(spec, options={"args": args}) if spec in takers else spec for spec in specs]
 
 
+def separate(text: str) -> list[str]:
+    """Return the runtimes that ``text`` names with commas between them, as in ``linux,jit``.
+
+    The argument of a plugin or of a batch command can be anything: it reaches to the end of the text, commas and all.
+    """
+    names: list[str] = []
+    while True:
+        head, comma, rest = text.partition(",")
+        kind, colon, _ = _named(head.strip())[1].partition(":")
+        if not comma or (colon and kind in _COMMANDS):
+            return [*names, text.strip()]
+        names.append(head.strip())
+        text = rest
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Return the name that ``text`` gives to a runtime, and what it is."""
+    name, equals, rest = text.partition("=")
+    # A '=' after the ':' belongs to the argument.
+    return (name, rest) if equals and ":" not in name else (text, text)
+
+
 def parse_spec(text: str) -> RuntimeSpec:
     """Return the runtime that ``text`` names.
 
     Raises:
         SpecError: there is no such kind of runtime, or it does not take this argument.
     """
-    name, equals, rest = text.partition("=")
-    if not equals or ":" in name:
-        # A '=' after the ':' belongs to the argument.
-        name, rest = text, text
+    name, rest = _named(text)
     if not name:
         raise SpecError(f"{text!r}: the name before '=' is missing")
     kind, colon, argument = rest.partition(":")
@@ -185,9 +209,9 @@ def _spec(text: str, name: str, kind: str, argument: str | None, options: Mappin
         raise SpecError(f"{text!r}: {kind} takes {takes}")
     if kind == "python" and not all((argument or "").partition(":")):
         raise SpecError(f"{text!r}: python takes MODULE:CALLABLE")
-    if kind in {"plugin", "batch"} and not argument:
+    if kind in _COMMANDS and not argument:
         raise SpecError(f"{text!r}: {kind} takes {'PATH or PATH:ARGUMENTS' if kind == 'plugin' else 'COMMAND'}")
-    if argument is not None and kind in {"plugin", "batch"} and "args" not in options:
+    if argument is not None and kind in _COMMANDS and "args" not in options:
         _split(argument.partition(":")[2] if kind == "plugin" else argument, text)
     # A folder only tells where the name was found; the others were asked for.
     unknown = options.keys() - KINDS[kind].options - {"folder"}

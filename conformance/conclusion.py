@@ -111,6 +111,8 @@ def ending(run: Run, *, may_be_missing: Sequence[str]) -> tuple[Ending, str]:
     missing = [one for one in run.runtimes if one.info is None and (one.broken or one.name not in may_be_missing)]
     if missing or not tested:
         return Ending.UNUSABLE, f"{', '.join(one.name for one in missing or run.runtimes)} could not be tested"
+    if run.suite.unread:
+        return Ending.UNUSABLE, f"{len(run.suite.unread):,} files could not be read"
     errors = sum(counts(one.results)[Verdict.ERROR] for one in tested)
     if errors:
         return Ending.UNUSABLE, f"{errors:,} vectors ended in an error of the harness"

@@ -28,7 +28,7 @@ from ..spec.assemble import AsmError, assemble
 from ..spec.encoding import SLOT_BYTES, pack, unpack
 from .model import Entry, Expectation, Level, Source, Variant, Vector, VectorError
 from .needs import program_needs
-from .suite import Suite
+from .suite import Suite, Unread
 
 SUFFIX = ".data"
 SOURCE = Source(name="a data file in the format of bpf_conformance", method="data-file")
@@ -41,7 +41,7 @@ _MASK = (1 << 64) - 1
 
 
 class DataError(ValueError):
-    """Data files that cannot be used; the message has a line for each thing that is wrong."""
+    """Data files of which none can be used; the message has a line for each thing that is wrong."""
 
 
 class _Line(NamedTuple):
@@ -55,25 +55,30 @@ _Sections: TypeAlias = dict[str, list[_Line]]
 def load_data(paths: Iterable[Path]) -> Suite:
     """Read the data files that ``paths`` name: files as they are, of folders all ``*.data`` below them.
 
+    Files that cannot be read, have no expectation or have the name of another one are left out; ``unread`` tells of
+    each why.
+
     Raises:
-        DataError: there is nothing to read, or files that cannot be read or have no expectation, each of them named.
+        DataError: there is nothing to read, or nothing that can be read.
     """
     vectors: dict[str, Vector] = {}
     files: list[Path] = []
-    wrong: list[str] = []
+    unread: list[Unread] = []
     for file, name in _find(paths):
-        files.append(file)
         try:
             vector = _vector(file, name)
         except VectorError as error:
-            wrong.append(str(error))
+            unread.append(Unread(str(file), str(error)))
             continue
         if vector.id in vectors:
-            wrong.append(f"{file}: its vector {vector.id} is also that of {vectors[vector.id].entry.file}")
+            other = vectors[vector.id].entry.file
+            unread.append(Unread(str(file), f"{file}: its vector {vector.id} is also that of {other}"))
+            continue
         vectors[vector.id] = vector
-    if wrong:
-        raise DataError("\n".join(wrong))
-    return Suite(tuple(vectors.values()), tuple(files))
+        files.append(file)
+    if not vectors:
+        raise DataError("\n".join(one.reason for one in unread))
+    return Suite(tuple(vectors.values()), tuple(files), tuple(unread))
 
 
 def _find(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:

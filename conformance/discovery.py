@@ -276,13 +276,13 @@ class _Search:
             left = self.open_rows(item)
             if len(left) == 1:
                 self._blame(next(iter(left)), result)
-            elif _judged(result)[0] == "unknown":
+            elif judged(result)[0] == "unknown":
                 for name in left:
                     self._hints.setdefault(name, result.judgement.reason)
 
     def _blame(self, name: str, result: Result) -> None:
         """Take note that a program with no other unknown instruction than ``name`` did not pass."""
-        state, reason = _judged(result)
+        state, reason = judged(result)
         if state == "unknown":
             tried = self._tries.setdefault(name, [])
             tried.append(reason)
@@ -314,7 +314,7 @@ class _Search:
         )
 
 
-def _judged(result: Result) -> tuple[State, str]:
+def judged(result: Result) -> tuple[State, str]:
     """Return what a result that is no pass says about the only instruction that may be to blame."""
     judgement, outcome = result.judgement, result.outcome
     word = judgement.reason.partition(":")[0]

@@ -17,7 +17,7 @@ those versions of the runtime only, and is passed over for others. ``schema/expe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fnmatch import translate
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..spec import strict_yaml, validate
-from .verdict import Failure, Verdict
+from .verdict import Verdict
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -255,12 +255,21 @@ class Seen:
         return self.reason.startswith("group:")
 
 
-def updated(old: Expectations, version: str, results: dict[str, Any], *, unsupported: bool) -> Expectations:
+def updated(
+    old: Expectations,
+    version: str,
+    results: dict[str, Any],
+    findings: Mapping[str, str],
+    *,
+    unsupported: bool,
+    whole: bool = True,
+) -> Expectations:
     """Return ``old`` changed to what ``results`` of ``version`` show; reasons and links of what is still so are kept.
 
-    What fails and is not in the file comes to it without explanation; so do, if ``unsupported``, vectors that are not
-    supported although the runtime claims their groups.
-    Entries about other versions stay as they are.
+    What fails and is not in the file comes to it without explanation, an entry for each finding: ``findings`` has those
+    of the vectors that fail, in words. So do, if ``unsupported``, vectors that are not supported although the runtime
+    claims their groups. Entries about other versions stay as they are, and so does, unless ``whole``, whatever is about
+    vectors that have no results.
 
     Raises:
         ExpectationError: see :meth:`Expectations.applying`.
@@ -277,13 +286,13 @@ def updated(old: Expectations, version: str, results: dict[str, Any], *, unsuppo
         if entry not in applying:
             known.append(entry)
             continue
-        kept = _still(entry, results.keys(), seen)
+        kept = _still(entry, results.keys(), seen, whole=whole)
         if kept:
             known.append(Known(kept, entry.verdict, entry.reason, entry.failure, entry.link, entry.versions))
         for vector in [one for one in left if entry.matches(one) and _foreseen(entry, left[one])]:
             del left[vector]
     new = [one for one in left.values() if one.verdict == Verdict.FAIL or (unsupported and not one.not_claimed)]
-    known += _unexplained(new, list(results))
+    known += _unexplained(new, list(results), findings)
     return Expectations(old.path, old.runtime, tuple(known), old.header)
 
 
@@ -291,40 +300,32 @@ def _foreseen(entry: Known, seen: Seen) -> bool:
     return entry.foresees(seen.verdict, seen.failure)
 
 
-def _still(entry: Known, results: AbstractSet[str], seen: dict[str, Seen]) -> tuple[str, ...]:
-    """Return the patterns of an entry that are right still; those that are right in part become ids."""
+def _still(entry: Known, results: AbstractSet[str], seen: dict[str, Seen], *, whole: bool) -> tuple[str, ...]:
+    """Return the patterns of an entry that are right still; those that are right in part become ids.
+
+    One that is about no result is wrong, if the results are ``whole``.
+    """
     patterns: list[str] = []
     for pattern in entry.patterns:
         one = Known((pattern,), entry.verdict, entry.reason, entry.failure)
         matched = [vector for vector in (results if not one.ids else one.ids & results) if one.matches(vector)]
         right = [vector for vector in matched if vector in seen and _foreseen(one, seen[vector])]
-        if right and len(right) == len(matched):
+        if len(right) == len(matched) and (right or not whole):
             patterns.append(pattern)
         else:
             patterns += right
     return tuple(dict.fromkeys(patterns))
 
 
-def _unexplained(new: Sequence[Seen], every: Sequence[str]) -> Iterator[Known]:
-    """Yield entries for what nobody has explained; those that look alike are one."""
+def _unexplained(new: Sequence[Seen], every: Sequence[str], findings: Mapping[str, str]) -> Iterator[Known]:
+    """Yield entries for what nobody has explained: one for each finding, and for each reason not to be supported."""
     alike: dict[tuple[str, str | None, str], list[str]] = {}
     for one in new:
-        reason = one.failure or one.reason.partition(":")[0]
+        reason = findings.get(one.vector) or one.reason.partition(":")[0]
         alike.setdefault((one.verdict, one.failure, reason), []).append(one.vector)
     for (verdict, failure, reason), vectors in alike.items():
         kind: Literal["fail", "unsupported"] = "fail" if verdict == Verdict.FAIL else "unsupported"
-        text = f"{UNEXPLAINED}{_WHAT[Failure(failure)] if failure else reason}"
-        yield Known(tuple(abbreviated(vectors, every)), kind, text, failure)
-
-
-_WHAT = {
-    Failure.CRASHED: "it dies",
-    Failure.MISEXECUTED: "it runs them as other programs",
-    Failure.WRONG_RESULT: "it computes something else",
-    Failure.TIMED_OUT: "it does not come to an end",
-    Failure.REFUSED: "it refuses them",
-    Failure.LENIENT: "it runs them",
-}
+        yield Known(tuple(abbreviated(vectors, every)), kind, f"{UNEXPLAINED}{reason}", failure)
 
 
 def abbreviated(vectors: Iterable[str], every: Iterable[str]) -> list[str]:

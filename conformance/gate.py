@@ -27,6 +27,10 @@ class Kind(StrEnum):
     NOT_RUN = "not run"  # a runtime that could not be used, or a run that was not finished
 
 
+#: Those that are gone if the expectation file is written anew.
+UPDATABLE = frozenset({Kind.NEW_FAILURE, Kind.CHANGED, Kind.UNEXPECTED_PASS, Kind.STALE})
+
+
 class Violation(NamedTuple):
     """One thing that is wrong: with which runtime, about what (a vector, a pattern, a group), and in which way."""
 
@@ -47,17 +51,17 @@ class RequirementError(ValueError):
     """A requirement that cannot be understood."""
 
 
-def parse_requirements(texts: Sequence[str]) -> list[Requirement]:
-    """Return the requirements that texts such as ``base64,atomic64`` or ``linux:packet`` name.
+def parse_requirements(texts: Sequence[str], option: str = "--require") -> list[Requirement]:
+    """Return the requirements that texts such as ``base64`` or ``linux:packet``, given as ``option``, name.
 
     Raises:
         RequirementError: a group is none.
     """
     found = []
-    for part in (part.strip() for text in texts for part in text.split(",")):
+    for part in texts:
         runtime, _, group = part.rpartition(":")
         if group not in isa().groups:
-            raise RequirementError(f"--require {part}: the conformance groups are {', '.join(isa().groups)}")
+            raise RequirementError(f"{option} {part}: the conformance groups are {', '.join(isa().groups)}")
         found.append(Requirement(group, runtime or None))
     return found
 
@@ -80,6 +84,8 @@ def violations(
             found += _Runtime(document, one, about).violations(asked)
         if not document["complete"] and all(one["complete"] for one in document["runtimes"]):
             found.append(Violation(Kind.NOT_RUN, "the run", "the rest", "it was interrupted before the last runtime"))
+        for unread in document.get("unread", ()):
+            found.append(Violation(Kind.NOT_RUN, "the run", unread["file"], unread["reason"]))
         for missing in document["unavailable"]:
             names.add(missing["name"])
             found.append(Violation(Kind.NOT_RUN, missing["name"], "the runtime", missing["reason"]))
@@ -148,9 +154,8 @@ class _Runtime:
         """Tell in how far a required group does not pass: what is known to be unsupported is no obstacle."""
         name, results, vectors = self.one["name"], self.one["results"], self.document["vectors"]
         selection = self.document["selection"]
-        whole = not self._restricted or (
-            group in selection["groups"] and selection["expression"] is None and not selection["sections"]
-        )
+        narrowed = selection["expression"] is not None or selection["sections"] or selection.get("levels")
+        whole = not self._restricted or (group in selection["groups"] and not narrowed)
         if not whole:
             yield Violation(Kind.REQUIRED, name, group, "only a part of the suite was run: run all of it")
         members = [vector for vector in results if group in vectors[vector]["reported"]]

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+#: In place of a file: standard output.
+STDOUT = Path("-")
 
 
 @contextmanager
@@ -16,11 +22,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Give a stream, and make a file of what was written to it when the block ends without an error.
 
     Until then the file has another name in the same folder. Links are followed. What is no regular file (a pipe, a
-    terminal, /dev/null) is written to as it is, since another one in its place would not be the same thing.
+    terminal, /dev/null) is written to as it is, since another one in its place would not be the same thing. So is
+    standard output, which :data:`STDOUT` stands for.
 
     Raises:
         OSError: the file cannot be written. The error names ``path`` and says so.
     """
+    if path == STDOUT:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as stream:
@@ -64,3 +76,17 @@ def write_text(text: str, path: Path) -> None:
         OSError: the file cannot be written.
     """
     write_bytes(text.encode(), path)
+
+
+def write_json(document: Any, path: Path, *, indent: int | None = None) -> None:
+    """Write a JSON document in one step, see :func:`replacing`; compressed if the name of the file ends in ``.gz``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = json.dumps(document, indent=indent, separators=None if indent else (",", ":")) + "\n"
+    if path.suffix == ".gz":
+        # Without the time, equal documents are equal files.
+        write_bytes(gzip.compress(text.encode(), mtime=0), path)
+    else:
+        write_text(text, path)

@@ -126,7 +126,7 @@ class SuiteCollector(pytest.Directory):
             self.config.add_cleanup(opened.close)
         try:
             with bad_input():
-                suite = _suite(tuple(options.bpf_vectors), tuple(options.bpf_data))
+                suite = _suite(_paths(options.bpf_vectors), _paths(options.bpf_data))
         except Unusable as error:
             raise self.CollectError(str(error)) from None
         if unknown := {file.runtime for file in known} - {spec.name for spec in specs}:
@@ -138,11 +138,12 @@ class SuiteCollector(pytest.Directory):
 
 
 def _specs(config: pytest.Config) -> list[RuntimeSpec]:
-    from ..adapters.registry import SpecError, choose
+    from ..adapters.registry import SpecError, choose, separate
 
     options = config.option
     hooked = config.hook.pytest_bpf_runtimes(config=config)
-    names = [*config.getini("bpf_runtimes"), *(name for names in hooked for name in names), *options.bpf_runtime]
+    given = [name for text in options.bpf_runtime for name in separate(text)]
+    names = [*config.getini("bpf_runtimes"), *(name for names in hooked for name in names), *given]
     if not names:
         raise SpecError("say what to test: --bpf-runtime reference, or bpf_runtimes in the configuration")
     specs = {spec.name: spec for spec in choose(names, options.bpf_plugin_args)}
@@ -154,12 +155,19 @@ def _known(config: pytest.Config) -> list[Expectations]:
 
     hooked = config.hook.pytest_bpf_expectations(config=config)
     paths = [*config.getini("bpf_expectations"), *(path for paths in hooked for path in paths)]
-    return [load(Path(path)) for path in [*paths, *config.option.bpf_expectations]]
+    return [load(Path(path)) for path in [*paths, *_paths(config.option.bpf_expectations)]]
+
+
+def _paths(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths that the values of an option name; as in the options of commands, several stand with commas."""
+    from .cli.options import paths
+
+    return tuple(path for text in texts for path in paths(text))
 
 
 @cache
 def _suite(vectors: tuple[str, ...], data: tuple[str, ...]) -> Suite:
-    from .datafiles import load_data
+    from .datafiles import DataError, load_data
     from .suite import VECTORS, Suite, load_suite
 
     own = [Path(path) for path in vectors] if vectors or data else [VECTORS]
@@ -167,6 +175,8 @@ def _suite(vectors: tuple[str, ...], data: tuple[str, ...]) -> Suite:
     if not data:
         return one
     other = load_data([Path(path) for path in data])
+    if other.unread:
+        raise DataError("\n".join(item.reason for item in other.unread))
     return Suite(one.vectors + other.vectors, one.files + other.files)
 
 

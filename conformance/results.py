@@ -19,7 +19,7 @@ from ..adapters.protocol import Outcome, RuntimeInfo
 from ..spec import validate
 from ..spec.table import isa
 from .model import Entry, Expectation, Variant, Vector
-from .output import write_bytes, write_text
+from .output import write_json
 from .runner import Result, RuntimeRun
 from .suite import VECTORS, Suite
 from .verdict import Verdict, hex64
@@ -47,6 +47,7 @@ class Selection:
     expression: str | None = None
     groups: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Command:
     vectors: tuple[str, ...]
     data: tuple[str, ...]
     timeout: float
+    claims: tuple[str, ...] = ()
 
 
 @dataclass
@@ -123,6 +125,7 @@ def document(run: Run) -> Json:
         "complete": run.complete,
         **({} if run.complete or run.command is None else {"resume": asdict(run.command)}),
         "runtimes": [_runtime(one) for one in run.runtimes if one.info is not None],
+        **({"unread": [item._asdict() for item in run.suite.unread]} if run.suite.unread else {}),
         "unavailable": [
             {"name": one.name, "reason": one.problem, "broken": one.broken} for one in run.runtimes if one.info is None
         ],
@@ -250,12 +253,7 @@ def write(data: Json, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    text = json.dumps(data, separators=(",", ":")) + "\n"
-    if path.suffix == ".gz":
-        # Without the time, equal results are equal files.
-        write_bytes(gzip.compress(text.encode(), mtime=0), path)
-    else:
-        write_text(text, path)
+    write_json(data, path)
 
 
 def read(path: Path) -> Json:

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vectors to run: expressions over ids, conformance groups, sections of the RFC."""
+"""Which vectors to run: expressions over ids, conformance groups, levels, sections of the RFC."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
+from difflib import get_close_matches
+from fnmatch import translate
 from typing import TypeAlias
 
 from ..spec.requirements import load_requirements
 from ..spec.table import isa
-from .model import Vector
+from .model import Level, Vector
 
 Test: TypeAlias = Callable[[Vector], bool]
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
+#: Words of ids; whatever is neither a letter nor a digit stands between them.
+_WORD = re.compile(r"[a-z0-9]+")
+_OPERATORS = {"and", "or", "not", "(", ")"}
+_GLOB = re.compile(r"[*?\[]")
 
 
 class SelectionError(ValueError):
@@ -23,7 +28,9 @@ class SelectionError(ValueError):
 def by_expression(text: str) -> Test:
     """Return the test that ``text`` describes: words with ``and``, ``or``, ``not`` and parentheses.
 
-    A word is true of a vector whose id contains it; one with ``*``, ``?`` or ``[`` must match the whole id.
+    A word is true of a vector whose id has it as a whole word, or as several in a row: ``add64``, ``stx-mem-h/order``.
+    Words end where an id has neither a letter nor a digit. One with ``*``, ``?`` or ``[`` is a pattern, which must
+    match the whole id. Capitals do not matter.
 
     Raises:
         SelectionError: the expression is incomplete.
@@ -65,9 +72,44 @@ def _one(tokens: list[str], text: str) -> Test:
         if not tokens or tokens.pop() != ")":
             raise SelectionError(f"-k {text!r}: a parenthesis is not closed")
         return inner
-    if any(mark in token for mark in "*?["):
-        return lambda vector: fnmatchcase(vector.id, token)
-    return lambda vector: token in vector.id
+    pattern = re.compile(rf"\A{translate(token.lower())}") if _GLOB.search(token) else _whole(token)
+    return lambda vector: pattern.search(vector.id) is not None
+
+
+def _whole(token: str) -> re.Pattern[str]:
+    """Return the pattern of ids that have ``token`` and no other letters or digits next to it."""
+    token = token.lower()
+    before = "(?<![a-z0-9])" if _WORD.match(token[0]) else ""
+    after = "(?![a-z0-9])" if _WORD.match(token[-1]) else ""
+    return re.compile(f"{before}{re.escape(token)}{after}")
+
+
+def advice(text: str, ids: Iterable[str]) -> str:
+    """Return what to do about an expression that selects none of ``ids``: which word none of them has, and what may be
+    meant."""
+    ids = list(ids)
+    rule = "-k takes whole words of ids and patterns of whole ids"
+    for token in (found[1] for found in _TOKEN.finditer(text)):
+        if token in _OPERATORS or _GLOB.search(token) or any(map(_whole(token).search, ids)):
+            continue
+        inside = sum(token.lower() in name for name in ids)
+        if inside:
+            return f"{rule}: {token!r} is no whole word, '*{token}*' selects {inside:,}"
+        close = get_close_matches(token.lower(), {word for name in ids for word in _WORD.findall(name)}, 3)
+        return f"{rule}: no id has {token!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
+    return rule
+
+
+def by_levels(names: Iterable[str]) -> Test:
+    """Return the test for vectors of one of the levels ``names``.
+
+    Raises:
+        SelectionError: a name is no level.
+    """
+    wanted = frozenset(names)
+    if unknown := wanted - {level.value for level in Level}:
+        raise SelectionError(f"--level {min(unknown)}: the levels are {', '.join(Level)}")
+    return lambda vector: vector.entry.level.value in wanted
 
 
 def by_groups(names: Iterable[str]) -> Test:

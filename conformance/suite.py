@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from .expand import expand
 from .garbage import no_collection
@@ -19,12 +20,20 @@ from .select import Test
 VECTORS = Path(__file__).parent / "vectors"
 
 
+class Unread(NamedTuple):
+    """A file that could not be read, and why: the reason names the file and the place."""
+
+    file: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Suite:
-    """Vectors in the order of their files; ``files`` are where they come from."""
+    """Vectors in the order of their files; ``files`` are where they come from, ``unread`` those left out."""
 
     vectors: tuple[Vector, ...]
     files: tuple[Path, ...]
+    unread: tuple[Unread, ...] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import explain
+from .claims import suggestion
 from .conclusion import in_words
 from .findings import Finding, Weight, findings
 from .results import Run, counts, counts_by_group
@@ -54,6 +55,8 @@ def show(run: Run, console: Console, conclusion: str, *, brief: bool = False, ro
             _reasons(one, Verdict.ERROR, "vectors ended in an error of the harness", console)
             _reasons(one, Verdict.UNSUPPORTED, "vectors are not supported", console)
             _unrepeated(one, console)
+            if text := suggestion(one):
+                say(console, Text(text, "yellow"))
         console.print()
     for one in run.runtimes:
         if one.info is not None:

@@ -37,23 +37,59 @@ def disassemble(
     With ``labels`` jumps go to labels (L1, L2, ... in the order of the program) instead of distances; with ``slots``
     the index of its slot stands before each instruction, as a comment.
     """
-    table = table or isa()
-    lines = dict(_lines(code, byte_order, table, dialect))
-    end = len(code) // SLOT_BYTES
-    names = _name_targets(lines, {*lines, end}, table) if labels else {}
+    lines = disassembled(code, byte_order, labels=labels, table=table, dialect=dialect)
+    width = len(str(len(code) // SLOT_BYTES))
+    indent = "    " if any(line.label for line in lines) else ""
     text: list[str] = []
-    for slot, what in lines.items():
-        if slot in names:
-            text.append(f"{names[slot]}:")
-        number = f"/* {slot:{len(str(end))}} */ " if slots else ""
-        if isinstance(what, Decoded):
-            shown = format_instruction(what, names.get(_target(slot, what, table)), table, dialect)
-        else:
-            shown = f".byte {', '.join(f'{byte:#04x}' for byte in what.data)}  # {what.reason}"
-        text.append(f"{'    ' if names else ''}{number}{shown}")
-    if end in names and end not in lines:
-        text.append(f"{names[end]}:")
+    for line in lines:
+        if line.label:
+            text.append(f"{line.label}:")
+        if line.text:
+            number = f"/* {line.slot:{width}} */ " if slots else ""
+            text.append(f"{indent}{number}{line.text}{f'  # {line.problem}' if line.problem else ''}")
     return "".join(f"{line}\n" for line in text)
+
+
+class Line(NamedTuple):
+    """A line of a program: an instruction, or bytes that are none, with the ``problem``.
+
+    ``text`` is its assembly, ``label`` the name of the place if something jumps there and names were asked for. The end
+    of a program to which something jumps is a line without text.
+    """
+
+    slot: int
+    label: str | None
+    code: bytes
+    text: str
+    instruction: str | None = None
+    problem: str | None = None
+
+
+def disassembled(
+    code: bytes,
+    byte_order: ByteOrder = "little",
+    *,
+    labels: bool = False,
+    table: Isa | None = None,
+    dialect: Dialect = "llvm",
+) -> list[Line]:
+    """Return the lines of a program, see :func:`disassemble`."""
+    table = table or isa()
+    found = dict(_lines(code, byte_order, table, dialect))
+    end = len(code) // SLOT_BYTES
+    names = _name_targets(found, {*found, end}, table) if labels else {}
+    lines: list[Line] = []
+    for slot, what in found.items():
+        if isinstance(what, Decoded):
+            text = format_instruction(what, names.get(_target(slot, what, table)), table, dialect)
+            raw = code[slot * SLOT_BYTES :][: what.instruction.slots * SLOT_BYTES]
+            lines.append(Line(slot, names.get(slot), raw, text, what.instruction.name))
+        else:
+            text = f".byte {', '.join(f'{byte:#04x}' for byte in what.data)}"
+            lines.append(Line(slot, names.get(slot), what.data, text, None, what.reason))
+    if end in names and end not in found:
+        lines.append(Line(end, names[end], b"", ""))
+    return lines
 
 
 class _Data(NamedTuple):

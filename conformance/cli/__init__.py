@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import click
+from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
-from .failing import Interrupted, Unusable
+from .failing import CLOSED, Interrupted, Unusable
 
 DISTRIBUTION = "bpf-isa-conformance"
 
@@ -65,16 +67,15 @@ def _told_in_one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         raise Interrupted from None
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # of whoever closes the output, as in ``| head``
-            _give_up_output()
-            raise Unusable("standard output was closed before everything was written") from None
+        if _is_closed(error):
+            raise SystemExit(CLOSED) from None
         _flush_or_give_up()
         raise Unusable(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)) from None
     except SystemExit as exit:
         if not isinstance(exit.__context__, BrokenPipeError):
             raise  # only rich makes an exit of its own of a broken pipe
-        _give_up_output()
-        raise Unusable("standard output was closed before everything was written") from None
+        _give_up(sys.stdout)
+        raise SystemExit(CLOSED) from None
     except ValueError as error:
         from ...spec.strict_yaml import YamlError
         from ...spec.table import TableError
@@ -102,12 +103,39 @@ def _flush_or_give_up() -> None:
     try:
         sys.stdout.flush()
     except OSError:  # a full disk, say, which may be the first error too
-        _give_up_output()
+        _give_up(sys.stdout)
 
 
-def _give_up_output() -> None:
+def _is_closed(error: OSError) -> bool:
+    """Whether an error is that nobody reads the output any more, as in ``| head``; what is left of it goes nowhere."""
+    closed = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    if not isinstance(error, BrokenPipeError) or not closed:
+        return False
+    for stream in closed:
+        _give_up(stream)
+    return True
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads from."""
+    poll = select.poll()
+    try:
+        poll.register(stream, 0)
+    except (OSError, ValueError):  # it is no file
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _give_up(stream: TextIO) -> None:
     """Send what is left to nowhere, else the interpreter would try again to write it at its end, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@add_completion_class
+class _Fish(FishComplete):
+    """Completion in fish that offers lists whole: click's takes a comma in a word for its end."""
+
+    source_template = FishComplete.source_template.replace('(string split ","', '(string split --max 1 ","')
 
 
 class LazyGroup(click.Group):
@@ -122,7 +150,12 @@ class LazyGroup(click.Group):
         for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
             if getattr(sys, name) is None:
                 setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- for as long as the process lives
-        return super().main(*args, **kwargs)
+        try:
+            return super().main(*args, **kwargs)
+        except BrokenPipeError as error:  # while an error was printed
+            if _is_closed(error):
+                raise SystemExit(CLOSED) from None
+            raise
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the command line, which includes showing help."""
@@ -151,6 +184,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"{entry.target}: expected a click command, got {type(command).__name__}")
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a subcommand from the table, so that it imports nothing."""
+        found = [
+            CompletionItem(name, help=entry.short_help)
+            for name, entry in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command list from the table, so that asking for help imports nothing."""
         if self.lazy:
@@ -167,9 +209,23 @@ def print_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
+_EPILOG = """
+An option with ",..." takes a list: several values with commas between them, or the option several times. FILE may be -
+for standard output. Exit status: 0 if all is well, 1 if something failed, 2 if the command could not do its work, 130
+if it was interrupted.
+
+\b
+Completion by the shell, in its start-up file:
+  bash  eval "$(_BPF_ISA_COMPLETE=bash_source bpf-isa)"
+  zsh   eval "$(_BPF_ISA_COMPLETE=zsh_source bpf-isa)"
+  fish  _BPF_ISA_COMPLETE=fish_source bpf-isa | source
+"""
+
+
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
+    epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

@@ -11,32 +11,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import words
 from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .options import FILE, Word, console_beside, json_option, listing, paths_option, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Seed faults into the specification and show which vectors notice.")
-@click.option(
+@listing(
     "-i",
     "--instruction",
     "instructions",
-    multiple=True,
     metavar="NAME",
-    help="Only mutants of this instruction; can be repeated.",
+    element=Word(words.instructions),
+    help="Only mutants of these instructions.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Write all findings as JSON.")
-@click.option("--suggest", "suggest_file", type=_FILE, help="Write vectors that would notice what is alive.")
+@json_option("all findings")
 @click.option(
-    "--vectors",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Vector file, or folder of them, to measure instead of the suite; can be repeated.",
+    "--suggest", "suggest_file", metavar="FILE", type=FILE, help="Write vectors that would notice what is alive."
 )
+@paths_option("--vectors", help="Vector files, or folders of them, to measure instead of the suite.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Processes to use.  [default: CPUs]")
 @click.option("--all", "all_alive", is_flag=True, help="Print every mutant that is alive, not the first ones.")
 def adequacy(
@@ -54,8 +50,6 @@ def adequacy(
 
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
     """
-    from rich.console import Console
-
     from ..adequacy import report
     from ..adequacy.bench import BaselineError
     from ..adequacy.survey import survey
@@ -66,21 +60,21 @@ def adequacy(
     _check_names(instructions)
     for file in (json_file, suggest_file):
         check_writable(file)
-    console = Console(highlight=False)
+    console = console_beside(json_file, suggest_file)
     with _bar(console) as on_task, bad_input():
         try:
             found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
         except BaselineError as error:
             raise Unusable(f"{error}; see bpf-isa run -r reference") from None
-    report.show(found, console, all_alive=all_alive)
     if json_file is not None:
         write(report.document(found), json_file)
     if suggest_file is not None:
         text = report.suggestions(found)
         if text is None:
-            click.echo(f"{suggest_file}: not written, there is nothing to suggest")
+            say(f"{suggest_file}: not written, there is nothing to suggest", json_file, suggest_file)
         else:
             write_text(text, suggest_file)
+    report.show(found, console, all_alive=all_alive)
     raise SystemExit(OK if found.is_adequate else FAILED)
 
 
@@ -111,5 +105,5 @@ def _check_names(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in isa().by_name:
             near = get_close_matches(name.upper(), isa().by_name, 3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; spec/isa.yaml has their names"
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; bpf-isa coverage shows their names"
             raise Unusable(f"there is no instruction {name!r}{hint}")

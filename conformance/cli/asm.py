@@ -10,7 +10,9 @@ from typing import IO, TYPE_CHECKING, cast
 
 import click
 
+from ..output import write_bytes, write_json
 from .failing import Unusable
+from .options import FILE, is_stdout, json_option, say
 
 if TYPE_CHECKING:
     from ...spec.encoding import ByteOrder
@@ -37,16 +39,17 @@ _FILE = click.argument("file", metavar="[FILE]", type=click.File("rb"), default=
 @_FILE
 @_BYTE_ORDER
 @_DIALECT
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the bytes to a file.")
-def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None) -> None:
+@click.option("-o", "--output", metavar="FILE", type=FILE, help="Write the bytes to a file, and print nothing.")
+@json_option("the program")
+def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None, json_file: Path | None) -> None:
     """Assemble a program.
 
     The text in FILE, or on standard input, is assembled and printed in hex, a slot per line. The syntax is LLVM's, as
     in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`, or that of uBPF, rbpf and bpf_conformance (--dialect
-    mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`. See spec/isa.yaml for all forms.
+    mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`.
     """
     from ...spec.assemble import AsmError, assemble
-    from ..output import write_bytes
+    from ...spec.encoding import SLOT_BYTES
     from .programs import contents, text_of
 
     raw, name = contents(file)
@@ -54,11 +57,14 @@ def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None) -> 
         code = assemble(text_of(raw, name), cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
     except AsmError as error:
         raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
-    if output is None:
-        for start in range(0, len(code), 8):
-            click.echo(code[start : start + 8].hex())
+    if json_file is not None:
+        head = {"format": "bpf-isa-asm", "version": 1, "byte_order": byte_order}
+        write_json({**head, "slots": len(code) // SLOT_BYTES, "code": code.hex()}, json_file, indent=2)
+    if output is not None:
+        write_bytes(code, output)
         return
-    write_bytes(code, output)
+    for start in range(0, len(code), SLOT_BYTES):
+        say(code[start : start + SLOT_BYTES].hex(), json_file)
 
 
 @click.command
@@ -66,11 +72,19 @@ def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None) -> 
 @_BYTE_ORDER
 @_DIALECT
 @click.option("--hex/--binary", "in_hex", default=None, help="What FILE holds.  [default: hex if it is text]")
-@click.option("--section", metavar="NAME", help="Section of an ELF object.  [default: the only one with code]")
+@click.option("--elf-section", metavar="NAME", help="Section of an ELF object.  [default: the only one with code]")
 @click.option("--labels", is_flag=True, help="Name the targets of jumps instead of giving distances.")
 @click.option("--slots", is_flag=True, help="Write the index of its slot before each instruction.")
+@json_option("the instructions")
 def disasm(
-    file: IO[bytes], byte_order: str, dialect: str, in_hex: bool | None, section: str | None, labels: bool, slots: bool
+    file: IO[bytes],
+    byte_order: str,
+    dialect: str,
+    in_hex: bool | None,
+    elf_section: str | None,
+    labels: bool,
+    slots: bool,
+    json_file: Path | None,
 ) -> None:
     """Disassemble a program.
 
@@ -78,19 +92,25 @@ def disasm(
     is shown as it is before linking. Whatever is no instruction is shown as
     `.byte`, with a comment that says why. The output can be assembled again.
     """
-    from ...spec.disassemble import disassemble
+    from ...spec.disassemble import disassemble, disassembled
     from .programs import contents, format_of
 
     raw, name = contents(file)
     order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
-        code, order = _code_section(raw, name, section)
+        code, order = _code_section(raw, name, elf_section)
     elif in_hex or (in_hex is None and format_of(raw) != "raw"):  # no whole program is printable as text
         code = parse_hex(raw, name)
     else:
         code = raw
-    text = disassemble(code, order, labels=labels, slots=slots, dialect=cast("Dialect", dialect))
-    click.echo(text, nl=False)
+    form = cast("Dialect", dialect)
+    if json_file is not None:
+        lines = disassembled(code, order, labels=labels, dialect=form)
+        head = {"format": "bpf-isa-disasm", "version": 1, "byte_order": order}
+        listed = [{**line._asdict(), "code": line.code.hex()} for line in lines]
+        write_json({**head, "lines": listed}, json_file, indent=2)
+    if not is_stdout(json_file):
+        click.echo(disassemble(code, order, labels=labels, slots=slots, dialect=form), nl=False)
 
 
 def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, ByteOrder]:
@@ -113,7 +133,7 @@ def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, Byt
     if wanted is None and len(code) == 1:
         (wanted,) = code
     if wanted not in code:
-        choice = f"choose one with --section: {', '.join(code)}" if code else "there is none"
+        choice = f"choose one with --elf-section: {', '.join(code)}" if code else "there is none"
         raise Unusable(f"{name}: no {'single' if wanted is None else wanted} section with code; {choice}")
     return code[wanted], "little" if elf.little_endian else "big"
 

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-import json as json_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .. import benchmark
-from .failing import Unusable, bad_input
+from ..output import write_json
+from .failing import Unusable, bad_input, check_writable
+from .options import console_beside, json_option, runtimes_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...adapters.protocol import Adapter
     from ..jit_benchmark import Split
 
@@ -23,15 +27,13 @@ _EVERY = 20
 @click.option(
     "--repeat", type=click.IntRange(1), default=3, show_default=True, help="Time each this often; best counts."
 )
-@click.option(
-    "--against", metavar="RUNTIME", multiple=True, help="Time the programs for the JIT on this runtime too; repeatable."
-)
+@runtimes_option("--against", help="Time the programs for the JIT on these runtimes too.")
 @click.option(
     "--runs", type=click.IntRange(1), default=1, show_default=True,
     help="How often the runtimes of --against run a program for one answer: 4 for uBPF's plugin with --jit.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(repeat: int, against: tuple[str, ...], runs: int, as_json: bool) -> None:
+@json_option("all figures")
+def bench(repeat: int, against: tuple[str, ...], runs: int, json_file: Path | None) -> None:
     """Time loops of arithmetic, of memory accesses and of branches, and how long it takes to load the suite.
 
     Also programs as machine code of the bundled JIT, next to other runtimes if some are given
@@ -41,6 +43,7 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, as_json: bool) -> No
     """
     from .. import jit_benchmark
 
+    check_writable(json_file)
     runtimes = _opened(against)
     rates = []
     for workload in benchmark.WORKLOADS:
@@ -57,14 +60,15 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, as_json: bool) -> No
     split = jit_benchmark.suite_split(_EVERY)
     short = benchmark.short_programs_per_second(repeat)
     loading = benchmark.suite_loading(repeat)
-    if as_json:
-        _print_json(rates, short, loading, split)
-    else:
-        _print_table(rates, short, loading, split)
+    if json_file is not None:
+        write_json(_document(rates, short, loading, split), json_file, indent=2)
+    _print_table(rates, short, loading, split, console_beside(json_file))
 
 
-def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> None:
-    document = {
+def _document(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> dict[str, object]:
+    return {
+        "format": "bpf-isa-bench",
+        "version": 1,
         "rates": [
             {
                 "workload": rate.workload,
@@ -79,12 +83,12 @@ def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Lo
         "load_suite": {**loading._asdict(), "vectors_per_second": loading.per_second},
         "jit_suite": split._asdict(),
     }
-    click.echo(json_module.dumps(document, indent=2))
 
 
-def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> None:
+def _print_table(
+    rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split, console: Console
+) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     first = {rate.workload: rate for rate in reversed(rates)}
@@ -94,7 +98,6 @@ def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.L
     for rate in rates:
         relative = rate.per_second / first[rate.workload].per_second
         table.add_row(rate.workload, rate.engine, f"{rate.per_second / 1e6:.1f}", f"{relative:.2f}")
-    console = Console()
     console.print(table)
     console.print(f"programs of ten instructions, decoded and run: {short:,.0f}/s")
     console.print(

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..output import write_text
-from .failing import FAILED, OK, Unusable, bad_input
+from ..output import write_json, write_text
+from . import words
+from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .options import FILE, Word, console_beside, json_option, paths_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,29 +19,25 @@ if TYPE_CHECKING:
     from ..coverage.confirm import Confirmation
     from ..coverage.measure import Coverage
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Show which vectors cover which requirements and instructions.")
-@click.argument("names", nargs=-1, metavar="[REQUIREMENT|INSTRUCTION]...")
-@click.option(
-    "--vectors",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Vector file, or folder of them, to look at instead of the suite; can be repeated.",
-)
-@click.option(
+@click.argument("names", nargs=-1, metavar="[REQUIREMENT|INSTRUCTION]...", type=Word(words.subjects))
+@paths_option("--vectors", help="Vector files, or folders of them, to look at instead of the suite.")
+@paths_option(
     "--confirmed-by",
     "result_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
     metavar="RESULTS",
-    help="Results (bpf-isa run --json) of runtimes that confirm the vectors; can be repeated.",
+    help="Results (bpf-isa run --json) of runtimes that confirm the vectors.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Write everything as JSON.")
-@click.option("--html", "html_file", type=_FILE, help="Write everything as one HTML page.")
-@click.option("--docs", "docs_file", type=_FILE, help="Renew the table of vector files in a Markdown page.")
+@json_option("everything")
+@click.option("--html", "html_file", metavar="FILE", type=FILE, help="Write everything as one HTML page.")
+@click.option(
+    "--docs",
+    "docs_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Renew the table of vector files in a Markdown page.",
+)
 def coverage(
     names: tuple[str, ...],
     paths: tuple[Path, ...],
@@ -55,23 +52,25 @@ def coverage(
 
     Exit status: 0 if there are no holes, 1 if there are, 2 if the command was given something unusable.
     """
-    from rich.console import Console
-
     from ..coverage.confirm import confirmations, read_results
     from ..coverage.measure import Coverage
     from ..suite import VECTORS, load_suite
 
+    for file in (json_file, html_file):
+        check_writable(file)
     with bad_input():
         measured = Coverage(load_suite(paths or [VECTORS]))
         confirmed = confirmations(measured, read_results(result_files))
-    console = Console(highlight=False)
+    console = console_beside(json_file, html_file)
     if names:
+        if json_file or html_file or docs_file:
+            raise click.UsageError("--json, --html and --docs are about the whole suite: leave the names away")
         _show_each(names, measured, console)
         return
     if json_file is not None:
         from ..coverage.document import document
 
-        write_text(json.dumps(document(measured, confirmed), indent=1) + "\n", json_file)
+        write_json(document(measured, confirmed), json_file, indent=1)
     if html_file is not None:
         from ..coverage.page import page
 
@@ -105,4 +104,4 @@ def _show_each(names: tuple[str, ...], measured: Coverage, console: Console) -> 
         elif name.upper() in instructions:
             show_instruction(instructions[name.upper()], console)
         else:
-            raise Unusable(f"{name}: no requirement of spec/requirements.yaml and no instruction of spec/isa.yaml")
+            raise Unusable(f"{name}: no requirement, such as rfc9669-4.1-add, and no instruction, such as ADD32_K")

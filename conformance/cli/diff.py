@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..output import write_json
 from .failing import FAILED, OK, bad_input
+from .options import console_beside, json_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..diff import Change, Comparison, Side
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+FORMAT, FORMAT_VERSION = "bpf-isa-diff", 1
 #: How many vectors of a kind are shown unless all are asked for.
 _SHOWN = 20
 
@@ -26,9 +28,11 @@ _SHOWN = 20
 @click.argument("after", type=_FILE)
 @click.option("--from", "first", metavar="NAME", help="Runtime of BEFORE.")
 @click.option("--to", "second", metavar="NAME", help="Runtime of AFTER.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("all changes")
 @click.option("-v", "--verbose", is_flag=True, help="Show all vectors, however many there are.")
-def diff(before: Path, after: Path, first: str | None, second: str | None, as_json: bool, verbose: bool) -> None:
+def diff(
+    before: Path, after: Path, first: str | None, second: str | None, json_file: Path | None, verbose: bool
+) -> None:
     """Compare two files of results, by vector and by requirement.
 
     Runtimes with the same name are compared with each other, or those that --from and --to name: BEFORE and AFTER can
@@ -41,14 +45,13 @@ def diff(before: Path, after: Path, first: str | None, second: str | None, as_js
 
     with bad_input():
         pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
-    if as_json:
-        click.echo(json.dumps([_plain(one) for one in pairs], indent=2))
-    else:
-        from rich.console import Console
-
-        console = Console(highlight=False)
-        for one in pairs:
-            _show(one, console, None if verbose else _SHOWN)
+    if json_file is not None:
+        comparisons = [_plain(one) for one in pairs]
+        data = {"format": FORMAT, "version": FORMAT_VERSION, "comparisons": comparisons}
+        write_json(data, json_file, indent=2)
+    console = console_beside(json_file)
+    for one in pairs:
+        _show(one, console, None if verbose else _SHOWN)
     raise SystemExit(FAILED if any(one.changes for one in pairs) else OK)
 
 

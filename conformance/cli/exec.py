@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, cast
+from pathlib import Path
+from typing import IO, Any, cast
 
 import click
 
@@ -15,14 +16,17 @@ from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
 from ...reference_vm.machine import ArrayMap, Machine
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
+from ..output import write_json
+from ..verdict import hex64
 from .failing import FAILED, Unusable
+from .options import is_stdout, json_option, listing
 from .programs import FORMATS, Format, Input, contents, parse_hex, read_program
 
 
 @click.command("exec", short_help="Run one program and show what it did")
 @click.argument("file", type=click.File("rb"))
 @click.option("--memory", metavar="HEX", help="Bytes of the input memory: r1 is its address, r2 its length.")
-@click.option("--map", "maps", metavar="HEX", multiple=True, help="Values of the next map, number 0 first; repeatable.")
+@listing("--map", "maps", metavar="HEX", help="Values of maps, number 0 first.")
 @click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
 @click.option("--budget", type=click.IntRange(1), default=DEFAULT_BUDGET, show_default=True, help="Most instructions.")
 @click.option(
@@ -37,8 +41,9 @@ from .programs import FORMATS, Format, Input, contents, parse_hex, read_program
 )
 @click.option("--trace", is_flag=True, help="Print each step and the registers that it changed.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
-@click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
+@click.option("--elf-section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
 @click.option("--entry", metavar="FUNCTION", help="Function of an object to begin at.  [default: the section's start]")
+@json_option("what the program did")
 def exec_(
     file: IO[bytes],
     memory: str | None,
@@ -49,8 +54,9 @@ def exec_(
     trust_verifier: bool,
     trace: bool,
     kind: str | None,
-    section: str | None,
+    elf_section: str | None,
     entry: str | None,
+    json_file: Path | None,
 ) -> None:
     """Run the program in FILE (- for standard input).
 
@@ -66,21 +72,33 @@ def exec_(
         *contents(file),
         kind=cast("Format | None", kind),
         byte_order=cast("ByteOrder | None", byte_order),
-        section=section,
+        section=elf_section,
         function=entry,
         maps=[parse_hex(value, "--map") for value in maps],
     )
+    talks = not is_stdout(json_file)
+    steps: list[TraceStep] = []
+
+    def note(step: TraceStep) -> None:
+        if json_file is not None:
+            steps.append(step)
+        if talks:
+            _print_step(step)
+
     if engine == "jit":
         result = _run_compiled(program, data, budget, trust_verifier)
     else:
-        result = _interpret(program, data, budget, _print_step if trace else None)
-    if trace:
-        click.echo()
-    if isinstance(result, Fault):
-        _print_fault(result, program)
-    else:
-        _print_result(result, counted=not trust_verifier)
-    _print_changes(data, result, program.maps)
+        result = _interpret(program, data, budget, note if trace else None)
+    if json_file is not None:
+        write_json(_document(result, program, steps if trace else None, trust_verifier), json_file, indent=2)
+    if talks:
+        if trace:
+            click.echo()
+        if isinstance(result, Fault):
+            _print_fault(result, program)
+        else:
+            _print_result(result, counted=not trust_verifier)
+        _print_changes(data, result, program.maps)
     if isinstance(result, Fault):
         raise SystemExit(FAILED)
 
@@ -132,6 +150,36 @@ def _endable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _document(
+    result: Returned | Fault, program: Input, steps: Sequence[TraceStep] | None, unchecked: bool
+) -> dict[str, Any]:
+    """Return what a program did as plain data; instructions of unchecked code are not counted."""
+    data: dict[str, Any] = {"format": "bpf-isa-exec", "version": 1, "byte_order": program.byte_order}
+    if isinstance(result, Fault):
+        registers = {f"r{number}": hex64(value) for number, value in enumerate(result.registers)}
+        about = {"kind": result.kind, "reason": result.reason, "slot": result.pc, "instruction": result.instruction}
+        data |= {"outcome": "faulted", "fault": {**about, "registers": registers}}
+    else:
+        data |= {"outcome": "returned", "r0": hex64(result.r0)}
+    data["instructions"] = None if unchecked else result.steps
+    data["memory"] = None if result.memory is None else result.memory.hex()
+    data["maps"] = [
+        {"name": before.name or None, "value": after.hex()}
+        for before, after in zip(program.maps, result.maps, strict=True)
+    ]
+    if steps is not None:
+        data["trace"] = [
+            {
+                "slot": step.pc,
+                "instruction": step.decoded.instruction.name,
+                "text": format_instruction(step.decoded),
+                "changed": {f"r{number}": hex64(value) for number, value in step.changed.items()},
+            }
+            for step in steps
+        ]
+    return data
 
 
 def _print_step(step: TraceStep) -> None:

@@ -4,13 +4,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..explain import MEANING
 from .failing import Unusable, bad_input
 
+if TYPE_CHECKING:
+    from ..report.findings import Finding
+
+#: Instructions of a finding that are named.
+_NAMED = 6
+#: Characters of what a runtime says that are quoted.
+_LONGEST = 200
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_HEADER = "# What is known about a runtime; see docs/expectations.md of bpf-isa. `bpf-isa expect` keeps the reasons.\n"
+_HEADER = "# What is known about a runtime; `bpf-isa expect` keeps the reasons, `bpf-isa gate` compares.\n"
 
 
 @click.command(short_help="Write what is known about a runtime from what a run shows.")
@@ -22,8 +32,8 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
     """Write the failures in RESULTS to an expectation file.
 
     Entries that are still true keep their reasons and links, those that are not are taken out, and failures that the
-    file does not know come to it as unexplained: say why before you commit it. Entries about other versions of the
-    runtime, and the comment at the beginning of the file, stay.
+    file does not know come to it as unexplained, an entry for each finding as reports have them: say why before you
+    commit the file. Entries about other versions of the runtime, and the comment at the beginning of the file, stay.
 
     Exit status: 0; 2 if a file cannot be used or written.
     """
@@ -46,10 +56,37 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
         if not one["complete"]:
             raise Unusable(f"{results}: the run of {name} was interrupted: finish it with bpf-isa run --resume")
         old = old or expectations.Expectations(file, name, header=_HEADER)
-        new = expectations.updated(old, one["identity"]["version"], one["results"], unsupported=unsupported)
+        found = _findings(document, results, name)
+        whole = document["selection"]["vectors"] == document["suite"]["vectors"]
+        new = expectations.updated(
+            old, one["identity"]["version"], one["results"], found, unsupported=unsupported, whole=whole
+        )
     write_text(expectations.dump(new), file)
     gone, new_ones = set(old.known) - set(new.known), set(new.known) - set(old.known)
     unexplained = sum(not entry.explained for entry in new.known)
     click.echo(f"{file}: {len(new.known)} entries ({len(new_ones)} came or changed, {len(gone)} went or changed)")
     if unexplained:
         click.echo(f"{unexplained} of them are unexplained: give the reason")
+
+
+def _findings(document: dict[str, Any], file: Path, runtime: str) -> dict[str, str]:
+    """Return, for each vector that a runtime fails, what it is a part of: a finding, in words that no other has."""
+    from ..report.comparison import compare, unique
+    from ..report.findings import findings
+    from ..report.recorded import restore
+    from ..report.tally import chunks
+
+    (comparison,) = compare([restore(document, file)])
+    names = [column.run.name for column in comparison.columns]
+    number = names.index(runtime)
+    found = findings(list(chunks(comparison)), number, comparison.columns[number])
+    # Findings that are told alike are entries of their own all the same.
+    texts = unique([[_in_words(finding)] for finding in found])
+    return {result.vector.id: text for finding, text in zip(found, texts, strict=True) for result in finding.results}
+
+
+def _in_words(finding: Finding) -> str:
+    named = finding.instructions[:_NAMED] or (finding.entry,)
+    more = f" and {len(finding.instructions) - _NAMED} more" if len(finding.instructions) > _NAMED else ""
+    told = shorten(finding.told, _LONGEST)
+    return f"{', '.join(named)}{more}: {MEANING[finding.failure]}{f' ({told})' if told else ''}"

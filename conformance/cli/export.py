@@ -8,17 +8,12 @@ from pathlib import Path
 import click
 
 from .failing import bad_input
+from .options import paths_option
 
 
 @click.command(short_help="Write the whole suite as JSON Lines.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--vectors",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Vector file, or folder of them, to export instead of the suite; can be repeated.",
-)
+@paths_option("--vectors", help="Vector files, or folders of them, to export instead of the suite.")
 def export(folder: Path, paths: tuple[Path, ...]) -> None:
     """Write every vector, expanded and assembled for both byte orders, into DIR.
 

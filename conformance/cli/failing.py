@@ -11,10 +11,14 @@ from pathlib import Path
 
 import click
 
+from ..output import STDOUT
+
 #: Everything passed; something failed; the command could not do its work.
 OK, FAILED, UNUSABLE = 0, 1, 2
 #: A run was interrupted; what a shell says of a command that Ctrl-C has ended.
 INTERRUPTED = 130
+#: Whoever reads the output has closed it, as ``head`` does; what a shell says of a command that SIGPIPE has ended.
+CLOSED = 141
 
 
 class Interrupted(click.ClickException):
@@ -72,7 +76,7 @@ def check_writable(file: Path | None) -> None:
     Raises:
         Unusable: the file is a folder, or cannot be made where it should be.
     """
-    if file is None:
+    if file is None or file == STDOUT:
         return
     try:
         if file.exists() and not file.is_file():

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, OK, bad_input
+from ..output import write_json
+from .failing import FAILED, OK, bad_input, check_writable
+from .options import console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..expectations import Expectations
     from ..gate import Violation
     from ..results import Json
 
+FORMAT, FORMAT_VERSION = "bpf-isa-gate", 1
 _FILE = click.Path(dir_okay=False, path_type=Path)
 #: How many violations of a kind are shown; the JSON has all of them.
 _SHOWN = 50
@@ -24,24 +30,21 @@ _SHOWN = 50
 
 @click.command(short_help="Compare results with what is known and required, for CI.")
 @click.argument("results", nargs=-1, required=True, type=_FILE)
-@click.option(
-    "--expectations", "files", multiple=True, type=_FILE, help="What is known about a runtime; can be repeated."
-)
-@click.option(
+@paths_option("--expectations", "files", metavar="FILE", help="What is known about runtimes, see bpf-isa expect.")
+@groups_option(
     "--require",
-    multiple=True,
-    metavar="[RUNTIME:]GROUP,...",
-    help="Conformance groups of which every vector has to pass; can be repeated.",
+    metavar="[RUNTIME:]GROUP",
+    help="Conformance groups of which every vector has to pass, on every runtime or on RUNTIME.",
 )
 @click.option("--shipped", is_flag=True, help="Also take for known what this package knows, of the Linux kernel say.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("every reason")
 def gate(
-    results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str, ...], shipped: bool, as_json: bool
+    results: tuple[Path, ...], files: tuple[Path, ...], require: tuple[str, ...], shipped: bool, json_file: Path | None
 ) -> None:
     """Compare results with what is known about the runtimes and what is required of them.
 
     RESULTS are files of `bpf-isa run --json`. Of their runtimes no failure is accepted that no expectation file tells
-    of (docs/expectations.md); a known failure that has gone is an error too, so that files stay true.
+    of; a known failure that has gone is an error too, so that files stay true. `bpf-isa expect` writes such files.
 
     Exit status: 0 if all is as it should be; 1 if not, and every reason is named (new failure, changed, unexpected
     pass, stale entry, required group, harness error, not run); 2 if a file cannot be used.
@@ -49,6 +52,7 @@ def gate(
     from .. import expectations, gate
     from ..results import read
 
+    check_writable(json_file)
     with bad_input():
         required = gate.parse_requirements(require)
         known = [expectations.load(file) for file in files]
@@ -57,11 +61,13 @@ def gate(
             known += _shipped(documents)
         found = gate.violations(documents, known, required)
     runtimes = [one["name"] for document in documents for one in document["runtimes"]]
-    if as_json:
+    if json_file is not None:
         listed = [{**item._asdict(), "kind": item.kind.value} for item in found]
-        click.echo(json.dumps({"open": not found, "runtimes": runtimes, "violations": listed}, indent=2))
-    else:
-        _show(runtimes, found, known)
+        data = {"format": FORMAT, "version": FORMAT_VERSION, "open": not found}
+        write_json({**data, "runtimes": runtimes, "violations": listed}, json_file, indent=2)
+    own = [file for file in known if file.path in files]
+    updates = list(_updates(dict(zip(results, documents, strict=True)), found, own))
+    _show(runtimes, found, known, updates, console_beside(json_file))
     raise SystemExit(FAILED if found else OK)
 
 
@@ -74,13 +80,27 @@ def _shipped(documents: list[Json]) -> list[Expectations]:
     return [replace(file, runtime=name) for name, file in files if file is not None]
 
 
-def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]) -> None:
-    from rich.console import Console
+def _updates(documents: dict[Path, Json], found: list[Violation], files: list[Expectations]) -> Iterator[str]:
+    """Yield the commands that take what was found for expected, where that can be: for each runtime one."""
+    from ..gate import UPDATABLE
+    from ..report.comparison import key_of
+
+    names = {item.runtime for item in found if item.kind in UPDATABLE}
+    for path, document in documents.items():
+        for one in document["runtimes"]:
+            if one["name"] in names and one["complete"]:
+                file = next((file.path for file in files if file.runtime == one["name"]), None)
+                words = ["bpf-isa", "expect", str(path), "--update", str(file or f"{key_of(one['name'])}.yaml")]
+                yield shlex.join([*words, *([] if file else ["-r", one["name"]])])
+
+
+def _show(
+    runtimes: list[str], found: list[Violation], known: list[Expectations], updates: list[str], console: Console
+) -> None:
     from rich.text import Text
 
     from ..gate import Kind
 
-    console = Console(highlight=False)
     for kind in Kind:
         of_kind = [item for item in found if item.kind is kind]
         for item in of_kind[:_SHOWN]:
@@ -91,6 +111,8 @@ def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]
     unexplained = sum(not entry.explained for file in known for entry in file.known)
     if unexplained:
         console.print(f"note: {unexplained} entries of the expectation files are unexplained", soft_wrap=True)
+    for command in updates:
+        console.print(f"to take this as expected: {command}", soft_wrap=True, markup=False)
     names = ", ".join(runtimes) or "no runtime"
     if found:
         number = {kind: sum(item.kind is kind for item in found) for kind in Kind}

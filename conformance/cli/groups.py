@@ -3,28 +3,48 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input
+from ..output import write_json
+from . import words
+from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .options import Word, console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..discovery import Decision, Discovery, GroupSupport, State
 
 FORMAT, FORMAT_VERSION = "bpf-isa-groups", 1
 
 
 @click.command(short_help="Find out which conformance groups a runtime supports.")
-@click.option("-r", "--runtime", "runtime", required=True, metavar="[NAME=]KIND[:ARG]", help="Runtime to look at.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--vectors", "paths", multiple=True, type=click.Path(path_type=Path), help="Vectors to choose from.")
+@click.option(
+    "-r",
+    "--runtime",
+    "runtime",
+    required=True,
+    metavar="[NAME=]KIND[:ARG]",
+    type=Word(words.runtimes),
+    help="Runtime to look at.",
+)
+@json_option("what was found out")
+@paths_option("--vectors", help="Vector files, or folders of them, to choose from.")
+@groups_option("--claims", help="Conformance groups that the runtime is said to support, whatever it says itself.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for a plugin that is named without its own.")
-def groups(runtime: str, as_json: bool, paths: tuple[Path, ...], timeout: float, plugin_args: str | None) -> None:
+def groups(
+    runtime: str,
+    json_file: Path | None,
+    paths: tuple[Path, ...],
+    claims: tuple[str, ...],
+    timeout: float,
+    plugin_args: str | None,
+) -> None:
     """Find out which conformance groups a runtime supports, by running the few vectors that decide it.
 
     For a group that it supports in part, the instructions are named that it does not have or gets wrong. What it claims
@@ -34,13 +54,15 @@ def groups(runtime: str, as_json: bool, paths: tuple[Path, ...], timeout: float,
     """
     from ...adapters.protocol import Unavailable
     from ...adapters.registry import choose
+    from ..claims import claiming
     from ..discovery import discover
     from ..suite import VECTORS, load_suite
     from ..worker import RuntimeBroken
     from ..workers import WorkerPool
 
+    check_writable(json_file)
     with bad_input():
-        (spec,) = (spec.allowing(timeout) for spec in choose([runtime], plugin_args))
+        (spec,) = claiming([spec.allowing(timeout) for spec in choose([runtime], plugin_args)], claims)
     try:
         with WorkerPool(spec, 1, timeout) as pool:
             info = pool.open()
@@ -51,10 +73,9 @@ def groups(runtime: str, as_json: bool, paths: tuple[Path, ...], timeout: float,
         raise Unusable(f"{spec.name}: {reason}") from None
     except RuntimeBroken as reason:
         raise Unusable(f"{spec.name}: its adapter failed: {reason}") from None
-    if as_json:
-        click.echo(json.dumps(document(spec.name, found, len(suite.vectors)), indent=2))
-    else:
-        _show(spec.name, found, len(suite.vectors))
+    if json_file is not None:
+        write_json(document(spec.name, found, len(suite.vectors)), json_file, indent=2)
+    _show(spec.name, found, len(suite.vectors), console_beside(json_file))
     raise SystemExit(FAILED if found.disproved else OK)
 
 
@@ -84,14 +105,11 @@ def _plain(decisions: Mapping[str, Decision]) -> list[dict[str, str | None]]:
 
 
 _STYLES = {"yes": "green", "partly": "yellow", "no": "red", "unknown": "magenta"}
-_WORDS: dict[State, str] = {"missing": "does not have", "wrong": "gets wrong", "unknown": "could not be asked about"}
+_STATES: dict[State, str] = {"missing": "does not have", "wrong": "gets wrong", "unknown": "could not be asked about"}
 
 
-def _show(name: str, found: Discovery, vectors: int) -> None:
-    from rich.console import Console
+def _show(name: str, found: Discovery, vectors: int, console: Console) -> None:
     from rich.text import Text
-
-    console = Console(highlight=False)
 
     def say(*parts: str | tuple[str, str]) -> None:
         console.print(Text.assemble(*parts), soft_wrap=True)
@@ -103,9 +121,9 @@ def _show(name: str, found: Discovery, vectors: int) -> None:
         works = f"{len(group.of('works'))} of {len(group.instructions)} instructions"
         claimed = ", claimed" if group.name in (info.groups or ()) else ""
         say(f"  {group.name:{width}}  ", (f"{group.support:8}", _STYLES[group.support]), works, claimed)
-        for state, words in _WORDS.items():
+        for state, told in _STATES.items():
             for reason, instructions in _by_reason(group.of(state)):
-                say(f"  {'':{width}}  {words}: ", (", ".join(instructions), "bold"), (f" ({reason})", "dim"))
+                say(f"  {'':{width}}  {told}: ", (", ".join(instructions), "bold"), (f" ({reason})", "dim"))
     for group_name in found.disproved:
         say(("  disproved: ", "bold red"), f"it claims {group_name}, and the above is against it")
     if found.unclaimed:

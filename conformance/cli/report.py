@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from . import words
 from .failing import Unusable, bad_input
+from .options import Word, listing
 
 if TYPE_CHECKING:
     from ..report.formats import Target
@@ -16,13 +19,24 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def _targets(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Target]:
-    from ..report.formats import FormatError, parse
+class _Target(Word):
+    """A format, and where to write it."""
 
-    try:
-        return [parse(text) for text in texts]
-    except FormatError as error:
-        raise click.BadParameter(str(error)) from None
+    def __init__(self) -> None:
+        super().__init__(words.formats)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        """Return what is to be written.
+
+        Raises:
+            click.BadParameter: the format is none, or its path is missing.
+        """
+        from ..report.formats import FormatError, parse
+
+        try:
+            return parse(value)
+        except FormatError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(short_help="Compare the results of runs: a site, Markdown, JUnit, badges.")
@@ -36,15 +50,14 @@ def _targets(context: click.Context, parameter: click.Parameter, texts: tuple[st
     help="Draw conformance over versions from all results in this folder. Without RESULTS, the newest of each "
     "runtime are compared.",
 )
-@click.option(
+@listing(
     "--format",
     "targets",
-    multiple=True,
-    callback=_targets,
     metavar="FORMAT[=PATH]",
-    help="html, markdown, junit or badges; can be repeated.  [default: html=report]",
+    element=_Target(),
+    help="html, markdown, junit or badges.  [default: html=report]",
 )
-def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | None, targets: list[Target]) -> None:
+def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | None, targets: Sequence[Target]) -> None:
     """Compare what runtimes made of the suite, from RESULTS that `bpf-isa run --json` has written.
 
     Markdown and JUnit go to standard output unless a path is given. Results of different suites are never mixed: each

@@ -5,65 +5,83 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
 
+from ..output import STDOUT
+from . import words
 from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
+from .options import FILE, Word, console_beside, groups_option, json_option, listing, paths_option, runtimes_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...adapters.registry import RuntimeSpec
     from ..journal import Journal, Unfinished
     from ..model import Vector
     from ..results import Command, Run, Selection
-    from ..runner import RuntimeRun
+    from ..runner import Observer, RuntimeRun
     from ..suite import Suite
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Run the suite on runtimes and show what fails.")
+@runtimes_option("-r", "--runtime", "runtimes", help="Runtimes to test.  [default: reference; linux if it can be used]")
 @click.option(
-    "-r",
-    "--runtime",
-    "runtimes",
-    multiple=True,
-    metavar="[NAME=]KIND[:ARG]",
-    help="Runtime to test, can be repeated.  [default: reference, and linux where it can be used]",
+    "-k",
+    "expression",
+    metavar="EXPR",
+    help="Only vectors whose ids match: whole words of ids such as add64 or stx-mem-h, patterns of whole ids such as "
+    "'atomic-*', with and, or, not and parentheses.",
 )
-@click.option("-k", "expression", metavar="EXPR", help="Only vectors whose ids match: words with and, or, not, (); *.")
-@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only vectors about this conformance group.")
-@click.option("--section", "sections", multiple=True, metavar="N", help="Only vectors about this section of RFC 9669.")
-@click.option(
-    "--vectors",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Vector file, or folder of them, to run instead of the suite; can be repeated.",
+@groups_option("--group", "groups", help="Only vectors about these conformance groups.")
+@listing("--level", "levels", metavar="LEVEL", element=Word(words.levels), help="Only vectors of these levels.")
+@listing(
+    "--section",
+    "sections",
+    metavar="N",
+    element=Word(words.sections),
+    help="Only vectors about these sections of RFC 9669, such as 4.1.",
 )
-@click.option(
+@paths_option("--vectors", help="Vector files, or folders of them, to run instead of the suite.")
+@paths_option(
     "--data",
     "data",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="File in the .data format of bpf_conformance, or folder of them, to run instead of the suite; repeatable.",
+    help="Files in the .data format of bpf_conformance, or folders of them, to run instead of the suite. A file that "
+    "cannot be read is named, and the others run.",
 )
-@click.option("--json", "json_file", type=_FILE, help="Write the results as JSON; compressed if FILE ends in .gz.")
-@click.option("--junit", "junit_file", type=_FILE, help="Write the results as JUnit XML.")
+@groups_option(
+    "--claims",
+    metavar="[RUNTIME:]GROUP",
+    help="Conformance groups that the runtimes, or RUNTIME only, claim to support: other vectors are not run.",
+)
+@json_option("the results")
+@click.option("--junit", "junit_file", metavar="FILE", type=FILE, help="Write the results as JUnit XML.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
-@click.option("-q", "--quiet", is_flag=True, help="Print one line per runtime and nothing else.")
+@click.option(
+    "-q",
+    "--quiet",
+    count=True,
+    help="Print one line per runtime, and every 10 seconds, on standard error, how far it is; -qq leaves that out.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print each failure, with its program and what it breaks.")
 @click.option(
-    "--findings", "findings_file", type=_FILE, help="Write each failure, with its program and what it breaks, as text."
+    "--findings",
+    "findings_file",
+    metavar="FILE",
+    type=FILE,
+    help="Write each failure, with its program and what it breaks, as text.",
 )
 @click.option(
     "--resume",
-    type=_FILE,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Go on with the run that was interrupted or killed and was to write this file with --json; its results go "
     "there unless --json says where.",
 )
@@ -73,20 +91,25 @@ def run(
     runtimes: tuple[str, ...],
     expression: str | None,
     groups: tuple[str, ...],
+    levels: tuple[str, ...],
     sections: tuple[str, ...],
     paths: tuple[Path, ...],
     data: tuple[Path, ...],
+    claims: tuple[str, ...],
     json_file: Path | None,
     junit_file: Path | None,
     jobs: int | None,
     timeout: float,
-    quiet: bool,
+    quiet: int,
     verbose: bool,
     findings_file: Path | None,
     plugin_args: str | None,
     resume: Path | None,
 ) -> None:
     """Run the conformance suite on one or more runtimes.
+
+    A vector has a level: must (RFC 9669 says it), interpretation (it implies it), abi (the calling convention),
+    extension (a named one), robustness (it leaves it open).
 
     Ctrl-C ends the run early; the results are written all the same, say that they are partial, and --resume goes on.
     It also goes on with a run that was killed: while a run lasts, FILE.journal keeps each result of --json FILE.
@@ -95,20 +118,18 @@ def run(
     Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
     or the harness could not do its work, 130 if the run was interrupted.
     """
-    from rich.console import Console
-
     from ...adapters.registry import DEFAULT
     from .. import runner
     from ..conclusion import Ending, ending
     from ..failures import show_failures
+    from ..model import Level
     from ..results import Command, Run, Selection
     from ..summary import show
-    from ..terminal import Live
 
     if resume is None:
         vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
-        command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout)
-        selection, before = Selection(expression, groups, sections), None
+        command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout, claims)
+        selection, before = Selection(expression, groups, sections, levels), None
     else:
         before = _unfinished(resume, ctx)
         command, selection, json_file = before.command, before.selection, json_file or resume
@@ -120,36 +141,54 @@ def run(
         vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
     earlier = _earlier(before, suite, whole) if before else {}
-    console = Console(highlight=False)
+    console = console_beside(json_file, junit_file, findings_file)
     started = perf_counter()
     with ExitStack() as stack:
         journal = _journal(json_file, whole, before)
-        observers: list[runner.Observer] = [stack.enter_context(journal)] if journal else []
-        observers.append(stack.enter_context(Live(console, [spec.name for spec in specs], len(vectors))))
+        progress = _progress(console, [spec.name for spec in specs], len(vectors), quiet)
+        observers: list[AbstractContextManager[runner.Observer]] = [one for one in (journal, progress) if one]
         whole.runtimes = runner.run(
             specs,
             vectors,
             processes=jobs or len(os.sched_getaffinity(0)),
             timeout=command.timeout,
-            observers=observers,
+            observers=[stack.enter_context(one) for one in observers],
             earlier=earlier,
         )
     whole.seconds += perf_counter() - started
-    _write(whole, json_file, junit_file, findings_file)
+    _write(whole, json_file, junit_file, findings_file)  # before anything is printed, which whoever reads it may stop
     if journal is not None:
         journal.discard()
     if verbose:
         show_failures(whole, console)
     statuses = {Ending.WELL: OK, Ending.FAILED: FAILED, Ending.UNUSABLE: UNUSABLE, Ending.INTERRUPTED: INTERRUPTED}
     how, why = ending(whole, may_be_missing=() if command.runtimes else DEFAULT)
-    goes_on = "" if whole.complete or json_file is None else f" bpf-isa run --resume {json_file} goes on with it."
+    can_go_on = not whole.complete and json_file not in {None, STDOUT}
+    goes_on = f" bpf-isa run --resume {json_file} goes on with it." if can_go_on else ""
     conclusion = f"Exit status {statuses[how]}: {why}.{goes_on}"
-    show(whole, console, conclusion, brief=quiet, robustness=verbose)
+    robustness = verbose or Level.ROBUSTNESS in selection.levels
+    show(whole, console, conclusion, brief=quiet > 0, robustness=robustness)
     raise SystemExit(statuses[how])
 
 
+def _progress(
+    console: Console, runtimes: Sequence[str], vectors: int, quiet: int
+) -> AbstractContextManager[Observer] | None:
+    """Return what shows how far the run is: bars on a terminal, else lines on standard error, or nothing."""
+    from ..progress import Lines
+    from ..terminal import Live
+
+    if console.is_terminal and not console.quiet and not quiet:
+        return Live(console, runtimes, vectors)
+    if quiet > 1:
+        return None
+    return Lines(partial(click.echo, err=True), runtimes, vectors)
+
+
 #: Options that say what is run, which the file of an interrupted run says already.
-_SAID_BY_THE_FILE = ("runtimes", "expression", "groups", "sections", "paths", "data", "timeout", "plugin_args")
+_SAID_BY_THE_FILE = (
+    *("runtimes", "expression", "groups", "levels", "sections", "paths", "data", "claims", "timeout", "plugin_args"),
+)
 
 
 def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
@@ -182,7 +221,7 @@ def _journal(file: Path | None, whole: Run, before: Unfinished | None) -> Journa
     """Return the journal of a run that leaves ``file``; there is none for a pipe, say, which cannot be read again."""
     from ..journal import Journal, journal_of
 
-    if file is None or (file.exists() and not file.is_file()):
+    if file in {None, STDOUT} or (file.exists() and not file.is_file()):
         return None
     if before is None and (old := journal_of(file)).exists():
         click.echo(f"{old}: of a run that was killed; this run replaces it", err=True)
@@ -198,14 +237,18 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
     from ..datafiles import load_data
 
     one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
-    return Suite(one.vectors + other.vectors, one.files + other.files)
+    for unread in other.unread:
+        click.echo(f"Error: {unread.reason}: not run", err=True)
+    return Suite(one.vectors + other.vectors, one.files + other.files, other.unread)
 
 
 def _specs(command: Command) -> list[RuntimeSpec]:
     """Return the runtimes that were asked for, each under a name of its own."""
     from ...adapters.registry import choose
+    from ..claims import claiming
 
     specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
+    specs = claiming(specs, command.claims)
     names = [spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -214,7 +257,7 @@ def _specs(command: Command) -> list[RuntimeSpec]:
 
 
 def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
-    from ..select import SelectionError, by_expression, by_groups, by_sections
+    from ..select import SelectionError, advice, by_expression, by_groups, by_levels, by_sections
 
     tests = []
     if selection.expression is not None:
@@ -223,9 +266,13 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
         tests.append(by_groups(selection.groups))
     if selection.sections:
         tests.append(by_sections(selection.sections))
+    if selection.levels:
+        tests.append(by_levels(selection.levels))
     vectors = suite.select(tests)
     if not vectors:
-        raise SelectionError(f"none of the {len(suite.vectors)} vectors is selected by what was asked for")
+        none = f"none of the {len(suite.vectors):,} vectors is selected by what was asked for"
+        why = "" if selection.expression is None else advice(selection.expression, (one.id for one in suite.vectors))
+        raise SelectionError(f"{none}; {why}" if why else none)
     return vectors
 
 

@@ -3,32 +3,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..output import write_json
+from . import words
 from .failing import FAILED, OK, bad_input
+from .options import Word, console_beside, json_option
 
 if TYPE_CHECKING:
     from ..discovery import Found
 
 
 @click.command
-@click.argument("names", nargs=-1, metavar="[[NAME=]KIND[:ARG]]...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def runtimes(names: tuple[str, ...], as_json: bool) -> None:
+@click.argument("names", nargs=-1, metavar="[[NAME=]KIND[:ARG]]...", type=Word(words.runtimes))
+@json_option("the list")
+def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
     """List the runtimes that can be tested on this machine.
 
-    All kinds that need no argument are tried, and those that the project configures (see docs/runtimes.md); or the
-    runtimes with the given NAMES, as `bpf-isa run -r` takes them. For one that does not work the reason is shown, and
-    what to install or do.
+    All kinds that need no argument are tried, and those that the project configures: in its pyproject.toml, below
+    [tool.bpf-isa.runtimes], or in its bpf-isa.toml, below [runtimes]. Or the runtimes with the given NAMES, as
+    `bpf-isa run -r` takes them. For one that does not work the reason is shown, and what to install or do.
 
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """
-    from rich.console import Console
-
     from ...adapters.registry import KINDS, choose, configured_names
     from ..discovery import look
 
@@ -36,17 +37,18 @@ def runtimes(names: tuple[str, ...], as_json: bool) -> None:
         alone = [name for name, kind in KINDS.items() if not kind.needs]
         found = list(look(choose(names or [*alone, *configured_names()])))
     needy = {} if names else {name: kind for name, kind in KINDS.items() if kind.needs}
-    if as_json:
+    if json_file is not None:
         data = {
+            "format": "bpf-isa-runtimes",
+            "version": 1,
             "runtimes": [_plain(one) for one in found],
             "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
         }
-        click.echo(json.dumps(data, indent=2))
-    else:
-        console = Console(highlight=False)
-        _show(found, console)
-        for name, kind in needy.items():
-            console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
+        write_json(data, json_file, indent=2)
+    console = console_beside(json_file)
+    _show(found, console)
+    for name, kind in needy.items():
+        console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
     raise SystemExit(FAILED if names and any(one.info is None for one in found) else OK)
 
 

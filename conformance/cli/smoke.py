@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import click
 
-from .failing import FAILED, Unusable
+from ..output import write_json
+from .failing import FAILED, Unusable, check_writable
+from .options import json_option, say
+
+FORMAT, FORMAT_VERSION = "bpf-isa-smoke", 1
 
 
 @click.command(short_help="Check that a command speaks the batch protocol.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds for an answer.")
-def smoke(command: tuple[str, ...], timeout: float) -> None:
-    """Check that COMMAND speaks the batch protocol (docs/batch-protocol.md).
+@json_option("what came of each demand")
+def smoke(command: tuple[str, ...], timeout: float, json_file: Path | None) -> None:
+    """Check that COMMAND speaks the batch protocol: it is asked in JSON Lines, and answers each program in its order.
 
-    COMMAND is one text as a shell would read it, or several words. One line per demand; exit status 0 if all are met,
-    1 if some are not, 2 if COMMAND cannot be executed.
+    COMMAND is one text as a shell would read it, or several words, behind -- if any of them begins with -. One line per
+    demand; exit status 0 if all are met, 1 if some are not, 2 if COMMAND cannot be executed.
     """
     from ...adapters.batch.smoke import smoke as check
     from ...adapters.processes.settings import Settings, find_program
@@ -29,16 +35,22 @@ def smoke(command: tuple[str, ...], timeout: float) -> None:
         raise Unusable(f"{command[0]!r}: {error}") from None
     if not words:
         raise Unusable("the command is empty: give one, as in bpf-isa smoke './runtime --batch'")
-    missed = 0
+    check_writable(json_file)
+    found = []
     try:
         words[0] = find_program(words[0], None)
         for finding in check(words, Settings(timeout=timeout)):
             mark = "FAIL" if finding.problem else "note" if finding.note else "ok  "
             text = finding.problem or finding.note
-            click.echo(f"{mark}  {finding.demand}" + (f": {text}" if text else ""))
-            missed += finding.problem is not None
+            say(f"{mark}  {finding.demand}" + (f": {text}" if text else ""), json_file)
+            found.append(finding)
     except Unavailable as reason:
         raise Unusable(str(reason)) from None
+    missed = sum(finding.problem is not None for finding in found)
+    if json_file is not None:
+        head = {"format": FORMAT, "version": FORMAT_VERSION, "command": words, "missed": missed}
+        demands = [{**one._asdict(), "met": one.problem is None} for one in found]
+        write_json({**head, "demands": demands}, json_file, indent=2)
     if missed:
-        click.echo(f"{missed} {'demand is' if missed == 1 else 'demands are'} not met")
+        say(f"{missed} {'demand is' if missed == 1 else 'demands are'} not met", json_file)
         raise SystemExit(FAILED)

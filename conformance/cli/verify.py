@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING, cast
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,7 +14,9 @@ from ...reference_vm.verifier.structural import RULES, Finding, is_valid, verify
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, decode, identify, unpack
 from ...spec.table import isa
+from ..output import write_json
 from .failing import FAILED
+from .options import is_stdout, json_option, listing
 from .programs import FORMATS, Format, Input, contents, read_program
 
 if TYPE_CHECKING:
@@ -27,36 +29,44 @@ _SAFE = "every instruction is known to be safe, whatever memory holds (bpf-isa v
 
 @click.command("verify", short_help="Find everything that is wrong with the encoding and shape of a program.")
 @click.argument("file", type=click.File("rb"))
-@click.option("--group", "groups", multiple=True, type=click.Choice(list(isa().groups)), help="Allow only this group.")
+@listing(
+    "--group",
+    "groups",
+    metavar="GROUP",
+    element=click.Choice(list(isa().groups)),
+    help="Allow only the instructions of these conformance groups.",
+)
 @click.option("--byte-order", type=click.Choice(["little", "big"]), help="[default: little; an object's own]")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: found out]")
-@click.option("--section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
+@click.option("--elf-section", metavar="NAME", help="Section of an object.  [default: the first with code, .text last]")
 @click.option("--safety", is_flag=True, help="Also prove that the program stays in its memory, whatever that holds.")
 @click.option(
     "--memory-bytes", type=click.IntRange(0, _MOST_BYTES), default=0,
     help="With --safety: the size of the input memory.",
 )  # fmt: skip
-@click.option(
-    "--map-bytes", "map_bytes", type=click.IntRange(1, _MOST_BYTES), multiple=True,
-    help="With --safety: the size of the value of the next map, number 0 first; repeatable.",
-)  # fmt: skip
+@listing(
+    "--map-bytes",
+    metavar="SIZE",
+    element=click.IntRange(1, _MOST_BYTES),
+    help="With --safety: the sizes of the values of maps, number 0 first.",
+)
 @click.option("--entry", metavar="FUNCTION", help="Function of an object to begin at.  [default: the section's start]")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, one a line.")
+@json_option("all findings")
 def verify_(
     file: IO[bytes],
     groups: tuple[str, ...],
     byte_order: str | None,
     kind: str | None,
-    section: str | None,
+    elf_section: str | None,
     safety: bool,
     memory_bytes: int,
     map_bytes: tuple[int, ...],
     entry: str | None,
-    as_json: bool,
+    json_file: Path | None,
 ) -> None:
     """Report everything that is wrong with the program in FILE (- for standard input), not the first thing only.
 
-    FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. --group can be repeated; a group
+    FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. A group of --group
     allows what it includes, and base32 is always allowed. With --safety, a program without errors is also proved to
     be safe to run unchecked, as `exec --trust-verifier` demands, or it is told why that cannot be shown. Exit status:
     0 if there are no errors (warnings do not count), 1 if there are, 2 if there was no program to look at.
@@ -69,7 +79,7 @@ def verify_(
         name,
         kind=cast("Format | None", kind),
         byte_order=cast("ByteOrder | None", byte_order),
-        section=section,
+        section=elf_section,
         function=entry,
         maps=[bytes(size) for size in map_bytes],
         any_length=True,
@@ -80,13 +90,13 @@ def verify_(
         proof = _prove(program, memory_bytes)
         if isinstance(proof, Finding):
             findings.append(proof)
-    if as_json:
-        _print_json(findings)
-    else:
+    shown = None if isinstance(proof, Finding) else proof
+    if json_file is not None:
+        write_json(_document(findings, shown), json_file, indent=2)
+    if not is_stdout(json_file):
         _print(findings, program)
-    if proof and not isinstance(proof, Finding):
-        _print_proof(proof, as_json)
-    if not as_json:
+        if shown is not None:
+            _print_proof(shown)
         errors = sum(finding.severity == "error" for finding in findings)
         click.echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
@@ -105,10 +115,7 @@ def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
         return Finding(error.slot, "not-proved-safe", where + error.reason)
 
 
-def _print_proof(proof: Proof, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"safe": True, "most_steps": proof.most_steps, "way": proof.way}))
-        return
+def _print_proof(proof: Proof) -> None:
     steps = "no bound was found" if proof.most_steps is None else f"at most {_count(proof.most_steps, 'instruction')}"
     click.echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
 
@@ -125,10 +132,13 @@ def _slots(program: Input) -> list[Slot]:
         return []
 
 
-def _print_json(findings: Sequence[Finding]) -> None:
-    for finding in findings:
-        fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
-        click.echo(json.dumps({**fields, "message": finding.message}))
+def _document(findings: Sequence[Finding], proof: Proof | None) -> dict[str, Any]:
+    """Return what was found as plain data; ``safe`` is null where that was not asked, or is not known."""
+    listed = [
+        {"slot": one.slot, "rule": one.rule, "severity": one.severity, "message": one.message} for one in findings
+    ]
+    safe = None if proof is None else {"most_steps": proof.most_steps, "way": proof.way}
+    return {"format": "bpf-isa-verify", "version": 1, "valid": is_valid(findings), "findings": listed, "safe": safe}
 
 
 def _print(findings: Sequence[Finding], program: Input) -> None:

@@ -44,6 +44,9 @@ class Column:
         if self.vectors < self.recorded.suite.vectors:
             chosen = f"{self.vectors:,} of the suite's {self.recorded.suite.vectors:,} vectors were selected"
             parts.append(f"{chosen} ({described(self.recorded.selection)})")
+        if self.recorded.unread:
+            number = len(self.recorded.unread)
+            parts.append(f"{number:,} data {'file' if number == 1 else 'files'} could not be read")
         return "; ".join(parts)
 
 
@@ -76,6 +79,7 @@ def described(selection: Selection) -> str:
     parts = [f"-k {selection.expression!r}"] if selection.expression else []
     parts += [f"--group {name}" for name in selection.groups]
     parts += [f"--section {name}" for name in selection.sections]
+    parts += [f"--level {name}" for name in selection.levels]
     return " ".join(parts) or "no reason given"
 
 

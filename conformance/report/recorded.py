@@ -40,7 +40,7 @@ class Recorded:
     """What a results document holds.
 
     ``vectors`` are those that were selected, of which ``left_out`` have programs too long to be kept: their code is
-    empty here, and ``left_out`` tells how many slots it had.
+    empty here, and ``left_out`` tells how many slots it had. ``unread`` are data files that could not be read.
     """
 
     path: Path
@@ -52,6 +52,7 @@ class Recorded:
     vectors: Mapping[str, Vector]
     left_out: Mapping[str, int]
     runtimes: tuple[RuntimeRun, ...]
+    unread: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Recorded:
@@ -81,13 +82,19 @@ def restore(data: Json, path: Path) -> Recorded:
     return Recorded(
         path,
         SuiteId(**data["suite"]),
-        Selection(selection["expression"], tuple(selection["groups"]), tuple(selection["sections"])),
+        Selection(
+            selection["expression"],
+            tuple(selection["groups"]),
+            tuple(selection["sections"]),
+            tuple(selection.get("levels", ())),
+        ),
         datetime.strptime(data["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         data["seconds"],
         data["complete"],
         vectors,
         {name: raw["slots"] for name, raw in data["vectors"].items() if raw["code"] is None},
         tuple(runtimes),
+        tuple(item["file"] for item in data.get("unread", ())),
     )
 
 

@@ -30,7 +30,7 @@ def test_its_adapter_works(tmp_path: Path) -> None:
     (tmp_path / "my_runtime.py").write_text(RUNTIME, encoding="utf-8")
     command = [
         str(Path(sys.executable).with_name("bpf-isa")), "run", "-r", "mine=python:my_module:MyAdapter",
-        "-k", "stx-mem-h or map-lookup or malformed/base", "--json", "r.json",
+        "-k", "stx-mem-h or map-lookup or malformed/base", "--json", "r.json", "-qq",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

@@ -339,7 +339,7 @@ def test_the_c_runtime_has_what_it_claims(project: Path, environment: dict[str, 
     vectors = " ".join(
         f"--vectors {path}" for path in (ROOT / "conformance" / "vectors").iterdir() if path.stem != "generated"
     )
-    done = shell(f"make >&2 && bpf-isa groups -r mine {vectors} --json", project, environment, "bash -e")
+    done = shell(f"make >&2 && bpf-isa groups -r mine {vectors} --json -", project, environment, "bash -e")
     found = json.loads(done.output[done.output.index("{") :])
     assert (done.status, found["disproved"]) == (0, [])
     assert {name for name, group in found["groups"].items() if group["support"] == "yes"} == set(found["groups"]) - {

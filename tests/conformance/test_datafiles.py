@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from bpf_isa.adapters.protocol import OutcomeKind
 from bpf_isa.adapters.reference import ReferenceAdapter
@@ -14,6 +14,8 @@ from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.datafiles import DataError, load_data
 from bpf_isa.conformance.results import read
 from bpf_isa.spec.disassemble import disassemble
+
+pytest_plugins = ["pytester"]
 
 DATA = Path(__file__).parent / "data" / "datafiles"
 
@@ -110,13 +112,46 @@ def test_files_that_cannot_be_used_are_errors(tmp_path: Path, text: str, message
         load_data([tmp_path])
 
 
-def test_all_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+def unreadable(tmp_path: Path) -> Result:
+    """Run the files of a folder, of which two cannot be used, as results in r.json."""
     (tmp_path / "good.data").write_text(GOOD)
     (tmp_path / "a.data").write_text("-- asm\nexit\n")
     (tmp_path / "b.data").write_bytes(b"\xff")
-    done = CliRunner().invoke(main, ["run", "-r", "reference", "--data", str(tmp_path)])
+    file = tmp_path / "r.json"
+    return CliRunner().invoke(main, ["run", "-r", "reference", "--data", str(tmp_path), "--json", str(file)])
+
+
+def test_files_that_cannot_be_used_are_named_and_the_others_run(tmp_path: Path) -> None:
+    done = unreadable(tmp_path)
     assert done.exit_code == 2
     assert re.findall(r"(\w)\.data:1: ([\w ]+)", done.stderr) == [("a", "has no expectation"), ("b", "is no text")]
+    assert "1 pass in" in done.stdout
+    document = read(tmp_path / "r.json")
+    assert document["vectors"].keys() == {"data/good"}
+    assert [Path(item["file"]).name for item in document["unread"]] == ["a.data", "b.data"]
+    assert "has no expectation" in document["unread"][0]["reason"]
+
+
+def test_a_failure_counts_more_than_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "wrong.data").write_text(GOOD.replace("\n1\n", "\n2\n"))
+    assert unreadable(tmp_path).exit_code == 1
+
+
+def test_no_gate_opens_for_files_that_were_not_run_and_reports_tell_of_them(tmp_path: Path) -> None:
+    unreadable(tmp_path)
+    done = CliRunner().invoke(main, ["gate", str(tmp_path / "r.json")])
+    assert done.exit_code == 1
+    assert re.findall(r"^not run: the run: .*/(\w)\.data: ", done.stdout, re.MULTILINE) == ["a", "b"]
+    done = CliRunner().invoke(main, ["report", str(tmp_path / "r.json"), "--format", "markdown"])
+    assert "is partial:** 2 data files could not be read" in done.stdout
+
+
+def test_pytest_takes_no_folder_with_files_that_cannot_be_used(tmp_path: Path, pytester: pytest.Pytester) -> None:
+    unreadable(tmp_path)
+    arguments = ["--bpf-runtime", "reference", "--bpf-data", str(tmp_path), "--pyargs", "bpf_isa.conformance"]
+    done = pytester.runpytest_inprocess(*arguments)
+    assert done.ret is pytest.ExitCode.INTERRUPTED
+    assert "a.data:1: has no expectation" in done.stdout.str()
 
 
 @pytest.mark.parametrize(("name", "message"), [("", "holds no data file"), ("missing", "there is no such file")])
@@ -129,5 +164,8 @@ def test_two_files_with_one_name_are_an_error(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.data").write_text(GOOD)
-    with pytest.raises(DataError, match=r"b/x.data: its vector data/x is also that of .*a/x.data"):
-        load_data([tmp_path / "a", tmp_path / "b"])
+    read = load_data([tmp_path / "a", tmp_path / "b"])
+    assert [vector.entry.file for vector in read.vectors] == [str(tmp_path / "a" / "x.data")]
+    (unread,) = read.unread
+    assert unread.file == str(tmp_path / "b" / "x.data")
+    assert re.search(r"b/x.data: its vector data/x is also that of .*a/x.data", unread.reason)

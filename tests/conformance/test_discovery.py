@@ -124,7 +124,7 @@ def test_groups_of_a_runtime_that_cannot_be_used() -> None:
     done = bpf_isa("groups", "-r", "python:faulty:unavailable")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "the moon is in the wrong phase: wait a week" in done.stderr
-    done = bpf_isa("groups", "-r", "python:faulty:does_not_start", "--json")
+    done = bpf_isa("groups", "-r", "python:faulty:does_not_start", "--json", "-")
     assert done.exit_code == 2
     assert "its adapter failed: ZeroDivisionError" in done.stderr
 
@@ -145,7 +145,7 @@ _INFO = RuntimeInfo("x", "1", "unknown", "none", "little", None, frozenset({"r0"
 
 
 def test_kinds_that_need_no_argument_are_tried() -> None:
-    done = bpf_isa("runtimes", "--json")
+    done = bpf_isa("runtimes", "--json", "-")
     assert done.exit_code == 0
     data = json.loads(done.stdout)
     assert data["kinds"].keys() == KINDS.keys()

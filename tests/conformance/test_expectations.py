@@ -3,6 +3,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ CARRY = "  - {vectors: add64-x/carries, verdict: fail, failure: wrong-result, re
 
 def gate(folder: Path, name: str, *entries: str, require: str = "", status: int = 1) -> list[tuple[str, str, str]]:
     """Run the gate on results and one expectation file; return what it finds: kind, what, message."""
-    arguments: list[str | Path] = ["gate", folder / f"{name}.json", "--json"]
+    arguments: list[str | Path] = ["gate", folder / f"{name}.json", "--json", "-"]
     if entries:
         arguments += ["--expectations", written(folder / "known.yaml", "".join(entries))]
     if require:
@@ -183,6 +184,28 @@ def test_a_runtime_that_is_required_must_be_there(folder: Path) -> None:
         ("not run", "the runtime", "base64 is required of it, and it is not in the results")
     ]
     assert gate(folder, "both", require="good:base64")[0][0] == "new failure"
+
+
+def test_a_gate_that_is_shut_says_how_to_take_it_as_expected(folder: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "known of mine.yaml", CARRY.replace("carries", "wraps"))
+    before = bpf_isa("gate", folder / "wrong.json", "--expectations", file)
+    advice = f"to take this as expected: bpf-isa expect {folder}/wrong.json --update '{file}'"
+    assert before.stdout.splitlines()[-2] == advice
+    words = shlex.split(advice.partition("bpf-isa ")[2])
+    assert bpf_isa(*words).exit_code == 0
+    assert bpf_isa("gate", folder / "wrong.json", "--expectations", file).exit_code == 0
+
+
+def test_a_runtime_without_a_file_is_advised_to_have_one(folder: Path) -> None:
+    lines = bpf_isa("gate", folder / "both.json").stdout.splitlines()
+    assert lines[-2] == f"to take this as expected: bpf-isa expect {folder}/both.json --update bad.yaml -r bad"
+
+
+@pytest.mark.parametrize(("name", "require"), [("right", "packet"), ("raises", "base32"), ("missing", "base32")])
+def test_what_no_file_can_mend_gets_no_advice(folder: Path, name: str, require: str) -> None:
+    done = bpf_isa("gate", folder / f"{name}.json", "--require", require)
+    assert done.exit_code == 1
+    assert "bpf-isa expect" not in done.stdout
 
 
 def test_for_people(folder: Path) -> None:
@@ -315,10 +338,33 @@ def update(folder: Path, name: str, file: Path, *options: str) -> tuple[Known, .
 def test_failures_come_to_a_new_file_unexplained(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "new.yaml"
     (known,) = update(folder, "wrong", file)
-    assert known == Known(("add64-x/carries",), "fail", "unexplained: it computes something else", "wrong-result")
+    reason = "unexplained: ADD64_X: the runtime computed something else (r0: the upper 32 bits are lost)"
+    assert known == Known(("add64-x/carries",), "fail", reason, "wrong-result")
     done = bpf_isa("gate", folder / "wrong.json", "--expectations", file)
     assert done.exit_code == 0
     assert "note: 1 entries of the expectation files are unexplained" in done.stdout
+
+
+def test_each_finding_is_an_entry(folder: Path, tmp_path: Path) -> None:
+    """Failures of one kind with two causes; those of one cause stand together."""
+    data = json.loads((folder / "wrong.json").read_text())
+    results = data["runtimes"][0]["results"]
+    for name in ("calls/local", "add64-x/wraps"):
+        results[name] = results["add64-x/carries"]
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    known = update(tmp_path, "r", tmp_path / "new.yaml")
+    assert [entry.patterns for entry in known] == [("add64-x/*",), ("calls/local",)]
+    assert {(entry.verdict, entry.failure) for entry in known} == {("fail", "wrong-result")}
+    assert known[0].reason.startswith("unexplained: ADD64_X: the runtime computed something else")
+    assert known[1].reason.startswith("unexplained: CALL_LOCAL: ")
+    assert bpf_isa("gate", tmp_path / "r.json", "--expectations", tmp_path / "new.yaml").exit_code == 0
+
+
+def test_what_is_known_of_vectors_that_were_not_selected_stays(folder: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "k.yaml", CARRY.replace("add64-x/carries", "[smod64-k/*, add64-x/*, calls/local]"))
+    (known,) = update(folder, "part", file)
+    assert known.patterns == ("smod64-k/*", "calls/local")
+    assert update(folder, "right", file) == ()
 
 
 def test_reasons_and_comments_are_kept_and_what_is_over_goes(folder: Path, tmp_path: Path) -> None:
@@ -382,9 +428,9 @@ def test_families_are_abbreviated() -> None:
 
 
 def compare(folder: Path, before: str, after: str, *options: str, status: int = 1) -> dict[str, Any]:
-    done = bpf_isa("diff", folder / f"{before}.json", folder / f"{after}.json", "--json", *options)
+    done = bpf_isa("diff", folder / f"{before}.json", folder / f"{after}.json", "--json", "-", *options)
     assert done.exit_code == status, done.output
-    (data,) = json.loads(done.stdout)
+    (data,) = json.loads(done.stdout)["comparisons"]
     result: dict[str, Any] = data
     return result
 

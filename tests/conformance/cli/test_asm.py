@@ -66,13 +66,13 @@ def test_objects(tmp_path: Path, byte_order: str) -> None:
         ".data\n .byte 1\n"
     )
     both = compiled(source, byte_order, tmp_path)
-    assert bpf_isa("disasm", both, "--section", ".text").output == "r0 = 0\nexit\n"
-    assert bpf_isa("disasm", both, "--section", "socket").output == (
+    assert bpf_isa("disasm", both, "--elf-section", ".text").output == "r0 = 0\nexit\n"
+    assert bpf_isa("disasm", both, "--elf-section", "socket").output == (
         "r1 = 0x100000002 ll\nr1 = *(u64 *)(r1 + 8)\nexit\n"
     )
     for arguments, message in (
-        ([], "no single section with code; choose one with --section: .text, socket"),
-        (["--section", ".data"], "no .data section with code; choose one with --section: .text, socket"),
+        ([], "no single section with code; choose one with --elf-section: .text, socket"),
+        (["--elf-section", ".data"], "no .data section with code; choose one with --elf-section: .text, socket"),
     ):
         result = bpf_isa("disasm", both, *arguments)
         assert (result.exit_code, result.stdout) == (2, "")

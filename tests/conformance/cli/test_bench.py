@@ -41,7 +41,7 @@ def test_a_workload_does_what_it_is_for(workload: benchmark.Workload) -> None:
 
 @pytest.mark.usefixtures("short_workloads")
 def test_json_has_a_rate_for_each_workload_and_engine() -> None:
-    result = CliRunner().invoke(main, ["bench", "--json", "--repeat", "1", "--against", "vm=reference"])
+    result = CliRunner().invoke(main, ["bench", "--json", "-", "--repeat", "1", "--against", "vm=reference"])
     assert result.exit_code == 0
     document = json.loads(result.output)
     engines: dict[str, set[str]] = {}

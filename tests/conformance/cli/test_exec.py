@@ -91,7 +91,7 @@ def test_other_faults(tmp_path: Path, content: str, options: list[str], expected
         (b"\x95\0\0\0", ["--format", "asm"], "not text: byte 0 is 0x95"),
         ("exit", ["--memory", "0g"], "--memory: expected pairs of hexadecimal digits"),
         ("exit", ["--map", "1"], "--map: expected pairs of hexadecimal digits"),
-        ("exit", ["--section", "xdp"], "only an ELF object has sections"),
+        ("exit", ["--elf-section", "xdp"], "only an ELF object has sections"),
         (b"\x7fELF\x02\x01\x01", [], "not a sound ELF file"),
         ("exit", ["--budget", "0"], "--budget"),
     ],

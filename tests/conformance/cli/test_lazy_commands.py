@@ -48,20 +48,8 @@ def test_version_is_that_of_the_distribution() -> None:
     assert result.output == f"bpf-isa {version('bpf-isa-conformance')}\n"
 
 
-@pytest.mark.parametrize("arguments", [["exec", "--trace", "-"], ["run", "--help"], ["coverage"]])
-def test_an_output_that_is_closed_is_one_error(arguments: list[str]) -> None:
-    """As in `bpf-isa ... | head -1`, with a reader that is gone before the first line."""
-    theirs, ours = os.pipe()
-    os.close(theirs)
-    with os.fdopen(ours, "wb") as closed:
-        done = subprocess.run(
-            [COMMAND, *arguments], input=b"r0 = 1\nexit\n", stdout=closed, stderr=subprocess.PIPE, check=False
-        )
-    assert (done.returncode, done.stderr) == (2, b"Error: standard output was closed before everything was written\n")
-
-
 @pytest.mark.parametrize(
-    "arguments", ["--help", "exec -", "lint --list", "runtimes reference", "runtimes --json reference"]
+    "arguments", ["--help", "exec -", "lint --list", "runtimes reference", "runtimes --json - reference"]
 )
 def test_a_full_disk_is_one_error(arguments: str) -> None:
     """Texts, tables and JSON alike: printed by click or by rich."""
