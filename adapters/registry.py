@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     """What stands in help for the argument that it needs."""
 
 
-_PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder"})
+_PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder", "contained"})
 _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "groups", "empty_memory"})
 
 KINDS = {

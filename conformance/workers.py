@@ -22,6 +22,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from ..adapters.processes.containment import die_with_parent
 from ..adapters.protocol import Adapter, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 
 #: How many jobs are handed over at once: fewer are not worth another process.
@@ -270,6 +271,8 @@ class _Worker:
 
 def _serve(connection: Connection, runtime: Openable) -> None:
     """Open the runtime, say who it is, then run what comes until the connection ends."""
+    # Not even a runtime that never answers is to outlive the parent.
+    die_with_parent()
     # Ctrl-C goes to the whole process group; the parent decides what it means. A handler, unlike an ignored signal, is
     # nothing that programs inherit which are started from here.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -23,12 +23,13 @@ def runtimes(names: tuple[str, ...], as_json: bool) -> None:
 
     All kinds that need no argument are tried, and those that the project configures (see docs/runtimes.md); or the
     runtimes with the given NAMES, as `bpf-isa run -r` takes them. For one that does not work the reason is shown, and
-    what to install or do.
+    what to install or do. Without NAMES the last line says how runtimes that are programs are contained.
 
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """
     from rich.console import Console
 
+    from ...adapters.processes.client import containment
     from ...adapters.registry import KINDS, choose, configured_names
     from ..discovery import look
 
@@ -40,6 +41,7 @@ def runtimes(names: tuple[str, ...], as_json: bool) -> None:
         data = {
             "runtimes": [_plain(one) for one in found],
             "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
+            "containment": containment().kind,
         }
         click.echo(json.dumps(data, indent=2))
     else:
@@ -47,6 +49,8 @@ def runtimes(names: tuple[str, ...], as_json: bool) -> None:
         _show(found, console)
         for name, kind in needy.items():
             console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
+        if not names:
+            console.print(f"Runtimes that are programs run {containment().where}.", markup=False, soft_wrap=True)
     raise SystemExit(FAILED if names and any(one.info is None for one in found) else OK)
 
 
