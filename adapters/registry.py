@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 
 #: Kinds whose argument is a command, in which anything can stand.
 _COMMANDS = frozenset({"plugin", "batch"})
-_PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder"})
+_PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder", "contained"})
 _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "groups", "empty_memory"})
 
 KINDS = {

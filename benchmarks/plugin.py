@@ -40,17 +40,20 @@ def main() -> int:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         plugin = sys.argv[1] if len(sys.argv) > 1 else _compile(folder, "plugin", SOURCE)
-        bare, adapted = [], []
-        with PluginAdapter(plugin) as adapter:
-            # In turns, so that both see the same weather.
+        bare, adapted, plain = [], [], []
+        with PluginAdapter(plugin) as adapter, PluginAdapter(plugin, contained=False) as other:
+            # In turns, so that all see the same weather.
             for _ in range(ROUNDS):
                 bare.append(_seconds(lambda: _start(plugin)))
                 adapted.append(_seconds(lambda: list(adapter.run([JOB]))))
+                plain.append(_seconds(lambda: list(other.run([JOB]))))
         with BatchAdapter(_compile(folder, "batch", EXAMPLE.read_text(encoding="utf-8"))) as batch:
             talk = median(_seconds(lambda: list(batch.run([JOB]))) for _ in range(ROUNDS))
     over = median(adapted) - median(bare)
     click.echo(f"plugin, bare process    {median(bare) * 1e6:8.0f} us")
     click.echo(f"plugin, adapter         {median(adapted) * 1e6:8.0f} us")
+    ratio = median(one / another for one, another in zip(adapted, plain, strict=True))
+    click.echo(f"the same, no namespaces {median(plain) * 1e6:8.0f} us   ratio, round by round: {ratio:.3f}")
     verdict = "ok" if over < MEANT else "TOO SLOW"
     click.echo(f"difference              {over * 1e6:8.0f} us   meant: below {MEANT * 1e6:.0f} us   {verdict}")
     click.echo(f"batch, adapter          {talk * 1e6:8.0f} us")

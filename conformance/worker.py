@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import signal
 import traceback
@@ -20,6 +19,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from ..adapters.processes.containment import die_with_parent
 from ..adapters.protocol import Adapter, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 
 #: Opening a runtime may take so many seconds.
@@ -188,14 +188,11 @@ class Worker:
 
 # In the worker process
 
-#: From linux/prctl.h.
-_PR_SET_PDEATHSIG = 1
-
 
 def _serve(connection: Connection, runtime: Openable) -> None:
     """Open the runtime, say who it is, then run what comes until the connection ends."""
-    # A runtime that hangs would outlive a parent that was killed.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Not even a runtime that never answers is to outlive the parent.
+    die_with_parent()
     # Ctrl-C goes to the whole process group; the parent decides what it means. A handler, unlike an ignored signal, is
     # nothing that programs inherit which are started from here.
     for number in (signal.SIGINT, signal.SIGTERM):

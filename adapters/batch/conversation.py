@@ -15,7 +15,8 @@ from typing import Any
 
 from ...spec.validate import SchemaError, check
 from ..closing import Closing
-from ..processes.client import Ended, Ending, Resident
+from ..processes.client import Ended, Resident
+from ..processes.ending import Ending
 from ..processes.evidence import in_one_line, last_line, shown
 from ..processes.settings import Settings, why_not_started
 
@@ -61,8 +62,8 @@ class Conversation(Closing):
     """
 
     def __init__(self, command: Sequence[str], settings: Settings) -> None:
-        self._command, self._timeout = command, settings.timeout
-        self._process = Resident(command, settings.limits.memory, settings.folder, settings.environment)
+        self._command, self._timeout, self._limits = command, settings.timeout, settings.limits
+        self._process = Resident(command, self._limits, settings.folder, settings.environment)
         self._heard, self._errors = bytearray(), bytearray()
         for descriptor in (self._process.stdin, self._process.stdout, self._process.stderr):
             os.set_blocking(descriptor, False)
@@ -176,6 +177,8 @@ class Conversation(Closing):
             return Broken(Trouble.DIED, self._reason("closed: it has closed its standard output"))
         if ended.ending is Ending.NOT_STARTED:
             return Broken(Trouble.UNSTARTED, why_not_started(ended.status))
+        if excess := ended.excess(self._limits):
+            return Broken(Trouble.DIED, self._reason(excess))
         if ended.signal is not None:
             return Broken(Trouble.DIED, self._reason(f"signal: killed by {ended.signal}"))
         return Broken(Trouble.DIED, self._reason(f"exit: it ended with exit status {ended.exit_status}"))

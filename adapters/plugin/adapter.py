@@ -15,7 +15,8 @@ from typing import Any
 from ...spec.assemble import assemble
 from ..closing import Closing
 from ..needs import missing_platform
-from ..processes.client import Ending, Shooter
+from ..processes.client import Shooter
+from ..processes.ending import Ending
 from ..processes.evidence import last_line
 from ..processes.settings import Settings, find_program, why_not_started
 from ..protocol import Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable

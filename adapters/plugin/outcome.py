@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from ..processes.client import Ended, Ending, Limits, signal_name
+from ..processes.client import Ended, Limits, signal_name
+from ..processes.ending import Ending
 from ..processes.evidence import last_line, shown
 from ..protocol import Outcome, OutcomeKind
 
@@ -28,8 +29,8 @@ def outcome_of(ended: Ended, limits: Limits) -> Outcome:
     """
     if ended.ending is Ending.TIMED_OUT:
         return _failed(OutcomeKind.TIMED_OUT, f"timeout: no answer within {limits.seconds:g} s", ended)
-    if ended.ending is Ending.OVERSIZED:
-        return _failed(OutcomeKind.CRASHED, f"oversized: it wrote more than {limits.output} bytes", ended)
+    if excess := ended.excess(limits):
+        return _failed(OutcomeKind.CRASHED, excess, ended)
     if ended.signal is not None:
         return _failed(OutcomeKind.CRASHED, f"signal: killed by {ended.signal}", ended)
     if ended.exit_status:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts programs by way of a :mod:`.keeper`, and says how they ended."""
+"""Starts programs by way of a keeper (:mod:`.main`), and says how they ended."""
 
 from __future__ import annotations
 
@@ -10,33 +10,49 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from ..closing import Closing
-from . import keeper
+from . import shots
+from .containment import PID_NAMESPACE, REAPER, USER_NAMESPACE
+from .ending import Ending
 
-_KEEPER = str(Path(keeper.__file__))
+#: Starts a keeper. It needs nothing but this package, by whatever name that is imported here.
+_START = "import sys; sys.path.append(sys.argv[1]); from processes.main import main; main(sys.argv[2:])"
+_PYTHON = [sys.executable, "-I", "-S", "-c", _START, str(Path(__file__).parents[1])]
+_WHERE = {
+    PID_NAMESPACE: "in PID namespaces: whatever they start dies with them",
+    USER_NAMESPACE: "in PID namespaces within user namespaces: whatever they start dies with them",
+    REAPER: "below a process that kills what they leave behind: PID namespaces cannot be used here",
+}
 #: A keeper needs not longer to bury its dead and end.
 _PATIENCE = 10.0
-
-
-class Ending(IntEnum):
-    """How a run of a program came to its end."""
-
-    ENDED = keeper.ENDED  # by itself, or by a signal that nobody here sent
-    TIMED_OUT = keeper.TIMED_OUT  # it was killed when its time was up
-    OVERSIZED = keeper.OVERSIZED  # it was killed because it wrote too much to standard output
-    NOT_STARTED = keeper.NOT_STARTED  # it could not be executed
+#: From this exit status on, a keeper was killed by a signal.
+_KILLED = 128
 
 
 class Limits(NamedTuple):
-    """What one run of a program may take: seconds, bytes of address space (None: any) and of standard output."""
+    """What one run of a program may take.
+
+    Seconds; bytes of address space of each process (None: any); bytes of standard output; processes at once; and
+    bytes that all of them write, to files or whatever it is. ``contained`` is whether to put it into namespaces.
+    """
 
     seconds: float = 10.0
     memory: int | None = 4 << 30
     output: int = 1 << 16
+    processes: int = 1 << 10
+    written: int = 1 << 30
+    contained: bool = True
+
+    @property
+    def words(self) -> list[str]:
+        """What the keeper is told of them at its start."""
+        numbers = (-1 if self.memory is None else self.memory, self.processes, self.written)
+        return ["contained" if self.contained else "plain", *map(str, numbers)]
 
 
 class Ended(NamedTuple):
@@ -47,9 +63,9 @@ class Ended(NamedTuple):
 
     ending: Ending
     status: int
-    output: bytes
-    errors: bytes
-    seconds: float
+    output: bytes = b""
+    errors: bytes = b""
+    seconds: float = 0.0
 
     @property
     def signal(self) -> str | None:
@@ -62,6 +78,19 @@ class Ended(NamedTuple):
         """Its exit status, if no signal killed it."""
         return os.WEXITSTATUS(self.status)
 
+    def excess(self, limits: Limits) -> str | None:
+        """Return for what it was killed, other than for its time, as a reason of an outcome."""
+        match self.ending:
+            case Ending.OVERSIZED:
+                return f"oversized: it wrote more than {limits.output} bytes"
+            case Ending.CROWDED:
+                return f"crowded: {limits.processes} of its processes ran at once"
+            case Ending.FILLED:
+                return f"filled: it wrote more than {limits.written >> 20} MiB to files or pipes"
+            case Ending.ABANDONED:
+                return "abandoned: the process that watches over it was killed or stopped"
+        return None
+
 
 class Shooter(Closing):
     """Runs programs one after the other, each in a session of its own that is gone when it has ended.
@@ -70,45 +99,59 @@ class Shooter(Closing):
         limits: what each run may take.
         folder: where they run; the current one if None.
         environment: variables for them, in addition to those of this process.
+
+    Raises:
+        OSError: the system has no room for the processes that start programs.
     """
 
     def __init__(
         self, limits: Limits, folder: Path | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
-        self._limits = limits
-        memory = "-" if limits.memory is None else str(limits.memory)
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _KEEPER, "shots", memory],
+        self._limits, self._folder, self._environment = limits, folder, environment
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = _keeper(
+            ["shots", *self._limits.words],
+            self._folder,
+            self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
         )
+        try:
+            if _answer(process) is not None:
+                return process
+        except BaseException:
+            _end(process)
+            raise
+        raise OSError(f"the process that starts programs under test ended with status {_end(process)} at its start")
 
     def run(self, command: Sequence[str], data: bytes = b"") -> Ended:
         """Run ``command``, whose first word is the path of an executable, with ``data`` as its standard input.
 
         Raises:
-            OSError: the process that starts programs is gone.
+            OSError: the system does not let the process that starts programs do its work.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
+        start = perf_counter()
         request = marshal.dumps((list(command), data, self._limits.seconds, self._limits.output))
-        self._process.stdin.write(len(request).to_bytes(keeper.LENGTH_BYTES, "little") + request)
-        self._process.stdin.flush()
-        size = int.from_bytes(self._process.stdout.read(keeper.LENGTH_BYTES), "little")
-        answer = self._process.stdout.read(size)
-        if not answer:
-            raise BrokenPipeError("the process that starts programs under test has ended")
-        how, *rest = marshal.loads(answer)
-        return Ended(Ending(how), *rest)
+        stream = self._process.stdin
+        assert stream is not None
+        with suppress(BrokenPipeError):
+            stream.write(len(request).to_bytes(shots.LENGTH_BYTES, "little") + request)
+            stream.flush()
+        answer = _answer(self._process)
+        if answer is not None:
+            how, *rest = answer
+            return Ended(Ending(how), *rest)
+        status = _end(self._process)
+        if 0 <= status < _KILLED:
+            raise OSError(f"the process that starts programs under test ended with status {status}")
+        self._process = self._start()
+        return Ended(Ending.ABANDONED, signal.SIGKILL, seconds=perf_counter() - start)
 
     def close(self) -> None:
         """End the process that starts programs."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
         _end(self._process)
-        self._process.stdout.close()
 
 
 class Resident:
@@ -116,15 +159,18 @@ class Resident:
 
     Args:
         command: its first word is the path of an executable.
-        memory: bytes of address space that each process may take; None for any.
+        limits: what it may take; not its time.
         folder: where it runs; the current one if None.
         environment: variables for it, in addition to those of this process.
+
+    Raises:
+        OSError: the system has no room for the processes that start programs.
     """
 
     def __init__(
         self,
         command: Sequence[str],
-        memory: int | None,
+        limits: Limits,
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -132,23 +178,21 @@ class Resident:
         self.stdout, theirs_out = os.pipe()
         self.stderr, theirs_err = os.pipe()
         self._control, theirs = socket.socketpair()
-        limit = "-" if memory is None else str(memory)
+        self._last: Ended | None = None
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _KEEPER, "one", limit, str(theirs.fileno()), *command],
+            self._process = _keeper(
+                ["one", *limits.words, str(theirs.fileno()), *command],
+                folder,
+                environment,
                 stdin=theirs_in,
                 stdout=theirs_out,
                 stderr=theirs_err,
-                cwd=folder,
-                env={**os.environ, **(environment or {})},
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
             )
         finally:
             theirs.close()
             for descriptor in (theirs_in, theirs_out, theirs_err):
                 os.close(descriptor)
-        self._last: Ended | None = None
 
     def wait(self, seconds: float) -> Ended | None:
         """Wait for the program to end; return how it did, or None if it goes on for longer than ``seconds``."""
@@ -164,19 +208,14 @@ class Resident:
         """Kill the program with all that descends from it, if it has not ended; return how it ended."""
         if self._last is None:
             self._control.shutdown(socket.SHUT_WR)
-            self._control.settimeout(_PATIENCE)
-            try:
-                self._last = self._listen()
-            except TimeoutError:
-                self._last = Ended(Ending.ENDED, signal.SIGKILL, b"", b"", 0.0)
+            self._last = self.wait(_PATIENCE) or Ended(Ending.ENDED, signal.SIGKILL)
         return self._last
 
     def _listen(self) -> Ended:
         words = self._control.recv(64).split()
         if not words:
-            # Only if something has killed the keeper.
-            return Ended(Ending.ENDED, signal.SIGKILL, b"", b"", 0.0)
-        return Ended(Ending(int(words[0])), int(words[1]), b"", b"", 0.0)
+            return Ended(Ending.ABANDONED, signal.SIGKILL)
+        return Ended(Ending(int(words[0])), int(words[1]))
 
     def close(self) -> None:
         """Kill the program if it goes on, and close the descriptors."""
@@ -194,6 +233,25 @@ class Resident:
             self.stdin = -1
 
 
+class Containment(NamedTuple):
+    """What programs under test are put into: one of the words of :mod:`.containment`, and words for people."""
+
+    kind: str
+    where: str
+
+
+def containment() -> Containment:
+    """Return what programs under test are put into on this machine, unless the user wants less.
+
+    Raises:
+        OSError: the system has no room for the process that finds out.
+    """
+    command = [*_PYTHON, "containment"]
+    kind, error = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    reason = f" ({os.strerror(int(error))})" if int(error) else ""
+    return Containment(kind, _WHERE[kind] + reason)
+
+
 def signal_name(number: int) -> str:
     """Return the name of a signal; real-time signals have none but their number."""
     try:
@@ -202,9 +260,40 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _keeper(
+    words: Sequence[str], folder: Path | None, environment: Mapping[str, str] | None, **streams: Any
+) -> subprocess.Popen[bytes]:
+    env = {**os.environ, **(environment or {})}
+    return subprocess.Popen([*_PYTHON, *words], cwd=folder, env=env, start_new_session=True, **streams)
+
+
+def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, ...] | None:
+    """Return the next answer of a keeper (see :mod:`.shots`); None if it has ended.
+
+    Raises:
+        OSError: it says that it has failed.
+    """
+    assert process.stdout is not None
+    size = int.from_bytes(process.stdout.read(shots.LENGTH_BYTES), "little")
+    data = process.stdout.read(size)
+    if not data or len(data) < size:
+        return None
+    answer: tuple[Any, ...] = marshal.loads(data)
+    if len(answer) == shots.FAILURE:
+        raise OSError(*answer, "the process that starts programs under test")
+    return answer
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Let a keeper end; return its exit status."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
     try:
-        process.wait(_PATIENCE)
+        return process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()

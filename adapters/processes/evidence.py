@@ -10,16 +10,21 @@ _LONGEST = 300
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: Last lines that say nothing about what happened.
-_EMPTY_WORDS = re.compile(r"note: run with `RUST_BACKTRACE|==\d+==\s*ABORTING|stack backtrace:")
+_EMPTY_WORDS = re.compile(r"note: .*\bRUST_BACKTRACE=|==\d+==\s*ABORTING")
+#: What Rust says after the message of a panic if RUST_BACKTRACE is set: numbered frames, some with places in source.
+_BACKTRACE = re.compile(r"^stack backtrace:\n(?:[ ]+\d+: .*\n(?:[ ]+at .*\n)*)*", re.IGNORECASE | re.MULTILINE)
+#: The second and third line of the message of Rust's assertions.
+_OPERAND = re.compile(r"\n[ ]+(left|right): ")
 _SUMMARY = re.compile(r"SUMMARY: .*Sanitizer")
 
 
 def last_line(said: bytes) -> str:
     """Return the line of ``said`` that tells what happened: the last one, with few exceptions; empty if there is none.
 
-    A sanitizer ends with a summary and a report in between; Rust's panics end with a hint.
+    A sanitizer ends with a summary and a report in between; Rust's panics end with a backtrace, a hint, or both.
     """
-    lines = [line for line in map(in_one_line, said.decode("utf-8", "replace").splitlines()) if line]
+    text = _OPERAND.sub(r" \1: ", _BACKTRACE.sub("", said.decode("utf-8", "replace")))
+    lines = [line for line in map(in_one_line, text.splitlines()) if line]
     for line in reversed(lines):
         if _SUMMARY.match(line):
             return line

@@ -24,8 +24,9 @@ class Settings:
     """How a program is run, and what it does not say about itself.
 
     ``args`` are further words of its command, ``timeout`` seconds for one vector, ``memory`` the limit of each of its
-    processes' address space (bytes, or as in ``"512 MiB"``; ``"unlimited"``), ``folder`` where it runs. The rest is
-    its identity, for protocols that do not ask for it; None is for what is not known.
+    processes' address space (bytes, or as in ``"512 MiB"``; ``"unlimited"``), ``folder`` where it runs, ``contained``
+    whether in namespaces. The rest is its identity, for protocols that do not ask for it; None is for what is not
+    known.
     """
 
     args: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Settings:
     memory: int | str = Limits().memory or "unlimited"
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    contained: bool = True
     version: str | None = None
     engine: Engine | None = None
     architecture: str | None = None
@@ -43,7 +45,7 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """The limits of one run."""
-        return Limits(seconds=self.timeout, memory=_bytes(self.memory))
+        return Limits(seconds=self.timeout, memory=_bytes(self.memory), contained=self.contained)
 
     @property
     def machine(self) -> str:

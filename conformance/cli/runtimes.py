@@ -26,10 +26,12 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
 
     All kinds that need no argument are tried, and those that the project configures: in its pyproject.toml, below
     [tool.bpf-isa.runtimes], or in its bpf-isa.toml, below [runtimes]. Or the runtimes with the given NAMES, as
-    `bpf-isa run -r` takes them. For one that does not work the reason is shown, and what to install or do.
+    `bpf-isa run -r` takes them. For one that does not work the reason is shown, and what to install or do. Without
+    NAMES the last line says how runtimes that are programs are contained.
 
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """
+    from ...adapters.processes.client import containment
     from ...adapters.registry import KINDS, choose, configured_names
     from ..discovery import look
 
@@ -43,12 +45,15 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
             "version": 1,
             "runtimes": [_plain(one) for one in found],
             "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
+            "containment": containment().kind,
         }
         write_json(data, json_file, indent=2)
     console = console_beside(json_file)
     _show(found, console)
     for name, kind in needy.items():
         console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
+    if not names:
+        console.print(f"Runtimes that are programs run {containment().where}.", markup=False, soft_wrap=True)
     raise SystemExit(FAILED if names and any(one.info is None for one in found) else OK)
 
 

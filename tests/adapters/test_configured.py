@@ -16,6 +16,7 @@ use = "plugin:./build/p"
 args = ["--jit", "two words"]
 timeout = 2.5
 memory = "512 MiB"
+contained = false
 groups = ["base64"]
 byte-order = "big"
 environment = {LEVEL = "3"}
@@ -62,6 +63,7 @@ def test_configured_runtimes(folder: Path) -> None:
         "args": ("--jit", "two words"),
         "timeout": 2.5,
         "memory": "512 MiB",
+        "contained": False,
         "groups": ("base64",),
         "byte_order": "big",
         "environment": {"LEVEL": "3"},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from bpf_isa.adapters.processes.client import containment
 from bpf_isa.adapters.protocol import RuntimeInfo
 from bpf_isa.adapters.registry import KINDS, parse_spec
 from bpf_isa.conformance import discovery
@@ -149,6 +150,7 @@ def test_kinds_that_need_no_argument_are_tried() -> None:
     assert done.exit_code == 0
     data = json.loads(done.stdout)
     assert data["kinds"].keys() == KINDS.keys()
+    assert data["containment"] == containment().kind
     tried = {one["name"]: one for one in data["runtimes"]}
     assert tried.keys() >= {name for name, kind in KINDS.items() if not kind.needs}
     assert tried["reference"]["works"] and tried["reference"]["identity"]["engine"] == "interpreter"
@@ -163,8 +165,10 @@ def test_configured_runtimes_are_listed_and_say_what_they_lack(tmp_path: Path, m
     line = next(line for line in bpf_isa("runtimes").stdout.splitlines() if " mine " in line)
     assert line.startswith("  no ") and "not executable" in line
     plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
-    line = next(line for line in bpf_isa("runtimes").stdout.splitlines() if " mine " in line)
+    lines = bpf_isa("runtimes").stdout.splitlines()
+    line = next(line for line in lines if " mine " in line)
     assert line.startswith("  works ")
+    assert lines[-1] == f"Runtimes that are programs run {containment().where}."
 
 
 def test_a_runtime_that_is_named_and_does_not_work_gives_status_1() -> None:

@@ -2,8 +2,9 @@
 """The batch protocol, with the C example as a good runtime and small scripts as bad ones."""
 
 import json
-import os
+import re
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from bpf_isa.spec.assemble import assemble
 from bpf_isa.spec.validate import check
 
 from ..compiling import compile_c
+from ..survivors import marked, new_name, survivors
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "batch_runtime.c"
 
@@ -199,10 +201,8 @@ TROUBLE = {
 def test_the_program_that_made_the_trouble_is_blamed_and_another_process_takes_the_rest(
     tmp_path: Path, deed: str, kind: str, reason: str
 ) -> None:
-    pids = tmp_path / "pids"
+    name = new_name()
     overrides = f"""
-with open({str(pids)!r}, "a") as file:
-    file.write(f"{{os.getpid()}}\\n")
 def part(text):
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -215,14 +215,32 @@ def run(message):
     return {{"seq": message["seq"], "outcome": "returned", "r0": "0x2a"}}
 """
     jobs = [job(), job(), job(id="bad"), job(), job()]
-    good, also_good, bad, *rest = outcomes(toy(tmp_path, overrides), jobs, timeout=3)
+    good, also_good, bad, *rest = outcomes(toy(tmp_path, overrides), jobs, timeout=3, environment=marked(name))
     assert (bad.kind, bad.r0) == (kind, None)
     assert reason in bad.reason
     assert [outcome.r0 for outcome in (good, also_good, *rest)] == [42] * 4
-    first, second = (int(line) for line in pids.read_text().split())
-    for pid in (first, second):
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert survivors(name) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_runtime_that_attacks_what_watches_over_it(tmp_path: Path, contained: bool, number: signal.Signals) -> None:
+    name = new_name()
+    overrides = f"""
+def run(message):
+    if message["id"] == "bad":
+        os.kill(os.getppid(), {number:d})
+        time.sleep(0 if {contained} else 1000)
+    return {{"seq": message["seq"], "outcome": "returned", "r0": "0x2a"}}
+"""
+    jobs = [job(), job(id="bad"), job()]
+    first, bad, last = outcomes(toy(tmp_path, overrides), jobs, contained=contained, environment=marked(name))
+    assert first.r0 == last.r0 == 42
+    if contained:
+        assert bad.r0 == 42
+    else:
+        assert bad.kind == OutcomeKind.CRASHED
+        assert bad.reason == "abandoned: the process that watches over it was killed or stopped"
+    assert survivors(name) == []
 
 
 def test_words_that_no_report_could_hold_are_made_readable(tmp_path: Path) -> None:
@@ -247,6 +265,33 @@ def say(answer):
     assert first.r0 == third.r0 == 42
     assert second.kind == OutcomeKind.CRASHED
     assert "without being asked" in second.reason
+
+
+#: Replacements in the example: what a library in it prints, and the taking away of what shields it from that.
+PRINT_BEFORE = ("long long seq", 'puts("loading"); long long seq')
+PRINT_A_PART_BEFORE = ("long long seq", 'fputs("loading", stdout); fflush(stdout); long long seq')
+PRINT_AFTER = ("} else {\n            break;", 'puts("done"); } else {\n            break;')
+UNSHIELD = (('fdopen(dup(1), "w")', "stdout"), ("dup2(2, 1);", ""))
+
+
+@pytest.mark.parametrize("noise,lost", [(PRINT_BEFORE, 0), (PRINT_A_PART_BEFORE, 0), (PRINT_AFTER, 1)])
+def test_what_libraries_print_is_in_the_way_unless_the_runtime_shields_itself(
+    tmp_path: Path, noise: tuple[str, str], lost: int
+) -> None:
+    jobs = [job()] * 2
+    for name, changes in {"shielded": (noise,), "open": (noise, *UNSHIELD)}.items():
+        text = EXAMPLE.read_text()
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        source = tmp_path / f"{name}.c"
+        source.write_text(text)
+        said = outcomes(str(compile_c(source, tmp_path / name)), jobs)
+        if name == "shielded":
+            assert [outcome.r0 for outcome in said] == [42, 42]
+        else:
+            assert said[lost].kind == OutcomeKind.CRASHED
+            assert re.search("protocol: it said '(loading|done)", said[lost].reason)
 
 
 def test_a_runtime_that_floods_standard_error_is_listened_to(tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever a plugin does, it has an outcome with evidence, and nothing of it is left."""
 
-import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from bpf_isa.adapters.plugin.adapter import PluginAdapter
 from bpf_isa.adapters.protocol import HelperSpec, Job, MapSpec, Outcome, OutcomeKind, Unavailable
 from bpf_isa.spec.assemble import assemble
 
+from ..survivors import belongings, marked, new_name, survivors
 from .conftest import Script
 
 # The program and the memory are only data to these plugins.
@@ -24,25 +23,6 @@ def outcome_of(plugin: Path | str, job: Job = JOB, **options: Any) -> Outcome:
     with PluginAdapter(str(plugin), **options) as adapter:
         (outcome,) = adapter.run([job])
     return outcome
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def belongings() -> tuple[set[str], set[str]]:
-    """The descriptors and the children of this process, dead ones included."""
-    me = str(os.getpid())
-    children = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            text = stat.read_text()
-            children |= {text.split()[0]} if text.rpartition(")")[2].split()[1] == me else set()
-    return {path.name for path in Path("/proc/self/fd").iterdir()}, children
 
 
 RETURNED = {
@@ -146,27 +126,34 @@ def test_what_does_not_end_is_killed(script: Script, text: str) -> None:
     assert outcome.reason == "timeout: no answer within 0.3 s; stderr: working"
 
 
-def test_a_daemon_does_not_survive(compiled: Callable[[str], Path], tmp_path: Path) -> None:
-    note = tmp_path / "pid"
-    with PluginAdapter(str(compiled("daemon")), args=(str(note),)) as adapter:
+def test_a_daemon_does_not_survive(compiled: Callable[[str], Path], tmp_path: Path, contained: bool) -> None:
+    name, note = new_name(), tmp_path / "pid"
+    options: dict[str, Any] = {"args": (str(note),), "environment": marked(name), "contained": contained}
+    with PluginAdapter(str(compiled("daemon")), **options) as adapter:
         note.unlink()  # of the plugin that was started to try it
         (outcome,) = adapter.run([JOB])
         assert outcome.r0 == 0x2A
-        assert is_gone(int(note.read_text()))
+        assert note.read_text()
+        assert [one for one in survivors(name) if one.endswith("daemon")] == []
 
 
-def test_no_descendant_survives_in_whatever_group_or_session(compiled: Callable[[str], Path], tmp_path: Path) -> None:
-    note = tmp_path / "pids"
-    assert outcome_of(compiled("brood"), args=(str(note),)).r0 == 0x2A
-    pids = [int(line) for line in note.read_text().split()]
-    assert len(pids) == 2 * (3 + 9 + 27)
-    assert [pid for pid in pids if not is_gone(pid)] == []
+def test_no_descendant_survives_in_whatever_group_or_session(
+    compiled: Callable[[str], Path], tmp_path: Path, contained: bool
+) -> None:
+    name, note = new_name(), tmp_path / "pids"
+    options: dict[str, Any] = {"args": (str(note),), "environment": marked(name), "contained": contained}
+    assert outcome_of(compiled("brood"), **options).r0 == 0x2A
+    assert len(note.read_text().split()) == 2 * (3 + 9 + 27)
+    assert survivors(name) == []
 
 
-def test_a_timeout_takes_the_descendants_along(script: Script, tmp_path: Path) -> None:
-    plugin = script(f"setsid sh -c 'echo $$ > {tmp_path}/pid; trap \"\" TERM; while :; do sleep 1; done' & wait")
-    assert outcome_of(plugin, timeout=0.3).kind == OutcomeKind.TIMED_OUT
-    assert is_gone(int((tmp_path / "pid").read_text()))
+def test_a_timeout_takes_the_descendants_along(script: Script, tmp_path: Path, contained: bool) -> None:
+    name, note = new_name(), tmp_path / "pid"
+    plugin = script(f"setsid sh -c 'echo $$ > {note}; trap \"\" TERM; while :; do sleep 1; done' & wait")
+    outcome = outcome_of(plugin, timeout=0.3, environment=marked(name), contained=contained)
+    assert outcome.kind == OutcomeKind.TIMED_OUT
+    assert note.read_text()
+    assert survivors(name) == []
 
 
 def test_no_process_and_no_descriptor_is_left(script: Script) -> None:

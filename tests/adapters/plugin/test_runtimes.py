@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ..survivors import marked, new_name, survivors, wait_until
 from .conftest import Script
 
 BPF_ISA = [sys.executable, "-c", "from bpf_isa.conformance.cli import main; main()"]
@@ -49,12 +50,12 @@ vectors:
 """
 
 
-def run_suite(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Run the vectors above on runtimes; return exit status, results and what was printed."""
-    vectors = folder / "vectors.yaml"
-    vectors.write_text(VECTORS)
+def run_suite(folder: Path, *arguments: str, vectors: str = VECTORS) -> tuple[int, dict[str, Any], str]:
+    """Run vectors on runtimes; return exit status, results and what was printed."""
+    file = folder / "vectors.yaml"
+    file.write_text(vectors)
     results = folder / "results.json"
-    words = ["run", "--vectors", str(vectors), "--json", str(results), "-j", "1", *arguments]
+    words = ["run", "--vectors", str(file), "--json", str(results), "-j", "1", *arguments]
     done = subprocess.run([*BPF_ISA, *words], capture_output=True, text=True, cwd=folder, check=False)
     document = json.loads(results.read_text()) if results.exists() else {}
     return done.returncode, document, done.stdout + done.stderr
@@ -98,7 +99,7 @@ def test_misbehaviour_never_ends_a_run(tmp_path: Path, script: Script) -> None:
     plugin = script(
         "read program\ncase $program in *ff*) kill -SEGV $$;; b4*) echo no r11 >&2; exit 1;; 18*) sleep 1000;; esac"
     )
-    status, document, said = run_suite(tmp_path, "-r", f"bad=plugin:{plugin}", "-r", "reference", "--timeout", "0.5")
+    status, document, said = run_suite(tmp_path, "-r", f"bad=plugin:{plugin}", "-r", "reference", "--timeout", "5")
     assert status == 1, said
     assert verdicts(document, "bad") == {
         "add/one": "fail",
@@ -107,6 +108,62 @@ def test_misbehaviour_never_ends_a_run(tmp_path: Path, script: Script) -> None:
         "bad-register": "pass",
     }
     assert set(verdicts(document, "reference").values()) == {"pass"}
+
+
+ANSWERS = """# SPDX-License-Identifier: Apache-2.0
+source: {name: test, method: hand}
+vectors:
+  - id: answer
+    what: "a number"
+    covers: [rfc9669-4.1-mov]
+    asm: |
+      r0 = {value}
+      exit
+    cases:
+      first: {value: "42", r0: "42"}
+      second: {value: "0x2a", r0: "42"}
+      third: {value: "0x2A", r0: "42"}
+"""
+#: What a plugin does before it gives the right answer, if it comes to that, and the verdicts, in namespaces or not.
+DEEDS = {
+    "attacks": ("setsid sleep 1000 & kill -KILL $PPID", "pass", "fail"),
+    "crashes": ("setsid sleep 1000 & kill -SEGV $$", "fail", "fail"),
+}
+
+
+@pytest.mark.parametrize("deed,inside,outside", DEEDS.values(), ids=DEEDS)
+def test_every_vector_goes_wrong_and_the_run_goes_on(
+    tmp_path: Path, script: Script, contained: bool, deed: str, inside: str, outside: str
+) -> None:
+    name = new_name()
+    configure(tmp_path, script(f"{deed}; echo 2a"), contained, name)
+    status, document, said = run_suite(tmp_path, "-r", "bad", "-r", "reference", vectors=ANSWERS)
+    expected = inside if contained else outside
+    assert status == int(expected == "fail"), said
+    assert list(verdicts(document, "bad").values()) == [expected] * 3
+    assert list(verdicts(document, "reference").values()) == ["pass"] * 3
+    assert survivors(name) == []
+
+
+def test_nothing_survives_the_death_of_the_harness(tmp_path: Path, script: Script, contained: bool) -> None:
+    name, busy = new_name(), tmp_path / "busy"
+    configure(
+        tmp_path, script(f"read p; case $p in 18*) setsid sleep 1000 & touch {busy}; sleep 1000;; esac"), contained
+    )
+    (tmp_path / "vectors.yaml").write_text(VECTORS)
+    words = [*BPF_ISA, "run", "-r", "bad", "--vectors", "vectors.yaml", "--timeout", "1000", "-j", "2"]
+    harness = subprocess.Popen(words, cwd=tmp_path, env={**os.environ, **marked(name)}, stdout=subprocess.DEVNULL)
+    wait_until(busy.exists)
+    harness.kill()
+    harness.wait()
+    wait_until(lambda: not survivors(name))
+
+
+def configure(folder: Path, plugin: Path, contained: bool, name: str = "") -> None:
+    """Name the plugin `bad` for runs in a folder."""
+    lines = [f'use = "plugin:{plugin}"', f"contained = {str(contained).lower()}"]
+    lines += [f'environment = {{{key} = "{value}"}}' for key, value in marked(name).items()] if name else []
+    (folder / "bpf-isa.toml").write_text("\n".join(["[runtimes.bad]", *lines]))
 
 
 def test_a_plugin_that_cannot_be_used_is_one_line_and_the_others_run(tmp_path: Path) -> None:

@@ -5,58 +5,42 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.processes.client import Ending, Limits, Resident, Shooter
+from bpf_isa.adapters.processes.client import Limits, Resident, Shooter
+from bpf_isa.adapters.processes.ending import Ending
+
+from ..survivors import marked, new_name, survivors, wait_until
 
 SHELL = "/bin/sh"
 
 OWNER = """
 import sys
 from bpf_isa.adapters.processes.client import Limits, Resident, Shooter
-command = ["/bin/sh", "-c", sys.argv[2]]
-if sys.argv[1] == "shots":
-    Shooter(Limits(seconds=1000)).run(command)
+mode, contained, text = sys.argv[1:]
+command = ["/bin/sh", "-c", text]
+limits = Limits(seconds=1000, contained=bool(contained))
+if mode == "shots":
+    Shooter(limits).run(command)
 else:
-    Resident(command, None).wait(1000)
+    Resident(command, limits).wait(1000)
 """
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def wait_until(there: Callable[[], bool]) -> None:
-    """Wait for what comes soon, or else never: a test that hangs says less than one that fails."""
-    until = time.monotonic() + 60
-    while not there():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def wait_for(path: Path) -> int:
-    wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
-    return int(path.read_text())
 
 
 @pytest.mark.parametrize("mode", ["shots", "one"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_program_dies_with_its_owner(tmp_path: Path, mode: str, number: signal.Signals) -> None:
-    text = f"trap '' TERM INT HUP; echo $$ > {tmp_path}/pid; while :; do sleep 1; done"
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, mode, text])
-    pid = wait_for(tmp_path / "pid")
+def test_the_program_dies_with_its_owner(tmp_path: Path, contained: bool, mode: str, number: signal.Signals) -> None:
+    name, ready = new_name(), tmp_path / "ready"
+    text = f"trap '' TERM INT HUP; setsid sleep 1000 & touch {ready}; while :; do sleep 1; done"
+    command = [sys.executable, "-c", OWNER, mode, "contained" if contained else "", text]
+    owner = subprocess.Popen(command, env={**os.environ, **marked(name)})
+    wait_until(ready.exists)
     owner.send_signal(number)
     owner.wait()
     # The keeper notices, kills and ends in its own time.
-    wait_until(lambda: is_gone(pid))
+    wait_until(lambda: not survivors(name))
 
 
 def test_one_shot_after_the_other() -> None:
@@ -78,7 +62,7 @@ def test_a_program_that_cannot_be_executed() -> None:
         ended = shooter.run(["/no/such/program"])
         assert (ended.ending, ended.status, ended.signal) == (Ending.NOT_STARTED, 2, None)
         assert shooter.run([SHELL, "-c", "exit 3"]).exit_status == 3
-    resident = Resident(["/no/such/program"], None)
+    resident = Resident(["/no/such/program"], Limits())
     ending = resident.wait(60)
     resident.close()
     assert ending is not None
@@ -96,20 +80,21 @@ def test_programs_start_as_from_a_shell() -> None:
     assert descriptors == ["0", "1", "2", "3"]  # the last is that of ls
 
 
-def test_a_resident_program_is_talked_to_and_killed_with_its_descendants(tmp_path: Path) -> None:
-    text = f"setsid sh -c 'trap \"\" TERM; echo $$ > {tmp_path}/pid; while :; do sleep 1; done' & cat"
-    resident = Resident([SHELL, "-c", text], None)
+def test_a_resident_program_is_talked_to_and_killed_with_its_descendants(tmp_path: Path, contained: bool) -> None:
+    name, ready = new_name(), tmp_path / "ready"
+    text = f"setsid sh -c 'trap \"\" TERM; touch {ready}; while :; do sleep 1; done' & cat"
+    resident = Resident([SHELL, "-c", text], Limits(contained=contained), environment=marked(name))
     os.write(resident.stdin, b"hello")
     assert os.read(resident.stdout, 100) == b"hello"
     assert resident.wait(0.01) is None
-    pid = wait_for(tmp_path / "pid")
+    wait_until(ready.exists)
     assert resident.kill().signal == "SIGKILL"
-    assert is_gone(pid)
     resident.close()
+    assert survivors(name) == []
 
 
 def test_a_resident_program_that_ends_says_how() -> None:
-    resident = Resident([SHELL, "-c", "kill -BUS $$"], None)
+    resident = Resident([SHELL, "-c", "kill -BUS $$"], Limits())
     ended = resident.wait(60)
     assert ended is not None
     assert ended.signal == "SIGBUS"

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes between the suite and programs under test, so that nothing which these start outlives them.
+
+They are started by :mod:`.client`, in a Python with the standard library only, and there are two. The first one, the
+guard, makes namespaces (:mod:`.containment`). The second one is the first in them, the keeper, and starts programs:
+they can do nothing to it, and die with it. Without namespaces the keeper inherits whatever programs leave behind,
+daemons included, and kills that; if it is killed or stopped itself, the guard does so in its place. When whoever has
+started them goes away, for whatever reason, the keeper kills what it has started, and ends.
+
+    shots HOW MEMORY PROCESSES WRITTEN               requests on standard input, see :mod:`.shots`
+    one HOW MEMORY PROCESSES WRITTEN FD COMMAND...   one command with these standard streams, see :mod:`.one`
+    containment                                      print what is possible here, and an errno why it is not more
+
+``HOW`` is ``contained``, if that is possible, or ``plain``. The limits are as in :class:`.client.Limits`; -1 is any
+memory.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from . import containment, one, shots
+from .keeper import Keeper, bury_all, kill_children
+
+#: A user other than root may start so many processes for each one of a run, in addition to all that there are: those
+#: which the user starts meanwhile count as well.
+_SPARE = 4
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run as one of the commands described above."""
+    mode, *rest = arguments
+    if mode == "containment":
+        sys.stdout.write("{} {}\n".format(*containment.possible()))
+        return
+    how, memory, processes, written, *command = rest
+    try:
+        keeper = start(Keeper(how == "contained", int(processes), int(written)), int(memory))
+        if mode == "shots":
+            shots.serve(keeper)
+        else:
+            one.serve(keeper, int(command[0]), command[1:])
+    except OSError as error:
+        if mode == "shots":
+            shots.fail(error)
+        else:
+            one.fail(error, int(command[0]))
+
+
+def start(wanted: Keeper, memory: int) -> Keeper:
+    """Become two processes: return in the keeper, while the guard waits for it to end, and ends.
+
+    Raises:
+        OSError: the system does not allow that; in either process.
+    """
+    _limit(memory, wanted.processes)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    contained = wanted.contained and containment.possible()[0] != containment.REAPER
+    if contained:
+        containment.separate()
+    else:
+        containment.inherit_orphans()
+    keeper = os.fork()
+    if keeper:
+        _guard(keeper)
+    if contained:
+        containment.settle(wanted.processes)
+    else:
+        containment.inherit_orphans()
+    return wanted._replace(contained=contained)
+
+
+def _limit(memory: int, processes: int) -> None:
+    """Set limits for this process, to be inherited."""
+    tasks = int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: tasks + _SPARE * processes}
+    if memory >= 0:
+        limits[resource.RLIMIT_AS] = memory
+    for kind, most in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, limit))
+    # Where memory runs out, the kernel is to kill these processes first.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _guard(keeper: int) -> NoReturn:
+    """Wait for the keeper to end, or kill it if it is stopped; kill what it leaves behind; end as it did."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    while os.WIFSTOPPED(status := os.waitpid(keeper, os.WUNTRACED)[1]):
+        os.kill(keeper, signal.SIGKILL)
+    bury_all(kill_children)
+    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))

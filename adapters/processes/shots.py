@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keeper's part for programs that run one after the other, as it is asked to on standard input.
+
+Requests and answers are marshalled tuples. A request is (command, input, seconds, most bytes of output); the answer
+(how it ended, wait status or errno, standard output, end of standard error, seconds that it took). An empty answer at
+the beginning says that the keeper is ready; one of (errno, message), that it has failed and ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import marshal
+import os
+import select
+from collections.abc import Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Any
+
+from .ending import Ending
+from .keeper import Keeper, reap_others, spawn
+from .watch import PAUSE
+
+#: Each message has its length before it, as so many bytes, little-endian.
+LENGTH_BYTES = 4
+#: How much of what a program says on standard error is kept: the end of it.
+KEPT_STDERR = 1 << 16
+#: How long an answer is that says why there are no more.
+FAILURE = 2
+_READ = 1 << 16
+_COMMANDS, _REPORTS = 0, 1
+
+
+def serve(keeper: Keeper) -> None:
+    """Answer requests until standard input ends, or nobody waits for the answer any more.
+
+    Raises:
+        OSError: the system does not let it do its work.
+    """
+    _answer()
+    with os.fdopen(_COMMANDS, "rb", closefd=False) as stream, suppress(BrokenPipeError):
+        while header := stream.read(LENGTH_BYTES):
+            request = marshal.loads(stream.read(int.from_bytes(header, "little")))
+            _answer(*_shoot(keeper, *request))
+
+
+def fail(error: OSError) -> None:
+    """Say why there are no more answers."""
+    with suppress(BrokenPipeError):
+        _answer(error.errno, error.strerror)
+
+
+def _answer(*answer: Any) -> None:
+    data = marshal.dumps(answer)
+    data = len(data).to_bytes(LENGTH_BYTES, "little") + data
+    while data:
+        data = data[os.write(_REPORTS, data) :]
+
+
+def _shoot(
+    keeper: Keeper, command: Sequence[str], data: bytes, seconds: float, most: int
+) -> tuple[int, int, bytes, bytes, float]:
+    """Run ``command`` once with ``data`` as its standard input; return the answer."""
+    theirs_in, feed = os.pipe()
+    out, theirs_out = os.pipe()
+    err, theirs_err = os.pipe()
+    os.set_blocking(feed, False)
+    left = memoryview(data)
+    # Nearly every program fits into the pipe: then it need not be fed while it runs.
+    left = left[os.write(feed, left) if data else 0 :]
+    if not left:
+        os.close(feed)
+        feed = -1
+    start = perf_counter()
+    try:
+        leader = spawn(command, (theirs_in, theirs_out, theirs_err))
+    except OSError as error:
+        for descriptor in (out, err, feed):
+            if descriptor >= 0:
+                os.close(descriptor)
+        return int(Ending.NOT_STARTED), error.errno or errno.EINVAL, b"", b"", 0.0
+    finally:
+        for descriptor in (theirs_in, theirs_out, theirs_err):
+            os.close(descriptor)
+    shot = _Shot(leader, feed, out, err, left, most)
+    how = shot.attend(start + seconds, keeper)
+    took = perf_counter() - start
+    status = keeper.bury(leader)
+    shot.close()
+    return int(how), status, bytes(shot.output), bytes(shot.errors[-KEPT_STDERR:]), took
+
+
+class _Shot:
+    """The pipes of a program that runs."""
+
+    def __init__(self, leader: int, feed: int, out: int, err: int, left: memoryview, most: int) -> None:
+        self.output, self.errors = bytearray(), bytearray()
+        self._feed, self._out, self._err = feed, out, err
+        self._left, self._most = left, most
+        self._pid, self._leader = leader, os.pidfd_open(leader)
+        os.set_blocking(out, False)
+        os.set_blocking(err, False)
+        self._poll = select.poll()
+        self._listened = {self._leader, out, err}
+        for descriptor in self._listened:
+            self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(_COMMANDS, 0)
+        if feed >= 0:
+            self._poll.register(feed, select.POLLOUT)
+
+    def attend(self, deadline: float, keeper: Keeper) -> Ending:
+        """Listen to the program until it ends, takes too much, or the time is up; return which of these."""
+        watch, pause = None, PAUSE
+        while (now := perf_counter()) < deadline:
+            ending = self._listen(min(deadline, now + pause))
+            if ending is not None:
+                return ending
+            reap_others(self._pid)
+            watch = watch or keeper.watch()
+            if excess := watch.look():
+                return excess
+            pause = watch.pause
+        return Ending.TIMED_OUT
+
+    def _listen(self, until: float) -> Ending | None:
+        """Do what the pipes need; return how the program has ended, if it has."""
+        while (left := until - perf_counter()) > 0:
+            for descriptor, _ in self._poll.poll(left * 1000 + 1):
+                if descriptor == self._leader:
+                    # What it has written is there; children of it that still hold the pipes are not waited for.
+                    self._read(self._out, self.output)
+                    self._read(self._err, self.errors)
+                    return Ending.OVERSIZED if len(self.output) > self._most else Ending.ENDED
+                if descriptor == self._out:
+                    self._read(self._out, self.output)
+                elif descriptor == self._err:
+                    self._read(self._err, self.errors)
+                elif descriptor == self._feed:
+                    self._write()
+                elif descriptor == _COMMANDS:
+                    # Whoever asked is gone.
+                    return Ending.TIMED_OUT
+            if len(self.output) > self._most:
+                return Ending.OVERSIZED
+        return None
+
+    def _read(self, descriptor: int, into: bytearray) -> None:
+        """Read what is there, but no more than two pipes full; of too much only so much is kept as proves it."""
+        for _ in range(2):
+            try:
+                data = os.read(descriptor, _READ)
+            except BlockingIOError:
+                return
+            if not data:
+                # A pipe that has ended would wake every poll.
+                if descriptor in self._listened:
+                    self._listened.remove(descriptor)
+                    self._poll.unregister(descriptor)
+                return
+            into += data
+            if descriptor == self._err:
+                del into[: -2 * KEPT_STDERR]
+            elif len(into) > self._most:
+                return
+
+    def _write(self) -> None:
+        try:
+            self._left = self._left[os.write(self._feed, self._left) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            # It does not want to know; whether that is right its answer tells.
+            self._left = self._left[:0]
+        if not self._left:
+            self._poll.unregister(self._feed)
+            os.close(self._feed)
+            self._feed = -1
+
+    def close(self) -> None:
+        """Close the pipes."""
+        for descriptor in (self._leader, self._out, self._err, self._feed):
+            if descriptor >= 0:
+                os.close(descriptor)

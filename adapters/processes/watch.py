@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much the descendants of this process take, as ``/proc`` tells it: their number, and what they have written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+from .ending import Ending
+
+#: Seconds between two looks. They are longer where looking would take more than a fiftieth of the time.
+PAUSE, _RARELY = 0.2, 50
+_WRITTEN = re.compile(r"^(?:wchar|write_bytes): (\d+)$", re.MULTILINE)
+
+
+def children() -> list[int]:
+    """Return the children of this process, of which none goes away unnoticed: only their parent reaps them."""
+    try:
+        # Fast enough for children that live for a fraction of a millisecond, but not every kernel has it.
+        return [int(name) for name in _children("self")]
+    except FileNotFoundError:
+        return _search(os.getpid())
+
+
+def _children(process: str) -> list[str]:
+    """Return the children of a process, as names in ``/proc``.
+
+    Raises:
+        OSError: there is no such process any more, or the kernel does not tell.
+    """
+    tasks = Path("/proc", process, "task").iterdir()
+    return " ".join(task.joinpath("children").read_text(encoding="ascii") for task in tasks).split()
+
+
+def _search(parent: int) -> list[int]:
+    """Return the children of ``parent``, by looking at all processes."""
+    found = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted, thousands of times
+        if name.isdigit():
+            with suppress(OSError):
+                stat = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
+                # The second field, the program's name in parentheses, may hold anything.
+                if int(stat.rpartition(")")[2].split()[1]) == parent:
+                    found.append(int(name))
+    return found
+
+
+class Watch:
+    """Looks at what this process starts from now on. Sees nothing where the kernel does not tell.
+
+    Args:
+        processes: so many may run at once.
+        written: bytes that all of them together may write, to files, pipes or whatever it is.
+    """
+
+    def __init__(self, processes: int, written: int) -> None:
+        self._processes, self._written = processes, written
+        self._before = _written(["self"])
+        self.pause = PAUSE
+
+    def look(self) -> Ending | None:
+        """Return what there is too much of, if anything is."""
+        start = monotonic()
+        names = ["self"]
+        for name in names:
+            with suppress(OSError):
+                names += _children(name)
+            if len(names) > self._processes:
+                return Ending.CROWDED
+        # What has ended counts as written by whoever has reaped it.
+        written = _written(names)
+        self.pause = max(PAUSE, _RARELY * (monotonic() - start))
+        return Ending.FILLED if max(a - b for a, b in zip(written, self._before, strict=True)) > self._written else None
+
+
+def _written(names: Iterable[str]) -> tuple[int, int]:
+    """Return how many bytes were handed to write(2) and the like, and how many to disks."""
+    handed = to_disks = 0
+    for name in names:
+        # Not every kernel counts, and the counts of other users' processes may not be read.
+        with suppress(OSError):
+            one, other = _WRITTEN.findall(Path("/proc", name, "io").read_text(encoding="ascii"))
+            handed += int(one)
+            to_disks += int(other)
+    return handed, to_disks
