@@ -99,6 +99,10 @@ def loads(text: str, name: str = "<text>") -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        # The parser reads ahead, and what it does not bear differs between versions (6.0.4 limits the depth): if
+        # something before that place is refused here, this comes first.
+        with suppress(yaml.YAMLError):
+            _Builder(name, text[: mark.index if mark else 0]).document()
         raise YamlError(name, line, column, f"not YAML: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
         before = text.encode("utf-8")[: error.position].decode("utf-8")
