@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpf_isa.spec import strict_yaml
 from bpf_isa.spec.strict_yaml import DEEPEST, LARGEST_FILE, YamlError, load, loads
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
@@ -52,6 +53,13 @@ REFUSED = {
 }
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with PyYAML's C parser, and as where it was built without that."""
+    monkeypatch.setattr(strict_yaml, "_Parser", getattr(yaml, request.param))
+
+
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(("text", "line", "column", "reason"), REFUSED.values(), ids=REFUSED)
 def test_refused(text: str, line: int, column: int, reason: str) -> None:
     with pytest.raises(YamlError, match=reason) as caught:
@@ -79,6 +87,7 @@ def test_plain_scalars_that_readers_disagree_about_have_to_be_quoted(scalar: str
     assert loads(f'- "{scalar}"\n').data == [scalar]
 
 
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(
     ("text", "data"),
     [
