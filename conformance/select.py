@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from ..spec.errors import InputError
 from ..spec.requirements import load_requirements
 from ..spec.table import isa
 from .model import Vector
@@ -16,7 +17,7 @@ Test: TypeAlias = Callable[[Vector], bool]
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
 
 
-class SelectionError(ValueError):
+class SelectionError(InputError):
     """A selection that cannot be understood, or that names what does not exist."""
 
 

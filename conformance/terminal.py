@@ -10,13 +10,13 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from . import explain
+from .console import Console
 from .expectations import foreseen
 from .results import Run, counts, counts_by_group
 from .runner import Result, RuntimeRun, was_not_run
@@ -125,8 +125,7 @@ def show(run: Run, console: Console, *, brief: bool = False) -> None:
 
 
 def _say(console: Console, text: Text | str) -> None:
-    """Print without breaking lines: they are longer than a pipe is wide."""
-    console.print(text, soft_wrap=True, highlight=False)
+    console.say(text)
 
 
 def _table(tested: Sequence[RuntimeRun]) -> Table:

@@ -19,6 +19,8 @@ from typing import TypeAlias, cast
 
 import yaml
 
+from .errors import InputError
+
 _Parser: Callable[[str | bytes], yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | bool | None"
@@ -42,7 +44,7 @@ _AMBIGUOUS = re.compile(
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-class YamlError(ValueError):
+class YamlError(InputError):
     """A YAML text that cannot be accepted.
 
     ``file`` is its name, ``line`` and ``column`` count from 1, ``message`` says what is wrong.

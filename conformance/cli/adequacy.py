@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .echo import echo
+from .failing import FAILED, OK, Unusable, check_writable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from ..console import Console
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -54,11 +55,9 @@ def adequacy(
 
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
     """
-    from rich.console import Console
-
     from ..adequacy import report
-    from ..adequacy.bench import BaselineError
     from ..adequacy.survey import survey
+    from ..console import Console
     from ..output import write_text
     from ..results import write
     from ..suite import VECTORS
@@ -67,18 +66,15 @@ def adequacy(
     for file in (json_file, suggest_file):
         check_writable(file)
     console = Console(highlight=False)
-    with _bar(console) as on_task, bad_input():
-        try:
-            found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
-        except BaselineError as error:
-            raise Unusable(f"{error}; see bpf-isa run -r reference") from None
+    with _bar(console) as on_task:
+        found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
     report.show(found, console, all_alive=all_alive)
     if json_file is not None:
         write(report.document(found), json_file)
     if suggest_file is not None:
         text = report.suggestions(found)
         if text is None:
-            click.echo(f"{suggest_file}: not written, there is nothing to suggest")
+            echo(f"{suggest_file}: not written, there is nothing to suggest")
         else:
             write_text(text, suggest_file)
     raise SystemExit(OK if found.is_adequate else FAILED)

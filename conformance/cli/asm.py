@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import click
 
+from .echo import echo
 from .failing import Unusable
 
 if TYPE_CHECKING:
@@ -45,18 +45,14 @@ def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None) -> 
     in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`, or that of uBPF, rbpf and bpf_conformance (--dialect
     mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`. See spec/isa.yaml for all forms.
     """
-    from ...spec.assemble import AsmError, assemble
     from ..output import write_bytes
-    from .programs import contents, text_of
+    from .programs import assembled, contents, text_of
 
     raw, name = contents(file)
-    try:
-        code = assemble(text_of(raw, name), cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
-    except AsmError as error:
-        raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
+    code = assembled(text_of(raw, name), name, cast("ByteOrder", byte_order), cast("Dialect", dialect))
     if output is None:
         for start in range(0, len(code), 8):
-            click.echo(code[start : start + 8].hex())
+            echo(code[start : start + 8].hex())
         return
     write_bytes(code, output)
 
@@ -79,43 +75,18 @@ def disasm(
     `.byte`, with a comment that says why. The output can be assembled again.
     """
     from ...spec.disassemble import disassemble
-    from .programs import contents, format_of
+    from .programs import code_section, contents, format_of
 
     raw, name = contents(file)
     order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
-        code, order = _code_section(raw, name, section)
+        code, order = code_section(raw, name, section)
     elif in_hex or (in_hex is None and format_of(raw) != "raw"):  # no whole program is printable as text
         code = parse_hex(raw, name)
     else:
         code = raw
     text = disassemble(code, order, labels=labels, slots=slots, dialect=cast("Dialect", dialect))
-    click.echo(text, nl=False)
-
-
-def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, ByteOrder]:
-    """Return the code of an ELF object as it stands in the file, and its byte order."""
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.constants import SH_FLAGS
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(io.BytesIO(raw))
-        code = {
-            section.name: section.data()
-            for section in elf.iter_sections()
-            if section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR and section["sh_size"]
-        }
-    except (ELFError, OverflowError) as error:  # a position beyond 63 bits overflows
-        raise Unusable(f"{name}: not a sound ELF file: {error}") from None
-    if elf["e_machine"] != "EM_BPF":
-        raise Unusable(f"{name}: an ELF file for {elf['e_machine']}, not for BPF")
-    if wanted is None and len(code) == 1:
-        (wanted,) = code
-    if wanted not in code:
-        choice = f"choose one with --section: {', '.join(code)}" if code else "there is none"
-        raise Unusable(f"{name}: no {'single' if wanted is None else wanted} section with code; {choice}")
-    return code[wanted], "little" if elf.little_endian else "big"
+    echo(text, nl=False)
 
 
 def parse_hex(raw: bytes, name: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import benchmark
-from .failing import Unusable, bad_input
+from .echo import echo
 
 if TYPE_CHECKING:
     from ...adapters.protocol import Adapter
@@ -51,7 +51,7 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, as_json: bool) -> No
         found, unfit = jit_benchmark.contest(name, [*jit_benchmark.OWN, *others], repeat)
         rates += found
         for label, reason in unfit.items():
-            click.echo(f"{label}, {name}: {reason}", err=True)
+            echo(f"{label}, {name}: {reason}", err=True)
     for _, adapter in runtimes:
         adapter.close()
     split = jit_benchmark.suite_split(_EVERY)
@@ -79,13 +79,14 @@ def _print_json(rates: list[benchmark.Rate], short: float, loading: benchmark.Lo
         "load_suite": {**loading._asdict(), "vectors_per_second": loading.per_second},
         "jit_suite": split._asdict(),
     }
-    click.echo(json_module.dumps(document, indent=2))
+    echo(json_module.dumps(document, indent=2))
 
 
 def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.Loading, split: Split) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from ..console import Console
 
     first = {rate.workload: rate for rate in reversed(rates)}
     table = Table("program", "engine", box=box.SIMPLE_HEAD)
@@ -108,15 +109,10 @@ def _print_table(rates: list[benchmark.Rate], short: float, loading: benchmark.L
 
 
 def _opened(texts: tuple[str, ...]) -> list[tuple[str, Adapter]]:
-    from ...adapters.protocol import Unavailable
     from ...adapters.registry import parse_spec
 
     runtimes = []
-    with bad_input():
-        for text in texts:
-            spec = parse_spec(text)
-            try:
-                runtimes.append((spec.name, spec.open()))
-            except Unavailable as error:
-                raise Unusable(f"{text}: {error}") from None
+    for text in texts:
+        spec = parse_spec(text)
+        runtimes.append((spec.name, spec.open()))
     return runtimes

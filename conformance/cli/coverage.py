@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..output import write_text
-from .failing import FAILED, OK, Unusable, bad_input
+from .failing import FAILED, OK, Unusable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..coverage.confirm import Confirmation
     from ..coverage.measure import Coverage
 
@@ -55,15 +54,13 @@ def coverage(
 
     Exit status: 0 if there are no holes, 1 if there are, 2 if the command was given something unusable.
     """
-    from rich.console import Console
-
+    from ..console import Console
     from ..coverage.confirm import confirmations, read_results
     from ..coverage.measure import Coverage
     from ..suite import VECTORS, load_suite
 
-    with bad_input():
-        measured = Coverage(load_suite(paths or [VECTORS]))
-        confirmed = confirmations(measured, read_results(result_files))
+    measured = Coverage(load_suite(paths or [VECTORS]))
+    confirmed = confirmations(measured, read_results(result_files))
     console = Console(highlight=False)
     if names:
         _show_each(names, measured, console)
@@ -85,13 +82,10 @@ def coverage(
 
 
 def _renew(file: Path, measured: Coverage, confirmed: list[Confirmation]) -> None:
-    from ..coverage.docs import DocsError, renew
+    from ..coverage.docs import renew
     from .programs import text_of
 
-    try:
-        write_text(renew(text_of(file.read_bytes(), str(file)), measured, confirmed), file)
-    except DocsError as error:
-        raise Unusable(f"{file}: {error}") from None
+    write_text(renew(text_of(file.read_bytes(), str(file)), measured, confirmed), file)
 
 
 def _show_each(names: tuple[str, ...], measured: Coverage, console: Console) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failing import FAILED, OK, bad_input
+from .echo import echo
+from .failing import FAILED, OK
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..diff import Change, Comparison, Side
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -39,12 +39,11 @@ def diff(before: Path, after: Path, first: str | None, second: str | None, as_js
     from ..diff import pair
     from ..results import read
 
-    with bad_input():
-        pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
+    pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
     if as_json:
-        click.echo(json.dumps([_plain(one) for one in pairs], indent=2))
+        echo(json.dumps([_plain(one) for one in pairs], indent=2))
     else:
-        from rich.console import Console
+        from ..console import Console
 
         console = Console(highlight=False)
         for one in pairs:
@@ -85,11 +84,7 @@ def _plain_result(result: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _show(one: Comparison, console: Console, most: int | None) -> None:
-    from rich.text import Text
-
-    def say(*parts: str | tuple[str, str]) -> None:
-        console.print(Text.assemble(*parts), soft_wrap=True)
-
+    say = console.say
     say((f"{_name(one.before)} -> {_name(one.after)}", "bold"), f": {len(one.changes)} of {one.common} vectors changed")
     if not one.same_suite:
         say(("the suites differ", "yellow"), ": vectors that only one of them has are absent from the other")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, OK, bad_input
+from .echo import echo
+from .failing import FAILED, OK
 
 if TYPE_CHECKING:
     from ..expectations import Expectations
@@ -49,17 +50,16 @@ def gate(
     from .. import expectations, gate
     from ..results import read
 
-    with bad_input():
-        required = gate.parse_requirements(require)
-        known = [expectations.load(file) for file in files]
-        documents = [read(path) for path in results]
-        if shipped:
-            known += _shipped(documents)
-        found = gate.violations(documents, known, required)
+    required = gate.parse_requirements(require)
+    known = [expectations.load(file) for file in files]
+    documents = [read(path) for path in results]
+    if shipped:
+        known += _shipped(documents)
+    found = gate.violations(documents, known, required)
     runtimes = [one["name"] for document in documents for one in document["runtimes"]]
     if as_json:
         listed = [{**item._asdict(), "kind": item.kind.value} for item in found]
-        click.echo(json.dumps({"open": not found, "runtimes": runtimes, "violations": listed}, indent=2))
+        echo(json.dumps({"open": not found, "runtimes": runtimes, "violations": listed}, indent=2))
     else:
         _show(runtimes, found, known)
     raise SystemExit(FAILED if found else OK)
@@ -75,9 +75,9 @@ def _shipped(documents: list[Json]) -> list[Expectations]:
 
 
 def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from ..console import Console
     from ..gate import Kind
 
     console = Console(highlight=False)
@@ -85,16 +85,16 @@ def _show(runtimes: list[str], found: list[Violation], known: list[Expectations]
         of_kind = [item for item in found if item.kind is kind]
         for item in of_kind[:_SHOWN]:
             head = Text.assemble((f"{kind.value}: ", "bold red"), f"{item.runtime}: ", (item.what, "bold"))
-            console.print(head.append(f": {item.message}"), soft_wrap=True)
+            console.say(head.append(f": {item.message}"))
         if len(of_kind) > _SHOWN:
-            console.print(f"{kind.value}: {len(of_kind) - _SHOWN} more", soft_wrap=True, markup=False)
+            console.say(f"{kind.value}: {len(of_kind) - _SHOWN} more")
     unexplained = sum(not entry.explained for file in known for entry in file.known)
     if unexplained:
-        console.print(f"note: {unexplained} entries of the expectation files are unexplained", soft_wrap=True)
+        console.say(f"note: {unexplained} entries of the expectation files are unexplained")
     names = ", ".join(runtimes) or "no runtime"
     if found:
         number = {kind: sum(item.kind is kind for item in found) for kind in Kind}
         told = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)
-        console.print(Text.assemble(("the gate is shut", "bold red"), f" for {names}: {told}"), soft_wrap=True)
+        console.say(("the gate is shut", "bold red"), f" for {names}: {told}")
     else:
-        console.print(Text.assemble(("the gate is open", "bold green"), f" for {names}"), soft_wrap=True)
+        console.say(("the gate is open", "bold green"), f" for {names}")

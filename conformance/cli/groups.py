@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input
+from .echo import echo
+from .failing import FAILED, OK, Unusable
 
 if TYPE_CHECKING:
     from ..discovery import Decision, Discovery, GroupSupport, State
@@ -32,26 +33,21 @@ def groups(runtime: str, as_json: bool, paths: tuple[Path, ...], timeout: float,
 
     Exit status: 0; 1 if a claim is disproved; 2 if the runtime cannot be used.
     """
-    from ...adapters.protocol import Unavailable
     from ...adapters.registry import choose
     from ..discovery import discover
     from ..suite import VECTORS, load_suite
     from ..workers import RuntimeBroken, WorkerPool
 
-    with bad_input():
-        (spec,) = (spec.allowing(timeout) for spec in choose([runtime], plugin_args))
+    (spec,) = (spec.allowing(timeout) for spec in choose([runtime], plugin_args))
     try:
         with WorkerPool(spec, 1, timeout) as pool:
             info = pool.open()
-            with bad_input():
-                suite = load_suite(paths or [VECTORS])
+            suite = load_suite(paths or [VECTORS])
             found = discover(pool, info, suite.vectors)
-    except Unavailable as reason:
-        raise Unusable(f"{spec.name}: {reason}") from None
     except RuntimeBroken as reason:
         raise Unusable(f"{spec.name}: its adapter failed: {reason}") from None
     if as_json:
-        click.echo(json.dumps(document(spec.name, found, len(suite.vectors)), indent=2))
+        echo(json.dumps(document(spec.name, found, len(suite.vectors)), indent=2))
     else:
         _show(spec.name, found, len(suite.vectors))
     raise SystemExit(FAILED if found.disproved else OK)
@@ -87,14 +83,11 @@ _WORDS: dict[State, str] = {"missing": "does not have", "wrong": "gets wrong", "
 
 
 def _show(name: str, found: Discovery, vectors: int) -> None:
-    from rich.console import Console
-    from rich.text import Text
+
+    from ..console import Console
 
     console = Console(highlight=False)
-
-    def say(*parts: str | tuple[str, str]) -> None:
-        console.print(Text.assemble(*parts), soft_wrap=True)
-
+    say = console.say
     info = found.info
     say((name, "bold"), f" ({info.version}, {info.architecture}, {info.byte_order}-endian)")
     width = max(len(group) for group in found.groups)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from .failing import FAILED, OK, Unusable, bad_input
+from .echo import echo
+from .failing import FAILED, OK, Unusable
 
 
 @click.command(short_help="Find what is wrong with vector files.")
@@ -30,13 +31,12 @@ def lint(paths: tuple[Path, ...], rules: tuple[str, ...], as_list: bool, jobs: i
     if as_list:
         width = max(map(len, RULES))
         for name, demand in RULES.items():
-            click.echo(f"{name:{width}}  {demand}")
+            echo(f"{name:{width}}  {demand}")
         return
     if unknown := sorted(set(rules) - RULES.keys()):
         raise Unusable(f"--rule {unknown[0]}: the rules are {', '.join(RULES)}")
-    with bad_input():
-        findings, number = find(paths or [VECTORS], rules or tuple(RULES), jobs or len(os.sched_getaffinity(0)))
+    findings, number = find(paths or [VECTORS], rules or tuple(RULES), jobs or len(os.sched_getaffinity(0)))
     for finding in findings:
-        click.echo(str(finding))
-    click.echo(f"{number:,} vectors: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
+        echo(str(finding))
+    echo(f"{number:,} vectors: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
     raise SystemExit(FAILED if findings else OK)

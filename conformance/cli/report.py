@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failing import Unusable, bad_input
+from .echo import echo
+from .failing import Unusable
 
 if TYPE_CHECKING:
     from ..report.formats import Target
@@ -17,12 +18,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def _targets(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Target]:
-    from ..report.formats import FormatError, parse
+    from ..report.formats import parse
 
-    try:
-        return [parse(text) for text in texts]
-    except FormatError as error:
-        raise click.BadParameter(str(error)) from None
+    return [parse(text) for text in texts]
 
 
 @click.command(short_help="Compare the results of runs: a site, Markdown, JUnit, badges.")
@@ -63,14 +61,13 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
         raise Unusable("--history is a page of the site: ask for --html DIR too")
     if sum(target.path is None for target in targets) > 1:
         raise Unusable("only one format can go to standard output: give the others a path, as in --format junit=FILE")
-    with bad_input():
-        past = [] if history_folder is None else read_folder(history_folder)
-        documents = [read(file) for file in files] or newest(past)
-        formats.check(documents)
-        comparisons = compare(documents)
+    past = [] if history_folder is None else read_folder(history_folder)
+    documents = [read(file) for file in files] or newest(past)
+    formats.check(documents)
+    comparisons = compare(documents)
     for target in targets:
         text = formats.write(target, documents, comparisons, past)
         if text is not None:
-            click.echo(text, nl=False)
+            echo(text, nl=False)
         elif target.path is not None:
-            click.echo(target.path / "index.html" if target.format == "html" else target.path, err=True)
+            echo(target.path / "index.html" if target.format == "html" else target.path, err=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
+from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, check_writable
 
 if TYPE_CHECKING:
     from ...adapters.registry import RuntimeSpec
@@ -86,10 +86,9 @@ def run(
     Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
     or the harness could not do its work, 130 if the run was interrupted.
     """
-    from rich.console import Console
-
     from ...adapters.registry import DEFAULT
     from .. import runner
+    from ..console import Console
     from ..results import Command, Run, Selection
     from ..terminal import Live, show
 
@@ -102,10 +101,9 @@ def run(
         selection, json_file = before.selection, json_file or resume
     for file in (json_file, junit_file):
         check_writable(file)
-    with bad_input():
-        specs = _specs(command)
-        suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
-        vectors = _select(suite, selection)
+    specs = _specs(command)
+    suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
+    vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
     earlier = None if before is None else _earlier(before, suite, whole)
     console = Console(highlight=False)
@@ -119,7 +117,7 @@ def run(
     show(whole, console, brief=quiet)
     _write(whole, json_file, junit_file)
     if not whole.complete and json_file is not None:
-        console.print(f"bpf-isa run --resume {json_file} goes on with it.", markup=False, soft_wrap=True)
+        console.say(f"bpf-isa run --resume {json_file} goes on with it.")
     raise SystemExit(_status(whole, may_be_missing=() if command.runtimes else DEFAULT))
 
 
@@ -136,14 +134,13 @@ def _interrupted(file: Path, ctx: click.Context) -> tuple[Command, Recorded]:
         source = ctx.get_parameter_source(parameter.name or "")
         if parameter.name in _SAID_BY_THE_FILE and source is click.core.ParameterSource.COMMANDLINE:
             raise Unusable(f"--resume does what {file} says: leave {parameter.opts[-1]} away")
-    with bad_input():
-        document = read(file)
-        if document["complete"]:
-            raise Unusable(f"{file}: this run is complete, there is nothing to resume")
-        raw = document.get("resume")
-        if raw is None:
-            raise Unusable(f"{file}: does not say what the run was asked to do")
-        before = restore(document, file)
+    document = read(file)
+    if document["complete"]:
+        raise Unusable(f"{file}: this run is complete, there is nothing to resume")
+    raw = document.get("resume")
+    if raw is None:
+        raise Unusable(f"{file}: does not say what the run was asked to do")
+    before = restore(document, file)
     command = Command(
         raw["folder"],
         tuple(raw["runtimes"]),

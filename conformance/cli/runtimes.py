@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failing import FAILED, OK, bad_input
+from .echo import echo
+from .failing import FAILED, OK
 
 if TYPE_CHECKING:
     from ..discovery import Found
@@ -27,26 +28,24 @@ def runtimes(names: tuple[str, ...], as_json: bool) -> None:
 
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """
-    from rich.console import Console
-
     from ...adapters.registry import KINDS, choose, configured_names
+    from ..console import Console
     from ..discovery import look
 
-    with bad_input():
-        alone = [name for name, kind in KINDS.items() if not kind.needs]
-        found = list(look(choose(names or [*alone, *configured_names()])))
+    alone = [name for name, kind in KINDS.items() if not kind.needs]
+    found = list(look(choose(names or [*alone, *configured_names()])))
     needy = {} if names else {name: kind for name, kind in KINDS.items() if kind.needs}
     if as_json:
         data = {
             "runtimes": [_plain(one) for one in found],
             "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
         }
-        click.echo(json.dumps(data, indent=2))
+        echo(json.dumps(data, indent=2))
     else:
         console = Console(highlight=False)
         _show(found, console)
         for name, kind in needy.items():
-            console.print(f"  {name}:{kind.needs}  {kind.summary}", markup=False, soft_wrap=True)
+            console.say(f"  {name}:{kind.needs}  {kind.summary}")
     raise SystemExit(FAILED if names and any(one.info is None for one in found) else OK)
 
 
@@ -75,7 +74,7 @@ def _show(found: Sequence[Found], console: Any) -> None:
         head.append(f"{one.spec.name:{width}}  ", "bold")
         head.append(_identity(one) if one.info else one.problem, "" if one.info else "yellow")
         head.append(f"  ({KINDS[one.spec.kind].summary})", "dim")
-        console.print(head, soft_wrap=True)
+        console.say(head)
 
 
 def _identity(one: Found) -> str:

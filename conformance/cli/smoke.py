@@ -7,6 +7,7 @@ import shlex
 
 import click
 
+from .echo import echo
 from .failing import FAILED, Unusable
 
 
@@ -21,7 +22,6 @@ def smoke(command: tuple[str, ...], timeout: float) -> None:
     """
     from ...adapters.batch.smoke import smoke as check
     from ...adapters.processes.settings import Settings, find_program
-    from ...adapters.protocol import Unavailable
 
     try:
         words = shlex.split(command[0]) if len(command) == 1 else list(command)
@@ -30,15 +30,12 @@ def smoke(command: tuple[str, ...], timeout: float) -> None:
     if not words:
         raise Unusable("the command is empty: give one, as in bpf-isa smoke './runtime --batch'")
     missed = 0
-    try:
-        words[0] = find_program(words[0], None)
-        for finding in check(words, Settings(timeout=timeout)):
-            mark = "FAIL" if finding.problem else "note" if finding.note else "ok  "
-            text = finding.problem or finding.note
-            click.echo(f"{mark}  {finding.demand}" + (f": {text}" if text else ""))
-            missed += finding.problem is not None
-    except Unavailable as reason:
-        raise Unusable(str(reason)) from None
+    words[0] = find_program(words[0], None)
+    for finding in check(words, Settings(timeout=timeout)):
+        mark = "FAIL" if finding.problem else "note" if finding.note else "ok  "
+        text = finding.problem or finding.note
+        echo(f"{mark}  {finding.demand}" + (f": {text}" if text else ""))
+        missed += finding.problem is not None
     if missed:
-        click.echo(f"{missed} {'demand is' if missed == 1 else 'demands are'} not met")
+        echo(f"{missed} {'demand is' if missed == 1 else 'demands are'} not met")
         raise SystemExit(FAILED)

@@ -14,6 +14,7 @@ from ...reference_vm.verifier.structural import RULES, Finding, is_valid, verify
 from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, decode, identify, unpack
 from ...spec.table import isa
+from .echo import echo
 from .failing import FAILED
 from .programs import FORMATS, Format, Input, contents, read_program
 
@@ -88,7 +89,7 @@ def verify_(
         _print_proof(proof, as_json)
     if not as_json:
         errors = sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
+        echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
         raise SystemExit(FAILED)
 
@@ -107,10 +108,10 @@ def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
 
 def _print_proof(proof: Proof, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"safe": True, "most_steps": proof.most_steps, "way": proof.way}))
+        echo(json.dumps({"safe": True, "most_steps": proof.most_steps, "way": proof.way}))
         return
     steps = "no bound was found" if proof.most_steps is None else f"at most {_count(proof.most_steps, 'instruction')}"
-    click.echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
+    echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -128,16 +129,16 @@ def _slots(program: Input) -> list[Slot]:
 def _print_json(findings: Sequence[Finding]) -> None:
     for finding in findings:
         fields = {"slot": finding.slot, "rule": finding.rule, "severity": finding.severity}
-        click.echo(json.dumps({**fields, "message": finding.message}))
+        echo(json.dumps({**fields, "message": finding.message}))
 
 
 def _print(findings: Sequence[Finding], program: Input) -> None:
     slots = _slots(program)
     for finding in findings:
-        click.echo(str(finding))
+        echo(str(finding))
         if shown := _shown(finding, program.code, slots):
-            click.echo(f"    {shown}")
-        click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
+            echo(f"    {shown}")
+        echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
 
 
 def _shown(finding: Finding, code: bytes, slots: Sequence[Slot]) -> str:
