@@ -222,7 +222,7 @@ def _command(raw: Json) -> Command:
 
 
 def _selection(raw: Json) -> Selection:
-    return Selection(raw["expression"], tuple(raw["groups"]), tuple(raw["sections"]))
+    return Selection(raw["expression"], tuple(raw["groups"]), tuple(raw["sections"]), tuple(raw.get("levels", ())))
 
 
 def _time(text: str) -> datetime:

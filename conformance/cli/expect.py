@@ -14,10 +14,8 @@ from .echo import echo
 from .failing import Unusable
 
 if TYPE_CHECKING:
-    from ..report.findings import Finding
+    from ..findings import Finding
 
-#: Instructions of a finding that are named.
-_NAMED = 6
 #: Characters of what a runtime says that are quoted.
 _LONGEST = 200
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -71,22 +69,17 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
 
 def _findings(document: dict[str, Any], file: Path, runtime: str) -> dict[str, str]:
     """Return, for each vector that a runtime fails, what it is a part of: a finding, in words that no other has."""
-    from ..report.comparison import compare, unique
-    from ..report.findings import findings
+    from ..findings import findings
+    from ..report.comparison import unique
     from ..report.recorded import restore
-    from ..report.tally import chunks
 
-    (comparison,) = compare([restore(document, file)])
-    names = [column.run.name for column in comparison.columns]
-    number = names.index(runtime)
-    found = findings(list(chunks(comparison)), number, comparison.columns[number])
+    (one,) = (one for one in restore(document, file).runtimes if one.name == runtime)
+    found = findings(one)
     # Findings that are told alike are entries of their own all the same.
     texts = unique([[_in_words(finding)] for finding in found])
     return {result.vector.id: text for finding, text in zip(found, texts, strict=True) for result in finding.results}
 
 
 def _in_words(finding: Finding) -> str:
-    named = finding.instructions[:_NAMED] or (finding.entry,)
-    more = f" and {len(finding.instructions) - _NAMED} more" if len(finding.instructions) > _NAMED else ""
-    told = shorten(finding.told, _LONGEST)
-    return f"{', '.join(named)}{more}: {MEANING[finding.failure]}{f' ({told})' if told else ''}"
+    common = shorten(finding.common, _LONGEST)
+    return f"{finding.subject}, {finding.level}: {MEANING[finding.failure]}{f' ({common})' if common else ''}"

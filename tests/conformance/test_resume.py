@@ -136,14 +136,15 @@ def test_failures_survive_the_interruption(tmp_path: Path) -> None:
 
 
 def test_the_selection_and_the_timeout_are_those_of_the_interrupted_run(tmp_path: Path) -> None:
-    interrupted(
-        tmp_path, "-r", "x=python:faulty:HangsOnce", "-k", "atomic or add64", "--timeout", "7", "--json", "r.json"
-    )
+    asked = ["-k", "atomic or add64", "--level", "must,abi", "--claims", "base64,atomic64", "--timeout", "7"]
+    interrupted(tmp_path, "-r", "x=python:faulty:HangsOnce", *asked, "--json", "r.json")
     partial = results.read(tmp_path / "r.json")
     assert (partial["resume"]["timeout"], partial["resume"]["folder"]) == (7, str(tmp_path))
     assert bpf_isa(tmp_path, "run", "--resume", "r.json").returncode == 0
     whole = results.read(tmp_path / "r.json")
     assert whole["selection"] == partial["selection"]
+    assert whole["selection"]["levels"] == ["must", "abi"]
+    assert whole["runtimes"][0]["identity"]["groups"] == ["atomic64", "base64"]
     assert whole["vectors"].keys() == partial["vectors"].keys()
 
 
