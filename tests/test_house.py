@@ -101,6 +101,7 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 
 def test_errors_of_input_have_the_base_class() -> None:
     """Else the command line would not know them, and show a traceback."""
+    pattern = re.compile(r"^class \w+Error\((?:ValueError|Exception)\)", re.MULTILINE)
     other = [
         f"{relative([file])[0]}: {found[0]}"
         for file in files_below(*PACKAGES)
