@@ -5,6 +5,7 @@ compares them reads this and nothing else."""
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections import Counter
@@ -295,10 +296,10 @@ def read(path: Path) -> Json:
 
 def _stored(path: Path) -> bytes:
     """Return the text of a document, unpacked; no more than :data:`LARGEST_DOCUMENT`, to which little can unpack."""
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-    with gzip.open(path) if packed else path.open("rb") as file:
-        text: bytes = file.read(LARGEST_DOCUMENT + 1)
+    with path.open("rb") as file:  # once: it may be a pipe
+        text = file.read(LARGEST_DOCUMENT + 1)
+    if text.startswith(_GZIP):
+        text = gzip.GzipFile(fileobj=io.BytesIO(text)).read(LARGEST_DOCUMENT + 1)
     if len(text) > LARGEST_DOCUMENT:
         raise ResultsError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and so no results of bpf-isa run")
     return text

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """constraints.txt, which `tox -e pins` writes, fits pyproject.toml and can be used with any index of packages."""
 
+import configparser
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -60,3 +62,16 @@ def test_what_is_required_is_there_in_a_version_that_is_allowed(requirement: str
 def test_what_is_required_has_a_lower_bound(requirement: str) -> None:
     """Else `tox -e lowest` would try the first version there ever was."""
     assert ">=" in {specifier.operator for specifier in Requirement(requirement).specifier}
+
+
+def test_each_week_both_ends_are_tried_on_every_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "versions.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 takes the key "on" for true.
+    assert [set(item) for item in workflow[True]["schedule"]] == [{"cron"}]
+    matrix = workflow["jobs"]["tests"]["strategy"]["matrix"]
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    assert {f"testenv:{name}" for name in matrix["environment"]} < set(tox.sections())
+    prefix = "Programming Language :: Python :: 3."
+    named = [line.rpartition(" ")[2] for line in PYPROJECT["project"]["classifiers"] if line.startswith(prefix)]
+    assert matrix["python"] == named

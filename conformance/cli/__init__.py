@@ -252,6 +252,6 @@ def main() -> None:
     """Conformance suite and executable specification of the BPF instruction set (RFC 9669)."""
 
 
-def plugin() -> None:
+def plugin_alone() -> None:
     """`bpf-isa-plugin`: the subcommand under a name of its own."""
     main(["plugin", *sys.argv[1:]])

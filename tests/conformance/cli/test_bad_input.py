@@ -9,6 +9,8 @@ import json
 import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import chdir
@@ -213,6 +215,15 @@ def test_results_that_are_too_large(document: Json, tmp_path: Path, monkeypatch:
         assert "larger than" in refused("gate", tmp_path / name)
 
 
+def test_results_from_a_pipe(document: Json, tmp_path: Path) -> None:
+    file, _ = written(document, tmp_path)
+    file.with_suffix(".gz").write_bytes(gzip.compress(file.read_bytes()))
+    for name in (file, file.with_suffix(".gz")):
+        command = f"'{Path(sys.executable).with_name('bpf-isa')}' gate <(cat {name})"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+
+
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the way to every value of a document but the document itself."""
     for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
@@ -265,6 +276,37 @@ def test_nothing_in_results_acts_on_a_terminal_or_on_a_page(document: Json, tmp_
         packed = script.read_text(encoding="utf-8").rsplit('"', 2)[1]
         for text in _texts(json.loads(zlib.decompress(base64.b64decode(packed)))):
             assert not UNSAFE.search(text), script
+
+
+RUNTIME = """
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.adapters.reference import ReferenceAdapter
+
+NASTY = {nasty!a}
+
+class Nasty(ReferenceAdapter):
+    def run(self, jobs):
+        for number, job in enumerate(jobs):
+            kind = list(OutcomeKind)[number % len(OutcomeKind)]
+            yield Outcome(kind, 0 if kind == "returned" else None, reason=f"odd: {{NASTY}}")
+
+def make():
+    return Nasty(name=NASTY)
+"""
+
+
+def test_nothing_that_a_runtime_says_acts_on_a_terminal(tmp_path: Path) -> None:
+    """Nor does its name; and results that hold what it says can be read again."""
+    (tmp_path / "nasty_runtime.py").write_text(RUNTIME.format(nasty=NASTY + "\ud800"), encoding="utf-8")
+    with chdir(tmp_path):
+        runtimes = ["-r", "a\x1b[2J\u202e=python:nasty_runtime:make", "-r", "gone=plugin:/no/\x1b[2J\u202e"]
+        chosen = ["--vectors", str(DATA / "sample.yaml"), "--json", "r.json", "--junit", "r.xml"]
+        done = run("run", *runtimes, *chosen)
+        assert done.exit_code == 1
+        assert "odd: \\u001b[31m" in done.output
+        assert not UNSAFE.search(Path("r.xml").read_text(encoding="utf-8"))
+        for command in (("gate", "r.json"), ("report", "--format", "markdown", "r.json"), ("diff", "r.json", "r.json")):
+            assert run(*command).exit_code < 2
 
 
 # Anything
