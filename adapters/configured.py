@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..spec.errors import InputError
 from ..spec.table import isa
 from ..spec.validate import SchemaError, check
 from .processes.settings import Settings
@@ -31,7 +32,7 @@ OWN_FILE, SHARED_FILE = "bpf-isa.toml", "pyproject.toml"
 LEAST_MEMORY = 64 << 20
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(InputError):
     """A file of runtimes that cannot be used; the message says where, and what is wrong."""
 
 
@@ -64,11 +65,12 @@ def _table(file: Path) -> Any:
     """Return what ``file`` has for this program; None if that is nothing."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no text, a number of thousands of digits
         if file.name == SHARED_FILE:
             # Somebody else's file, and not the place to complain about it.
             return None
-        raise ConfigurationError(f"{file}: {error}") from None
+        message = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigurationError(f"{file}: {message}") from None
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
     if file.name == OWN_FILE:

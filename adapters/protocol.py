@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from ..spec.encoding import ByteOrder
+from ..spec.errors import InputError
 
 Engine: TypeAlias = Literal["interpreter", "jit", "unknown"]
 #: What a runtime can show after a run. ``r0`` is the least; ``registers`` are r0 to r9 at the end of the program.
@@ -121,7 +122,7 @@ class RuntimeInfo:
     kernel_release: str | None = None
 
 
-class Unavailable(Exception):
+class Unavailable(InputError):
     """A runtime that cannot be used here; the message says in one line why, and what to do about it."""
 
 

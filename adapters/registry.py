@@ -17,11 +17,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..spec.errors import InputError
 from .claiming import Claiming
 from .protocol import Adapter, Unavailable
 
 
-class SpecError(ValueError):
+class SpecError(InputError):
     """The name of a runtime that cannot be understood; the message says which names can."""
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from bpf_isa.conformance import benchmark
+from bpf_isa.conformance.cli.echo import echo
 
 #: Instructions per second.
 MEANT = {"alu": 8e6, "memory": 2e6, "branchy": 5e6}
@@ -26,7 +25,7 @@ def main() -> int:
     }
     found["short programs"] = (benchmark.short_programs_per_second(3), MEANT_SHORT)
     for name, (rate, meant) in found.items():
-        click.echo(f"{name:15} {rate:14,.0f}/s   meant: {meant:12,.0f}/s   {'ok' if rate >= meant else 'TOO SLOW'}")
+        echo(f"{name:15} {rate:14,.0f}/s   meant: {meant:12,.0f}/s   {'ok' if rate >= meant else 'TOO SLOW'}")
     return int(any(rate < meant for rate, meant in found.values()))
 
 

@@ -32,6 +32,7 @@ from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import compile
 from bpf_isa.adapters.registry import parse_spec
 from bpf_isa.conformance.benchmark import Rate
+from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.conformance.jit_benchmark import OWN, PROGRAMS, Adapted, Contestant, Program, Sample, Unfit, contest
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
@@ -195,7 +196,7 @@ def watch_memory() -> bool:
         grown = growth(level, count)
         fine &= grown <= MOST_GROWTH
         verdict = "ok" if grown <= MOST_GROWTH else "TOO MUCH"
-        click.echo(f"{count:,} compilations ({level}): the second half took {grown} KiB more memory   {verdict}")
+        echo(f"{count:,} compilations ({level}): the second half took {grown} KiB more memory   {verdict}")
     return fine
 
 
@@ -206,11 +207,11 @@ def compare(contestants: Sequence[Contestant], limit: str, others: Sequence[str]
         rates, unfit = contest(name, contestants, REPEAT)
         seconds = {rate.engine: rate.seconds for rate in rates}
         checked, unchecked = (seconds[own.label] for own in OWN)
-        click.echo(name)
+        echo(name)
         for rate in rates:
-            click.echo(f"  {_line(rate, seconds[limit])}")
+            echo(f"  {_line(rate, seconds[limit])}")
         for label, reason in unfit.items():
-            click.echo(f"  {label:24} {reason}")
+            echo(f"  {label:24} {reason}")
         for other in others:
             if other in seconds:
                 ratios = checked / seconds[other], unchecked / seconds[other]
@@ -218,7 +219,7 @@ def compare(contestants: Sequence[Contestant], limit: str, others: Sequence[str]
                 fine &= met
                 modes = zip(("checked", "unchecked"), ratios, MOST[name], strict=True)
                 told = ", ".join(f"{mode} {ratio:.2f} (meant: at most {most})" for mode, ratio, most in modes)
-                click.echo(f"  compared with {other}: {told}   {'ok' if met else 'SLOWER'}")
+                echo(f"  compared with {other}: {told}   {'ok' if met else 'SLOWER'}")
     return fine
 
 

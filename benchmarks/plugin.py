@@ -17,11 +17,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-import click
-
 from bpf_isa.adapters.batch.adapter import BatchAdapter
 from bpf_isa.adapters.plugin.adapter import PluginAdapter
 from bpf_isa.adapters.protocol import Job
+from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.spec.assemble import assemble
 
 #: Seconds for a vector, over the bare cost of starting the process.
@@ -50,13 +49,13 @@ def main() -> int:
         with BatchAdapter(_compile(folder, "batch", EXAMPLE.read_text(encoding="utf-8"))) as batch:
             talk = median(_seconds(lambda: list(batch.run([JOB]))) for _ in range(ROUNDS))
     over = median(adapted) - median(bare)
-    click.echo(f"plugin, bare process    {median(bare) * 1e6:8.0f} us")
-    click.echo(f"plugin, adapter         {median(adapted) * 1e6:8.0f} us")
+    echo(f"plugin, bare process    {median(bare) * 1e6:8.0f} us")
+    echo(f"plugin, adapter         {median(adapted) * 1e6:8.0f} us")
     ratio = median(one / another for one, another in zip(adapted, plain, strict=True))
-    click.echo(f"the same, no namespaces {median(plain) * 1e6:8.0f} us   ratio, round by round: {ratio:.3f}")
+    echo(f"the same, no namespaces {median(plain) * 1e6:8.0f} us   ratio, round by round: {ratio:.3f}")
     verdict = "ok" if over < MEANT else "TOO SLOW"
-    click.echo(f"difference              {over * 1e6:8.0f} us   meant: below {MEANT * 1e6:.0f} us   {verdict}")
-    click.echo(f"batch, adapter          {talk * 1e6:8.0f} us")
+    echo(f"difference              {over * 1e6:8.0f} us   meant: below {MEANT * 1e6:.0f} us   {verdict}")
+    echo(f"batch, adapter          {talk * 1e6:8.0f} us")
     return int(over >= MEANT)
 
 

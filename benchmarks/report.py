@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-import click
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.conformance.report.comparison import compare
 from bpf_isa.conformance.report.recorded import read
 from bpf_isa.conformance.report.site import write_site
@@ -35,16 +35,16 @@ def main(files: list[str]) -> int:
     """Print the figures."""
     start = perf_counter()
     documents = [read(Path(file)) for file in files]
-    click.echo(f"read {len(documents)} files: {perf_counter() - start:.1f} s")
+    echo(f"read {len(documents)} files: {perf_counter() - start:.1f} s")
     start = perf_counter()
     comparisons = compare(documents)
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder)
         write_site(comparisons, site)
-        click.echo(f"write the site: {perf_counter() - start:.1f} s")
+        echo(f"write the site: {perf_counter() - start:.1f} s")
         size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
         runtimes, vectors = len(comparisons[0].columns), len(comparisons[0].vectors)
-        click.echo(f"{runtimes} runtimes, {vectors:,} vectors: {size / 1e6:.1f} MB")
+        echo(f"{runtimes} runtimes, {vectors:,} vectors: {size / 1e6:.1f} MB")
         slowest = _load(site, [*PAGES, f"runtimes/{comparisons[0].columns[-1].key}.html"])
     return int(size > LARGEST or slowest > SLOWEST)
 
@@ -65,7 +65,7 @@ def _load(site: Path, pages: list[str]) -> float:
             WebDriverWait(driver, 60, 0.01).until(lambda there: there.execute_script(READY))
             seconds = perf_counter() - start
             slowest = max(slowest, seconds)
-            click.echo(f"{page}: {seconds:.2f} s")
+            echo(f"{page}: {seconds:.2f} s")
     finally:
         driver.quit()
     return slowest

@@ -15,6 +15,7 @@ from time import perf_counter
 import click
 
 from bpf_isa.adapters.reference import BUDGET, machine_for
+from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.conformance.suite import load_suite
 from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Fault
@@ -48,12 +49,12 @@ def main(byte_order: ByteOrder, every: int) -> None:
         outcome = run(prepare(job.code, byte_order), machine, budget=BUDGET)
         if isinstance(outcome, Fault) or (proof.most_steps is not None and outcome.steps > proof.most_steps):
             found["accepted wrongly"] += 1
-            click.echo(f"{vector.id}: accepted wrongly: {outcome}")
+            echo(f"{vector.id}: accepted wrongly: {outcome}")
     for name, count in found.items():
-        click.echo(f"{count:7,} {name}")
+        echo(f"{count:7,} {name}")
     for reason, count in reasons.most_common(8):
-        click.echo(f"{count:7,} not accepted: {reason}")
-    click.echo(f"{perf_counter() - start:.0f} s")
+        echo(f"{count:7,} not accepted: {reason}")
+    echo(f"{perf_counter() - start:.0f} s")
     sys.exit(bool(found["accepted wrongly"]))
 
 

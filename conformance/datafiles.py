@@ -26,6 +26,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..spec.assemble import AsmError, assemble
 from ..spec.encoding import SLOT_BYTES, pack, unpack
+from ..spec.errors import InputError
 from .model import Entry, Expectation, Level, Source, Variant, Vector, VectorError
 from .needs import program_needs
 from .suite import Suite, Unread
@@ -40,7 +41,7 @@ _NUMBER = re.compile(r"([-+]?)(0x[0-9a-f]+|[0-9]+)", re.IGNORECASE)
 _MASK = (1 << 64) - 1
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """Data files of which none can be used; the message has a line for each thing that is wrong."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..spec.errors import InputError
 from .results import Json
 from .verdict import Verdict
 
@@ -108,7 +109,7 @@ def _told(result: Mapping[str, Any] | None) -> object:
     return result["verdict"], result.get("failure"), word, result.get("differences")
 
 
-class PairingError(ValueError):
+class PairingError(InputError):
     """It is not clear which runtimes to compare."""
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..spec import strict_yaml, validate
+from ..spec.errors import InputError
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _WILD = re.compile(r"[*?\[]")
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
-class ExpectationError(ValueError):
+class ExpectationError(InputError):
     """An expectation file that cannot be used; the message says where, and what is wrong with it."""
 
 

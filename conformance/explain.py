@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..spec.disassemble import disassemble
 from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
+from ..spec.plain import plain
 from ..spec.requirements import Requirement, load_errata, load_requirements
 from .expand import EXPECTATIONS
 from .model import Level, Vector
@@ -283,4 +284,4 @@ def as_text(result: Result, byte_order: ByteOrder) -> str:
     lines += inputs(vector, byte_order)
     lines += ["", program(vector, byte_order, result.judgement.differences), ""]
     lines += demands(vector)
-    return "\n".join(lines)
+    return plain("\n".join(lines), lines=True)

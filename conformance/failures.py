@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
-from rich.console import Console
 from rich.text import Text
 
 from . import explain
+from .console import Console
 from .findings import Finding, findings
 from .results import Run
 from .runner import Result, RuntimeRun

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ..spec.errors import InputError
 from ..spec.table import isa
 from .expectations import Expectations, Known
 from .results import Json
@@ -47,7 +48,7 @@ class Requirement(NamedTuple):
     runtime: str | None = None
 
 
-class RequirementError(ValueError):
+class RequirementError(InputError):
     """A requirement that cannot be understood."""
 
 

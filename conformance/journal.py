@@ -19,12 +19,11 @@ from typing import IO, Any, Self, TypeAlias
 
 from ..adapters.protocol import RuntimeInfo
 from .output import write_bytes
-from .results import Command, ResultsError, Run, Selection, identity, read, result_data
+from .results import DATE, Command, ResultsError, Run, Selection, identity, read, result_data
 from .runner import Result
 
 FORMAT = "bpf-isa-journal"
 VERSION = 1
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -124,7 +123,7 @@ def _beginning(run: Run, earlier: Sequence[Json]) -> Iterator[Json]:
         "digest": run.suite.digest,
         "selection": asdict(run.selection),
         "command": asdict(run.command),
-        "started": run.started.strftime(_TIME),
+        "started": run.started.strftime(DATE),
     }
     for one in earlier:
         name = one["name"]
@@ -227,4 +226,4 @@ def _selection(raw: Json) -> Selection:
 
 
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    return datetime.strptime(text, DATE).replace(tzinfo=UTC)

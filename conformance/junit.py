@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
+from ..spec.plain import plain
 from .explain import as_text
 from .results import Run, counts
 from .runner import Result, RuntimeRun
 from .verdict import Verdict
-
-#: Characters that XML 1.0 cannot hold.
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(run: Run) -> str:
@@ -35,21 +32,21 @@ def as_xml(runs: Iterable[tuple[RuntimeRun, datetime]], seconds: float) -> str:
 
 def _suite(one: RuntimeRun, timestamp: str) -> ET.Element:
     if one.info is None:
-        suite = ET.Element("testsuite", name=one.name, timestamp=timestamp, tests="1", failures="0", time="0")
+        suite = ET.Element("testsuite", name=plain(one.name), timestamp=timestamp, tests="1", failures="0", time="0")
         suite.set("errors", "1" if one.broken else "0")
         suite.set("skipped", "0" if one.broken else "1")
-        case = ET.SubElement(suite, "testcase", classname=one.name, name="(the runtime)", time="0")
-        ET.SubElement(case, "error" if one.broken else "skipped", message=_clean(one.problem))
+        case = ET.SubElement(suite, "testcase", classname=plain(one.name), name="(the runtime)", time="0")
+        ET.SubElement(case, "error" if one.broken else "skipped", message=plain(one.problem))
         return suite
     number = counts(one.results)
-    suite = ET.Element("testsuite", name=one.name, timestamp=timestamp, time=f"{one.seconds:.3f}")
+    suite = ET.Element("testsuite", name=plain(one.name), timestamp=timestamp, time=f"{one.seconds:.3f}")
     suite.set("tests", str(len(one.results)))
     suite.set("failures", str(number["fail"]))
     suite.set("errors", str(number["error"]))
     suite.set("skipped", str(number["unsupported"]))
     properties = ET.SubElement(suite, "properties")
     for name in ("name", "version", "engine", "architecture", "byte_order", "kernel_release"):
-        ET.SubElement(properties, "property", name=name, value=_clean(str(getattr(one.info, name) or "")))
+        ET.SubElement(properties, "property", name=name, value=plain(str(getattr(one.info, name) or "")))
     for result in one.results:
         suite.append(_case(one, result))
     return suite
@@ -59,13 +56,14 @@ def _case(one: RuntimeRun, result: Result) -> ET.Element:
     assert one.info is not None
     seconds = (result.outcome.seconds if result.outcome else None) or 0
     group = "+".join(sorted(result.vector.reported))
-    case = ET.Element("testcase", classname=f"{one.name}.{group}", name=result.vector.id, time=f"{seconds:.6f}")
-    message = _clean(result.judgement.reason)
+    place, name = plain(f"{one.name}.{group}"), plain(result.vector.id)
+    case = ET.Element("testcase", classname=place, name=name, time=f"{seconds:.6f}")
+    message = plain(result.judgement.reason)
     match result.judgement.verdict:
         case Verdict.FAIL:
             kind = result.judgement.failure or ""
             failure = ET.SubElement(case, "failure", message=message, type=kind)
-            failure.text = _clean(as_text(result, one.info.byte_order))
+            failure.text = as_text(result, one.info.byte_order)
         case Verdict.UNSUPPORTED:
             ET.SubElement(case, "skipped", message=message)
         case Verdict.ERROR:
@@ -73,7 +71,3 @@ def _case(one: RuntimeRun, result: Result) -> ET.Element:
         case Verdict.PASS:
             pass
     return case
-
-
-def _clean(text: str) -> str:
-    return _ILLEGAL.sub("\ufffd", text)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..adapters.protocol import HelperSpec, Job, MapSpec, VariableSpec
 from ..spec.encoding import ByteOrder
+from ..spec.errors import InputError
 
 #: A string of a vector file: the same for both byte orders, or (little, big).
 ByOrder: TypeAlias = "str | tuple[str, str]"
@@ -37,7 +38,7 @@ class Level(StrEnum):
     ROBUSTNESS = "robustness"  # undefined: do anything but run it as another instruction, or die
 
 
-class VectorError(ValueError):
+class VectorError(InputError):
     """A vector file that cannot be accepted: where, which vector, and what is wrong with it."""
 
     def __init__(self, file: Path | str, line: int, vector: str | None, message: str) -> None:

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..spec.errors import InputError
+from ..spec.plain import plain
+
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
 
@@ -111,23 +114,20 @@ class SuiteCollector(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a collector for each runtime."""
-        from .cli.failing import Unusable, bad_input
         from .workers import WorkerPool
 
         options = self.config.option
         try:
-            with bad_input():
-                specs, known = _specs(self.config), _known(self.config)
-        except Unusable as error:
+            specs, known = _specs(self.config), _known(self.config)
+        except InputError as error:
             raise self.CollectError(str(error)) from None
         # They start while the suite is loaded; none is needed to tell which items there are.
         pools = [None if options.collectonly else WorkerPool(spec, 1, options.bpf_timeout) for spec in specs]
         for opened in filter(None, pools):
             self.config.add_cleanup(opened.close)
         try:
-            with bad_input():
-                suite = _suite(_paths(options.bpf_vectors), _paths(options.bpf_data))
-        except Unusable as error:
+            suite = _suite(_paths(options.bpf_vectors), _paths(options.bpf_data))
+        except InputError as error:
             raise self.CollectError(str(error)) from None
         if unknown := {file.runtime for file in known} - {spec.name for spec in specs}:
             names = ", ".join(spec.name for spec in specs)
@@ -336,7 +336,7 @@ class VectorItem(pytest.Item):
                 raise HarnessError(judgement.reason)
         if self._foreseen is not None:
             raise Unsupported(judgement.reason)
-        pytest.skip(judgement.reason)
+        pytest.skip(plain(judgement.reason))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """Tell what is wrong with the runtime."""
@@ -346,10 +346,10 @@ class VectorItem(pytest.Item):
             judgement = self._result.judgement
             found = [f"{item.what}: expected {item.expected}, got {item.got}" for item in judgement.differences]
             # The first line is what the summary of pytest shows.
-            summary = f"{judgement.failure}: {'; '.join(found)}"
+            summary = plain(f"{judgement.failure}: {'; '.join(found)}")
             return f"{summary}\n{as_text(self._result, self._runtime.byte_order)}"
         if isinstance(excinfo.value, Unsupported | HarnessError):
-            return str(excinfo.value)
+            return plain(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

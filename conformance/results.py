@@ -5,10 +5,11 @@ compares them reads this and nothing else."""
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from typing import Any, TypeAlias
 
 from ..adapters.protocol import Outcome, RuntimeInfo
 from ..spec import validate
+from ..spec.errors import InputError
+from ..spec.plain import plain
 from ..spec.table import isa
 from .model import Entry, Expectation, Variant, Vector
 from .output import write_json
@@ -31,12 +34,15 @@ FORMAT_VERSION = 1
 DISTRIBUTION = "bpf-isa-conformance"
 #: Programs and memories beyond this are left out of the document; their length is always there.
 LARGEST_DATA = 4096
+#: A run of the whole suite on ten runtimes takes a tenth of it.
+LARGEST_DOCUMENT = 1 << 30
+DATE = "%Y-%m-%dT%H:%M:%SZ"
 _GZIP = b"\x1f\x8b"
 
 Json: TypeAlias = dict[str, Any]
 
 
-class ResultsError(ValueError):
+class ResultsError(InputError):
     """A file that is no results document of this version; the message says why."""
 
 
@@ -120,14 +126,16 @@ def document(run: Run) -> Json:
             "vectors": len(run.suite.vectors),
         },
         "selection": {**asdict(run.selection), "vectors": len(run.vectors)},
-        "started": run.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started": run.started.strftime(DATE),
         "seconds": round(run.seconds, 3),
         "complete": run.complete,
         **({} if run.complete or run.command is None else {"resume": asdict(run.command)}),
         "runtimes": [_runtime(one) for one in run.runtimes if one.info is not None],
         **({"unread": [item._asdict() for item in run.suite.unread]} if run.suite.unread else {}),
         "unavailable": [
-            {"name": one.name, "reason": one.problem, "broken": one.broken} for one in run.runtimes if one.info is None
+            {"name": one.name, "reason": plain(one.problem), "broken": one.broken}
+            for one in run.runtimes
+            if one.info is None
         ],
         "entries": {name: _entry(entry) for name, entry in entries.items()},
         "vectors": {vector.id: _vector(vector) for vector in run.vectors},
@@ -169,7 +177,7 @@ def result_data(result: Result) -> Json:
         data["seconds"] = round(outcome.seconds, 6)
     if judgement.verdict is Verdict.PASS:
         return data
-    data["reason"] = judgement.reason
+    data["reason"] = plain(judgement.reason)
     if judgement.failure is not None:
         data["failure"] = judgement.failure.value
         data["differences"] = [item._asdict() for item in judgement.differences]
@@ -263,8 +271,7 @@ def read(path: Path) -> Json:
         ResultsError: the file cannot be read, or is none.
     """
     try:
-        stored = path.read_bytes()
-        data: Any = json.loads(gzip.decompress(stored) if stored.startswith(_GZIP) else stored)
+        data: Any = json.loads(_stored(path))
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ResultsError(f"{path}: damaged gzip data: {error}") from None
     except OSError as error:
@@ -282,4 +289,35 @@ def read(path: Path) -> Json:
     except validate.SchemaError as error:
         raise ResultsError(f"{path}: {error}") from None
     checked: Json = data
+    if (wrong := next(_contradictions(checked), None)) is not None:
+        raise ResultsError(f"{path}: {wrong}")
     return checked
+
+
+def _stored(path: Path) -> bytes:
+    """Return the text of a document, unpacked; no more than :data:`LARGEST_DOCUMENT`, to which little can unpack."""
+    with path.open("rb") as file:  # once: it may be a pipe
+        text = file.read(LARGEST_DOCUMENT + 1)
+    if text.startswith(_GZIP):
+        text = gzip.GzipFile(fileobj=io.BytesIO(text)).read(LARGEST_DOCUMENT + 1)
+    if len(text) > LARGEST_DOCUMENT:
+        raise ResultsError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and so no results of bpf-isa run")
+    return text
+
+
+def _contradictions(data: Json) -> Iterator[str]:
+    """Yield what a document that follows the schema says wrong: it refers to what is not there."""
+    try:
+        datetime.strptime(data["started"], DATE)
+    except ValueError:
+        yield f"started: {data['started']} is no date"
+    known = isa().groups.keys()
+    for name, vector in data["vectors"].items():
+        if vector["entry"] not in data["entries"]:
+            yield f"vectors.{name}: refers to the entry {vector['entry']!r}, which is not there"
+        for group in (*vector["groups"], *vector["reported"]):
+            if group not in known:
+                yield f"vectors.{name}: {group!r} is no conformance group; known are {', '.join(known)}"
+    for one in data["runtimes"]:
+        for name in one["results"].keys() - data["vectors"].keys():
+            yield f"runtimes: {one['name']!r} has a result for {name!r}, which is not among the vectors"

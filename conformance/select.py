@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from fnmatch import translate
 from typing import TypeAlias
 
+from ..spec.errors import InputError
 from ..spec.requirements import load_requirements
 from ..spec.table import isa
 from .model import Level, Vector
@@ -21,7 +22,7 @@ _OPERATORS = {"and", "or", "not", "(", ")"}
 _GLOB = re.compile(r"[*?\[]")
 
 
-class SelectionError(ValueError):
+class SelectionError(InputError):
     """A selection that cannot be understood, or that names what does not exist."""
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from rich.text import Text
 from . import explain
 from .claims import suggestion
 from .conclusion import in_words
+from .console import Console
 from .findings import Finding, Weight, findings
 from .results import Run, counts, counts_by_group
 from .runner import RuntimeRun, was_not_run

@@ -9,13 +9,13 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ..adapters.protocol import RuntimeInfo
 from . import explain
+from .console import Console
 from .runner import Result
 from .verdict import Verdict
 

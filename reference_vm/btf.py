@@ -11,6 +11,7 @@ import struct
 from typing import Final, NamedTuple
 
 from ..spec.encoding import ByteOrder
+from ..spec.errors import InputError
 
 _MAGIC: Final = 0xEB9F
 _INT, _ARRAY, _STRUCT, _UNION, _ENUM, _DATASEC, _FLOAT, _ENUM64 = 1, 3, 4, 5, 6, 15, 16, 19
@@ -23,7 +24,7 @@ _ONCE: Final = {_INT: 1, _ARRAY: 3, _VAR: 1, _DECL_TAG: 1}
 _EACH: Final = {_STRUCT: 3, _UNION: 3, _ENUM: 2, _FUNC_PROTO: 2, _DATASEC: 3, _ENUM64: 3}
 
 
-class BtfError(ValueError):
+class BtfError(InputError):
     """The section is no sound BTF."""
 
 

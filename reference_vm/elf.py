@@ -8,11 +8,14 @@ map, of a variable, or of a function. Each data section becomes an array map of 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, decode, make
+from ..spec.errors import InputError
 from ..spec.table import isa
 from . import btf
 from .machine import ArrayMap
@@ -33,7 +36,7 @@ _R_BPF_64_64: Final = 1
 _R_BPF_64_32: Final = 10
 
 
-class ObjectError(ValueError):
+class ObjectError(InputError):
     """The file is no BPF object, or needs something of a loader that is not done here; the message says what."""
 
 
@@ -61,21 +64,63 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
     Raises:
         ObjectError: the file is no such object.
     """
+    with _sound():
+        return _Linker(_opened(data), maps).link(section, function)
+
+
+def code_section(data: bytes, name: str | None = None) -> tuple[bytes, ByteOrder]:
+    """Return the code of a section as it stands in the object file ``data``, and its byte order.
+
+    Args:
+        data: the bytes of the file.
+        name: the section; may be None if only one has code.
+
+    Raises:
+        ObjectError: the file is no such object.
+    """
+    with _sound():
+        elf = _opened(data)
+        code = {s.name: s for s in elf.iter_sections() if s["sh_flags"] & _EXECUTABLE and s["sh_size"]}
+        if name is None and len(code) == 1:
+            (name,) = code
+        if name not in code:
+            choice = f"choose one with --elf-section: {', '.join(code)}" if code else "there is none"
+            raise ObjectError(f"no {'single' if name is None else name} section with code; {choice}")
+        return _content(code[name]), "little" if elf.little_endian else "big"
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Turn what the library raises for damaged files into :class:`ObjectError`."""
     from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
 
     try:
-        return _Linker(ELFFile(io.BytesIO(data)), maps).link(section, function)
-    except (ELFError, OverflowError) as error:
+        yield
+    except (ELFError, OverflowError, zlib.error) as error:  # a position beyond 63 bits overflows
         raise ObjectError(f"not a sound ELF file: {error}") from None
+
+
+def _opened(data: bytes) -> ELFFile:
+    from elftools.elf.elffile import ELFFile
+
+    elf = ELFFile(io.BytesIO(data))
+    if elf["e_machine"] != "EM_BPF":
+        raise ObjectError(f"an ELF file for {elf['e_machine']}, not for BPF")
+    return elf
+
+
+def _content(section: Section) -> bytes:
+    """Return the bytes of a section, which may be compressed."""
+    if section.data_size > MOST_DATA:
+        raise ObjectError(f"section {section.name} has {section.data_size} bytes; at most {MOST_DATA} can be")
+    content: bytes = section.data()
+    return content
 
 
 class _Linker:
     """Puts the sections that a program needs one after the other."""
 
     def __init__(self, elf: ELFFile, maps: Sequence[bytes]) -> None:
-        if elf["e_machine"] != "EM_BPF":
-            raise ObjectError(f"an ELF file for {elf['e_machine']}, not for BPF")
         self.elf = elf
         self.byte_order: ByteOrder = "little" if elf.little_endian else "big"
         self.sections: list[Section] = list(elf.iter_sections())
@@ -114,7 +159,7 @@ class _Linker:
     def _define_maps(self) -> None:
         section = self.elf.get_section_by_name(".BTF")
         try:
-            sizes = btf.map_sizes(section.data(), self.byte_order) if section else {}
+            sizes = btf.map_sizes(_content(section), self.byte_order) if section else {}
         except btf.BtfError as error:
             raise ObjectError(str(error)) from None
         defined = [s for s in self.symbols if isinstance(s["st_shndx"], int) and s["st_info"]["type"] == "STT_OBJECT"]
@@ -172,7 +217,7 @@ class _Linker:
             section = self._section(index)
             self.placed[index] = len(self.program)
             try:
-                self.program += decode(section.data(), self.byte_order)
+                self.program += decode(_content(section), self.byte_order)
             except DecodeError as error:
                 raise ObjectError(f"section {section.name}: {error}") from None
         return self.placed[index]
@@ -183,9 +228,7 @@ class _Linker:
             section = self._section(index)
             if index in self.relocations:
                 raise ObjectError(f"section {section.name} holds addresses, which are not supported in data")
-            if section["sh_size"] > MOST_DATA:
-                raise ObjectError(f"section {section.name} has {section['sh_size']} bytes; at most {MOST_DATA} can be")
-            content = bytes(section["sh_size"]) if section["sh_type"] == "SHT_NOBITS" else section.data()
+            content = _content(section)
             self.data_maps[index] = len(self.maps)
             writable = bool(section["sh_flags"] & _WRITABLE)
             self.maps.append(ArrayMap(content, name=section.name, writable=writable))

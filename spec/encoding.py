@@ -12,6 +12,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Literal, NamedTuple, TypeAlias
 
+from .errors import InputError
 from .table import Fixed, Instruction, Isa, isa
 
 ByteOrder: TypeAlias = Literal["little", "big"]
@@ -30,7 +31,7 @@ Rule: TypeAlias = Literal[
 ]
 
 
-class DecodeError(ValueError):
+class DecodeError(InputError):
     """Bytes that are no program of the instruction set.
 
     ``rule`` names what is broken, ``slot`` is the index of the 64-bit slot, ``field`` the field at fault (``opcode``,

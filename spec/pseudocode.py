@@ -23,13 +23,14 @@ from typing import cast
 from lark import Lark, Token, Tree, UnexpectedInput
 
 from . import tree as t
+from .errors import InputError
 
 FIELD_TYPES = {"offset": t.S16, "imm": t.S32, "next_imm": t.S32}
 _SIGN_BLIND = frozenset(["+", "-", "*", "&", "|", "^", "==", "!="])
 _SHIFTS = frozenset(["<<", ">>", "s>>"])
 
 
-class PseudocodeError(ValueError):
+class PseudocodeError(InputError):
     """The pseudocode of a row is malformed or ill-typed; the message says what is wrong, ``column`` where (from 1)."""
 
     def __init__(self, message: str, column: int | None = None) -> None:

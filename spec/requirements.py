@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from . import strict_yaml, validate
+from .errors import InputError
 
 HERE = Path(__file__).parent
 
@@ -22,7 +23,7 @@ Keyword: TypeAlias = Literal["MUST", "SHALL", "SHOULD", "MAY", "statement"]
 Operand: TypeAlias = int | Literal["any"]
 
 
-class RegistryError(ValueError):
+class RegistryError(InputError):
     """A requirement or erratum is malformed; the message names the file, the entry and what is wrong."""
 
 

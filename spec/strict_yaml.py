@@ -4,7 +4,8 @@
 Refused are duplicate keys, tabs, anchors and aliases (so that no document grows beyond its own size), tags, several
 documents in a file, integers of more than 64 bits, text that is not UTF-8 or has control characters, and plain
 scalars that YAML versions read differently (``no``, ``010``, ``1_000``, ``12:30``, ``4.1``): those must be quoted.
-The result is built from the C parser's events, which is several times faster than PyYAML's own constructors.
+The result is built from the C parser's events, which is several times faster than PyYAML's own constructors; where
+PyYAML was built without that, from its own parser's, which are the same.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from typing import TypeAlias, cast
 
 import yaml
 
+from .errors import InputError
+
+_Parser: Callable[[str | bytes], yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | bool | None"
 
 #: Larger files are a mistake; reading stops before they cost memory.
@@ -26,6 +31,8 @@ DEEPEST = 40
 #: No integer of 64 bits needs more characters, but for zeros before it.
 _LONGEST_INTEGER = 80
 
+#: Tabs, and characters that YAML does not allow.
+_UNFIT = re.compile("[^\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
 _AMBIGUOUS = re.compile(
     r"(?:yes|no|on|off|y|n|Yes|No|On|Off|Y|N|YES|NO|ON|OFF|True|False|TRUE|FALSE|Null|NULL)\Z"
@@ -37,7 +44,7 @@ _AMBIGUOUS = re.compile(
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-class YamlError(ValueError):
+class YamlError(InputError):
     """A YAML text that cannot be accepted.
 
     ``file`` is its name, ``line`` and ``column`` count from 1, ``message`` says what is wrong.
@@ -91,21 +98,19 @@ def loads(text: str, name: str = "<text>") -> Document:
     Raises:
         YamlError: the text is not acceptable YAML.
     """
-    tab = text.find("\t")
-    if tab >= 0:
-        raise YamlError(name, *_line_and_column(text[:tab]), "a tab: indent with spaces")
+    if unfit := _UNFIT.search(text):
+        message = "a tab: indent with spaces" if unfit[0] == "\t" else f"not text: the character {unfit[0]!a}"
+        raise YamlError(name, *_line_and_column(text[: unfit.start()]), message)
     try:
         return _Builder(name, text).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        # The parser reads ahead, and what it does not bear differs between versions (6.0.4 limits the depth): if
+        # something before that place is refused here, this comes first.
+        with suppress(yaml.YAMLError):
+            _Builder(name, text[: mark.index if mark else 0]).document()
         raise YamlError(name, line, column, f"not YAML: {error.problem or error.context}") from None
-    except yaml.reader.ReaderError as error:
-        before = text.encode("utf-8")[: error.position].decode("utf-8")
-        raise YamlError(name, *_line_and_column(before), f"not text: {error.reason}") from None
-    except UnicodeEncodeError as error:
-        before = text[: error.start]
-        raise YamlError(name, *_line_and_column(before), f"not text: {error.reason}") from None
 
 
 def _line_and_column(before: str) -> tuple[int, int]:
@@ -119,7 +124,7 @@ class _Builder:
     def __init__(self, name: str, text: str | bytes) -> None:
         self.name = name
         self.lines: dict[int, int] = {}
-        self.loader = yaml.CSafeLoader(text)
+        self.loader = _Parser(text)
         # Only after the last event of the stream there is none.
         self.next_event = cast("Callable[[], yaml.Event]", self.loader.get_event)
 

@@ -28,6 +28,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .encoding import Decoded
+from .errors import InputError
 from .table import FIELD_RANGES, LAST_REGISTER, Instruction, Isa, Operand, TableError
 
 Kind: TypeAlias = Literal["r", "w", "%", "number", "name", "symbol"]
@@ -35,7 +36,7 @@ Kind: TypeAlias = Literal["r", "w", "%", "number", "name", "symbol"]
 Dialect: TypeAlias = Literal["llvm", "mnemonic"]
 
 
-class AsmError(ValueError):
+class AsmError(InputError):
     """Text that is no assembly.
 
     ``line`` and ``column`` count from 1; ``expected`` says what would have been right, ``found`` is the text at fault.

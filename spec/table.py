@@ -15,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 
 from . import strict_yaml, tree, unparse, validate
+from .errors import InputError
 
 ISA_FILE = Path(__file__).parent / "isa.yaml"
 SCHEMA_FILE = Path(__file__).parent / "schema" / "isa.schema.json"
@@ -31,7 +32,7 @@ FIELD_RANGES = {
 LAST_REGISTER = 10
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """``isa.yaml`` contradicts itself or its schema; the message names the row and the reason."""
 
 

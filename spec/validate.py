@@ -12,11 +12,13 @@ from typing import Any
 
 import jsonschema_rs
 
+from .errors import InputError
+
 #: Characters of what the library says; a value in it may be long.
 _LONGEST = 300
 
 
-class SchemaError(ValueError):
+class SchemaError(InputError):
     """Data that does not follow its schema: ``path`` leads to the place (keys and indices), the message says why."""
 
     def __init__(self, path: tuple[str | int, ...], message: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ...spec import strict_yaml, validate
+from ...spec.errors import InputError
 from .calls import Origin
 
 POLICY_FILE = Path(__file__).parent / "policy.yaml"
@@ -24,7 +25,7 @@ _AFTERWORDS = re.compile(
 )
 
 
-class PolicyError(ValueError):
+class PolicyError(InputError):
     """``policy.yaml`` is not what it should be; the message names file, entry and reason."""
 
 

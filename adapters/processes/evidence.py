@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from ...spec.plain import plain
+
 _LONGEST = 300
 #: Controls, and the halves of surrogate pairs, which no encoding can write.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -38,5 +40,5 @@ def shown(data: bytes) -> str:
 
 def in_one_line(line: str) -> str:
     """Return ``line`` without what would disturb a report: controls, escapes for terminals, hundreds of characters."""
-    text = _CONTROL.sub("", _ESCAPE.sub("", line.replace("\n", " "))).strip()
+    text = plain(_CONTROL.sub("", _ESCAPE.sub("", line.replace("\n", " "))).strip())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

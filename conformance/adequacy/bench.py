@@ -21,6 +21,7 @@ from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
 from ...reference_vm.verifier.structural import verify
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
+from ...spec.errors import InputError
 from ...spec.table import Instruction
 from ..model import Expectation, Vector
 from ..verdict import Verdict, judge
@@ -29,7 +30,7 @@ from ..verdict import Verdict, judge
 _STEPS_FACTOR, _STEPS_MORE = 4, 1000
 
 
-class BaselineError(Exception):
+class BaselineError(InputError):
     """A vector does not pass on the unmodified specification, so that nothing can be learned from it."""
 
 
@@ -69,7 +70,8 @@ class Case:
         self.steps = result.steps
         self.budget = min(BUDGET, _STEPS_FACTOR * result.steps + _STEPS_MORE)
         if judge(self.expect, outcome_of(result)).verdict is not Verdict.PASS:
-            raise BaselineError(f"{self.id} ({self.job.byte_order}-endian) does not pass on the specification")
+            where = f"{self.id} ({self.job.byte_order}-endian)"
+            raise BaselineError(f"{where} does not pass on the specification; see bpf-isa run -r reference")
         names = (self.executable.name_at(slot) for slot in seen)
         return frozenset(name for name in names if name is not None)
 

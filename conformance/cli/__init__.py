@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import select
 import signal
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple, TextIO
 import click
 from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
+from ...spec.errors import InputError
+from ...spec.plain import plain
+from .echo import echo
 from .failing import CLOSED, Interrupted, Unusable
 
 DISTRIBUTION = "bpf-isa-conformance"
@@ -55,8 +59,11 @@ COMMANDS: dict[str, LazyCommand] = {
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """Make one error of what may hit every command: Ctrl-C, files, disks and outputs, a damaged ``isa.yaml``.
+def _without_traceback() -> Iterator[None]:
+    """Make an error of click of all that is no mistake in this program; click prints its message.
+
+    This is the one place where errors of input end up. It also sees what may hit every command: Ctrl-C, memory, files,
+    disks and outputs.
 
     Raises:
         Unusable: the command could not do its work.
@@ -64,6 +71,15 @@ def _told_in_one_line() -> Iterator[None]:
     """
     try:
         yield
+    except click.UsageError as error:
+        safe = plain(error.message, lines=True)
+        if safe == error.message:
+            raise
+        raise click.UsageError(safe, error.ctx) from None
+    except InputError as error:
+        raise Unusable(str(error)) from None
+    except MemoryError:
+        raise Unusable("there is not enough memory for this") from None
     except KeyboardInterrupt:
         raise Interrupted from None
     except OSError as error:
@@ -76,13 +92,6 @@ def _told_in_one_line() -> Iterator[None]:
             raise  # only rich makes an exit of its own of a broken pipe
         _give_up(sys.stdout)
         raise SystemExit(CLOSED) from None
-    except ValueError as error:
-        from ...spec.strict_yaml import YamlError
-        from ...spec.table import TableError
-
-        if isinstance(error, TableError | YamlError):  # of the installed isa.yaml, which every command reads
-            raise Unusable(str(error)) from None
-        raise
 
 
 @contextmanager
@@ -150,6 +159,9 @@ class LazyGroup(click.Group):
         for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
             if getattr(sys, name) is None:
                 setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- for as long as the process lives
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # in a locale that lacks a character
         try:
             return super().main(*args, **kwargs)
         except BrokenPipeError as error:  # while an error was printed
@@ -159,12 +171,12 @@ class LazyGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the command line, which includes showing help."""
-        with _told_in_one_line():
+        with _without_traceback():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _told_in_one_line(), _terminable():
+        with _without_traceback(), _terminable():
             result = super().invoke(ctx)
             sys.stdout.flush()
         return result
@@ -205,7 +217,7 @@ def print_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     if value and not ctx.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"bpf-isa {version(DISTRIBUTION)}")
+        echo(f"bpf-isa {version(DISTRIBUTION)}")
         ctx.exit()
 
 
@@ -238,3 +250,8 @@ Completion by the shell, in its start-up file:
 )
 def main() -> None:
     """Conformance suite and executable specification of the BPF instruction set (RFC 9669)."""
+
+
+def plugin_alone() -> None:
+    """`bpf-isa-plugin`: the subcommand under a name of its own."""
+    main(["plugin", *sys.argv[1:]])

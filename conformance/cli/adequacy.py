@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from . import words
-from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .failing import FAILED, OK, Unusable, check_writable
 from .options import FILE, Word, console_beside, json_option, listing, paths_option, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from ..console import Console
 
 
 @click.command(short_help="Seed faults into the specification and show which vectors notice.")
@@ -51,7 +51,6 @@ def adequacy(
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
     """
     from ..adequacy import report
-    from ..adequacy.bench import BaselineError
     from ..adequacy.survey import survey
     from ..output import write_text
     from ..results import write
@@ -61,11 +60,8 @@ def adequacy(
     for file in (json_file, suggest_file):
         check_writable(file)
     console = console_beside(json_file, suggest_file)
-    with _bar(console) as on_task, bad_input():
-        try:
-            found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
-        except BaselineError as error:
-            raise Unusable(f"{error}; see bpf-isa run -r reference") from None
+    with _bar(console) as on_task:
+        found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
     if json_file is not None:
         write(report.document(found), json_file)
     if suggest_file is not None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING, cast
 import click
 
 from ..output import write_bytes, write_json
+from .echo import echo
 from .failing import Unusable
 from .options import FILE, is_stdout, json_option, say
 
@@ -48,15 +48,11 @@ def asm(file: IO[bytes], byte_order: str, dialect: str, output: Path | None, jso
     in `r0 = *(u32 *)(r1 + 4)` and `if w2 s> -1 goto out`, or that of uBPF, rbpf and bpf_conformance (--dialect
     mnemonic), as in `ldxw %r0, [%r1+4]` and `jsgt32 %r2, -1, out`.
     """
-    from ...spec.assemble import AsmError, assemble
     from ...spec.encoding import SLOT_BYTES
-    from .programs import contents, text_of
+    from .programs import assembled, contents, text_of
 
     raw, name = contents(file)
-    try:
-        code = assemble(text_of(raw, name), cast("ByteOrder", byte_order), dialect=cast("Dialect", dialect))
-    except AsmError as error:
-        raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
+    code = assembled(text_of(raw, name), name, cast("ByteOrder", byte_order), cast("Dialect", dialect))
     if json_file is not None:
         head = {"format": "bpf-isa-asm", "version": 1, "byte_order": byte_order}
         write_json({**head, "slots": len(code) // SLOT_BYTES, "code": code.hex()}, json_file, indent=2)
@@ -93,12 +89,12 @@ def disasm(
     `.byte`, with a comment that says why. The output can be assembled again.
     """
     from ...spec.disassemble import disassemble, disassembled
-    from .programs import contents, format_of
+    from .programs import code_section, contents, format_of
 
     raw, name = contents(file)
     order = cast("ByteOrder", byte_order)
     if raw.startswith(b"\x7fELF"):
-        code, order = _code_section(raw, name, elf_section)
+        code, order = code_section(raw, name, elf_section)
     elif in_hex or (in_hex is None and format_of(raw) != "raw"):  # no whole program is printable as text
         code = parse_hex(raw, name)
     else:
@@ -110,32 +106,7 @@ def disasm(
         listed = [{**line._asdict(), "code": line.code.hex()} for line in lines]
         write_json({**head, "lines": listed}, json_file, indent=2)
     if not is_stdout(json_file):
-        click.echo(disassemble(code, order, labels=labels, slots=slots, dialect=form), nl=False)
-
-
-def _code_section(raw: bytes, name: str, wanted: str | None) -> tuple[bytes, ByteOrder]:
-    """Return the code of an ELF object as it stands in the file, and its byte order."""
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.constants import SH_FLAGS
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(io.BytesIO(raw))
-        code = {
-            section.name: section.data()
-            for section in elf.iter_sections()
-            if section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR and section["sh_size"]
-        }
-    except (ELFError, OverflowError) as error:  # a position beyond 63 bits overflows
-        raise Unusable(f"{name}: not a sound ELF file: {error}") from None
-    if elf["e_machine"] != "EM_BPF":
-        raise Unusable(f"{name}: an ELF file for {elf['e_machine']}, not for BPF")
-    if wanted is None and len(code) == 1:
-        (wanted,) = code
-    if wanted not in code:
-        choice = f"choose one with --elf-section: {', '.join(code)}" if code else "there is none"
-        raise Unusable(f"{name}: no {'single' if wanted is None else wanted} section with code; {choice}")
-    return code[wanted], "little" if elf.little_endian else "big"
+        echo(disassemble(code, order, labels=labels, slots=slots, dialect=form), nl=False)
 
 
 def parse_hex(raw: bytes, name: str) -> bytes:

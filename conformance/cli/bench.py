@@ -10,13 +10,13 @@ import click
 
 from .. import benchmark
 from ..output import write_json
-from .failing import Unusable, bad_input, check_writable
+from .echo import echo
+from .failing import check_writable
 from .options import console_beside, json_option, runtimes_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ...adapters.protocol import Adapter
+    from ..console import Console
     from ..jit_benchmark import Split
 
 #: One of so many vectors tells where the time goes.
@@ -54,7 +54,7 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, json_file: Path | No
         found, unfit = jit_benchmark.contest(name, [*jit_benchmark.OWN, *others], repeat)
         rates += found
         for label, reason in unfit.items():
-            click.echo(f"{label}, {name}: {reason}", err=True)
+            echo(f"{label}, {name}: {reason}", err=True)
     for _, adapter in runtimes:
         adapter.close()
     split = jit_benchmark.suite_split(_EVERY)
@@ -111,15 +111,10 @@ def _print_table(
 
 
 def _opened(texts: tuple[str, ...]) -> list[tuple[str, Adapter]]:
-    from ...adapters.protocol import Unavailable
     from ...adapters.registry import parse_spec
 
     runtimes = []
-    with bad_input():
-        for text in texts:
-            spec = parse_spec(text)
-            try:
-                runtimes.append((spec.name, spec.open()))
-            except Unavailable as error:
-                raise Unusable(f"{text}: {error}") from None
+    for text in texts:
+        spec = parse_spec(text)
+        runtimes.append((spec.name, spec.open()))
     return runtimes

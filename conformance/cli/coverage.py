@@ -10,12 +10,11 @@ import click
 
 from ..output import write_json, write_text
 from . import words
-from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .failing import FAILED, OK, Unusable, check_writable
 from .options import FILE, Word, console_beside, json_option, paths_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..coverage.confirm import Confirmation
     from ..coverage.measure import Coverage
 
@@ -58,9 +57,8 @@ def coverage(
 
     for file in (json_file, html_file):
         check_writable(file)
-    with bad_input():
-        measured = Coverage(load_suite(paths or [VECTORS]))
-        confirmed = confirmations(measured, read_results(result_files))
+    measured = Coverage(load_suite(paths or [VECTORS]))
+    confirmed = confirmations(measured, read_results(result_files))
     console = console_beside(json_file, html_file)
     if names:
         if json_file or html_file or docs_file:
@@ -84,13 +82,10 @@ def coverage(
 
 
 def _renew(file: Path, measured: Coverage, confirmed: list[Confirmation]) -> None:
-    from ..coverage.docs import DocsError, renew
+    from ..coverage.docs import renew
     from .programs import text_of
 
-    try:
-        write_text(renew(text_of(file.read_bytes(), str(file)), measured, confirmed), file)
-    except DocsError as error:
-        raise Unusable(f"{file}: {error}") from None
+    write_text(renew(text_of(file.read_bytes(), str(file)), measured, confirmed), file)
 
 
 def _show_each(names: tuple[str, ...], measured: Coverage, console: Console) -> None:

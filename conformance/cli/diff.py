@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..output import write_json
-from .failing import FAILED, OK, bad_input
+from .failing import FAILED, OK
 from .options import console_beside, json_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..diff import Change, Comparison, Side
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -43,8 +42,7 @@ def diff(
     from ..diff import pair
     from ..results import read
 
-    with bad_input():
-        pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
+    pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
     if json_file is not None:
         comparisons = [_plain(one) for one in pairs]
         data = {"format": FORMAT, "version": FORMAT_VERSION, "comparisons": comparisons}
@@ -88,11 +86,7 @@ def _plain_result(result: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _show(one: Comparison, console: Console, most: int | None) -> None:
-    from rich.text import Text
-
-    def say(*parts: str | tuple[str, str]) -> None:
-        console.print(Text.assemble(*parts), soft_wrap=True)
-
+    say = console.say
     say((f"{_name(one.before)} -> {_name(one.after)}", "bold"), f": {len(one.changes)} of {one.common} vectors changed")
     if not one.same_suite:
         say(("the suites differ", "yellow"), ": vectors that only one of them has are absent from the other")

@@ -18,6 +18,7 @@ from ...spec.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
 from ..output import write_json
 from ..verdict import hex64
+from .echo import echo
 from .failing import FAILED, Unusable
 from .options import is_stdout, json_option, listing
 from .programs import FORMATS, Format, Input, contents, parse_hex, read_program
@@ -93,7 +94,7 @@ def exec_(
         write_json(_document(result, program, steps if trace else None, trust_verifier), json_file, indent=2)
     if talks:
         if trace:
-            click.echo()
+            echo()
         if isinstance(result, Fault):
             _print_fault(result, program)
         else:
@@ -120,7 +121,6 @@ def _interpret(
 def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) -> Returned | Fault:
     from ...adapters.jit.program import compile
     from ...adapters.jit.trust import NotAccepted, accept
-    from ...adapters.protocol import Unavailable
     from ...reference_vm.verifier.safety import surroundings_of
 
     order = program.byte_order
@@ -135,8 +135,6 @@ def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) 
         run = compile(decoded, byte_order=order, entry=program.entry, accepted=accepted)
     except NotAccepted as error:
         raise Unusable(f"--trust-verifier: not accepted as safe: {error}") from None
-    except Unavailable as error:
-        raise Unusable(str(error)) from None
     with _endable():
         return run(data, maps=program.maps, budget=budget)
 
@@ -185,23 +183,23 @@ def _document(
 def _print_step(step: TraceStep) -> None:
     changed = "  ".join(f"r{number} = {value:#x}" for number, value in step.changed.items())
     line = f"{step.number:6}  slot {step.pc:<5}  {format_instruction(step.decoded):40}  {changed}"
-    click.echo(line.rstrip())
+    echo(line.rstrip())
 
 
 def _print_result(result: Returned, *, counted: bool) -> None:
     signed = result.r0 - (1 << 64) if result.r0 >> 63 else result.r0
-    click.echo(f"returned after {_instructions(result.steps)}" if counted else "returned (unchecked)")
-    click.echo(f"r0 = {result.r0:#x}  unsigned {result.r0}  signed {signed}")
+    echo(f"returned after {_instructions(result.steps)}" if counted else "returned (unchecked)")
+    echo(f"r0 = {result.r0:#x}  unsigned {result.r0}  signed {signed}")
 
 
 def _print_fault(fault: Fault, program: Input) -> None:
-    click.echo(f"fault: {fault.kind}, after {_instructions(fault.steps)}")
-    click.echo(f"  {fault.reason}")
-    click.echo(f"  at slot {fault.pc}: {_shown(program, fault)}")
+    echo(f"fault: {fault.kind}, after {_instructions(fault.steps)}")
+    echo(f"  {fault.reason}")
+    echo(f"  at slot {fault.pc}: {_shown(program, fault)}")
     rows = [fault.registers[at : at + 4] for at in range(0, len(fault.registers), 4)]
     for at, row in enumerate(rows):
         cells = (f"{f'r{4 * at + column}':>3} = {value:<#18x}" for column, value in enumerate(row))
-        click.echo(f"  {'  '.join(cells)}".rstrip())
+        echo(f"  {'  '.join(cells)}".rstrip())
 
 
 def _shown(program: Input, fault: Fault) -> str:
@@ -217,10 +215,10 @@ def _shown(program: Input, fault: Fault) -> str:
 
 def _print_changes(memory: bytes | None, result: Returned | Fault, maps: tuple[ArrayMap, ...]) -> None:
     if memory and result.memory is not None and result.memory != memory:
-        click.echo(f"memory = {result.memory.hex()}")
+        echo(f"memory = {result.memory.hex()}")
     for number, (before, after) in enumerate(zip(maps, result.maps, strict=True)):
         if after != before.initial:
-            click.echo(f"map {number}{f' ({before.name})' if before.name else ''} = {after.hex()}")
+            echo(f"map {number}{f' ({before.name})' if before.name else ''} = {after.hex()}")
 
 
 def _instructions(count: int) -> str:

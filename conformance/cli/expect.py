@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..explain import MEANING
-from .failing import Unusable, bad_input
+from .echo import echo
+from .failing import Unusable
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -39,32 +40,31 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
     from ..output import write_text
     from ..results import read
 
-    with bad_input():
-        document = read(results)
-        old = expectations.load(file) if file.exists() else None
-        if old is not None and runtime not in {None, old.runtime}:
-            raise Unusable(f"{file} is about {old.runtime!r}, not {runtime!r}: write to another file")
-        names = [one["name"] for one in document["runtimes"]]
-        name = runtime or (old.runtime if old else names[0] if len(names) == 1 else None)
-        if name is None:
-            raise Unusable(f"{results} has several runtimes: choose one of {', '.join(names)} with --runtime")
-        one = next((one for one in document["runtimes"] if one["name"] == name), None)
-        if one is None:
-            raise Unusable(f"{results} has no runtime {name!r}; it has {', '.join(names) or 'none'}")
-        if not one["complete"]:
-            raise Unusable(f"{results}: the run of {name} was interrupted: finish it with bpf-isa run --resume")
-        old = old or expectations.Expectations(file, name, header=_HEADER)
-        found = _findings(document, results, name)
-        whole = document["selection"]["vectors"] == document["suite"]["vectors"]
-        new = expectations.updated(
-            old, one["identity"]["version"], one["results"], found, unsupported=unsupported, whole=whole
-        )
+    document = read(results)
+    old = expectations.load(file) if file.exists() else None
+    if old is not None and runtime not in {None, old.runtime}:
+        raise Unusable(f"{file} is about {old.runtime!r}, not {runtime!r}: write to another file")
+    names = [one["name"] for one in document["runtimes"]]
+    name = runtime or (old.runtime if old else names[0] if len(names) == 1 else None)
+    if name is None:
+        raise Unusable(f"{results} has several runtimes: choose one of {', '.join(names)} with --runtime")
+    one = next((one for one in document["runtimes"] if one["name"] == name), None)
+    if one is None:
+        raise Unusable(f"{results} has no runtime {name!r}; it has {', '.join(names) or 'none'}")
+    if not one["complete"]:
+        raise Unusable(f"{results}: the run of {name} was interrupted: finish it with bpf-isa run --resume")
+    old = old or expectations.Expectations(file, name, header=_HEADER)
+    found = _findings(document, results, name)
+    whole = document["selection"]["vectors"] == document["suite"]["vectors"]
+    new = expectations.updated(
+        old, one["identity"]["version"], one["results"], found, unsupported=unsupported, whole=whole
+    )
     write_text(expectations.dump(new), file)
     gone, new_ones = set(old.known) - set(new.known), set(new.known) - set(old.known)
     unexplained = sum(not entry.explained for entry in new.known)
-    click.echo(f"{file}: {len(new.known)} entries ({len(new_ones)} came or changed, {len(gone)} went or changed)")
+    echo(f"{file}: {len(new.known)} entries ({len(new_ones)} came or changed, {len(gone)} went or changed)")
     if unexplained:
-        click.echo(f"{unexplained} of them are unexplained: give the reason")
+        echo(f"{unexplained} of them are unexplained: give the reason")
 
 
 def _findings(document: dict[str, Any], file: Path, runtime: str) -> dict[str, str]:

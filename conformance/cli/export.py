@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .failing import bad_input
+from .echo import echo
 from .options import paths_option
 
 
@@ -23,8 +23,7 @@ def export(folder: Path, paths: tuple[Path, ...]) -> None:
     from .. import export as exporting
     from ..suite import VECTORS, load_suite
 
-    with bad_input():
-        manifest = exporting.export(load_suite(paths or [VECTORS]), folder)
+    manifest = exporting.export(load_suite(paths or [VECTORS]), folder)
     file = manifest["file"]
-    click.echo(f"{folder / file['name']}: {manifest['vectors']:,} vectors, {file['bytes']:,} bytes")
-    click.echo(f"sha256:{file['sha256']}")
+    echo(f"{folder / file['name']}: {manifest['vectors']:,} vectors, {file['bytes']:,} bytes")
+    echo(f"sha256:{file['sha256']}")

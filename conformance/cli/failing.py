@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from ...spec.plain import plain
 from ..output import STDOUT
 
 #: Everything passed; something failed; the command could not do its work.
@@ -35,39 +34,8 @@ class Unusable(click.ClickException):
 
     exit_code = UNUSABLE
 
-
-@contextmanager
-def bad_input() -> Iterator[None]:
-    """Turn the errors that bad input causes into :class:`Unusable`."""
-    from ...adapters.registry import SpecError
-    from ...spec.requirements import RegistryError
-    from ...spec.strict_yaml import YamlError
-    from ...spec.table import TableError
-    from ..datafiles import DataError
-    from ..diff import PairingError
-    from ..expectations import ExpectationError
-    from ..gate import RequirementError
-    from ..model import VectorError
-    from ..results import ResultsError
-    from ..select import SelectionError
-
-    known = (
-        YamlError,
-        VectorError,
-        TableError,
-        RegistryError,
-        SelectionError,
-        SpecError,
-        ResultsError,
-        DataError,
-        ExpectationError,
-        RequirementError,
-        PairingError,
-    )
-    try:
-        yield
-    except known as error:
-        raise Unusable(str(error)) from None
+    def __init__(self, message: str) -> None:
+        super().__init__(plain(message, lines=True))
 
 
 def check_writable(file: Path | None) -> None:

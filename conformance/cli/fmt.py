@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..output import write_text
-from .failing import FAILED, OK, bad_input
+from .echo import echo
+from .failing import FAILED, OK
 
 
 @click.command(short_help="Put vector files into their canonical form.")
@@ -24,13 +25,12 @@ def fmt(paths: tuple[Path, ...], check: bool) -> None:
     from ..suite import VECTORS
 
     changed = 0
-    with bad_input():
-        for file in find_files(paths or [VECTORS]):
-            text = canonical_file(file)
-            if text == file.read_text(encoding="utf-8"):
-                continue
-            changed += 1
-            if not check:
-                write_text(text, file)
-            click.echo(f"{file}: {'is not in canonical form: run bpf-isa fmt' if check else 'rewritten'}")
+    for file in find_files(paths or [VECTORS]):
+        text = canonical_file(file)
+        if text == file.read_text(encoding="utf-8"):
+            continue
+        changed += 1
+        if not check:
+            write_text(text, file)
+        echo(f"{file}: {'is not in canonical form: run bpf-isa fmt' if check else 'rewritten'}")
     raise SystemExit(FAILED if check and changed else OK)

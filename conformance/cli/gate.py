@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..output import write_json
-from .failing import FAILED, OK, bad_input, check_writable
+from .failing import FAILED, OK, check_writable
 from .options import console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..expectations import Expectations
     from ..gate import Violation
     from ..results import Json
@@ -53,13 +52,12 @@ def gate(
     from ..results import read
 
     check_writable(json_file)
-    with bad_input():
-        required = gate.parse_requirements(require)
-        known = [expectations.load(file) for file in files]
-        documents = [read(path) for path in results]
-        if shipped:
-            known += _shipped(documents)
-        found = gate.violations(documents, known, required)
+    required = gate.parse_requirements(require)
+    known = [expectations.load(file) for file in files]
+    documents = [read(path) for path in results]
+    if shipped:
+        known += _shipped(documents)
+    found = gate.violations(documents, known, required)
     runtimes = [one["name"] for document in documents for one in document["runtimes"]]
     if json_file is not None:
         listed = [{**item._asdict(), "kind": item.kind.value} for item in found]
@@ -105,9 +103,9 @@ def _show(
         of_kind = [item for item in found if item.kind is kind]
         for item in of_kind[:_SHOWN]:
             head = Text.assemble((f"{kind.value}: ", "bold red"), f"{item.runtime}: ", (item.what, "bold"))
-            console.print(head.append(f": {item.message}"), soft_wrap=True)
+            console.say(head.append(f": {item.message}"))
         if len(of_kind) > _SHOWN:
-            console.print(f"{kind.value}: {len(of_kind) - _SHOWN} more", soft_wrap=True, markup=False)
+            console.say(f"{kind.value}: {len(of_kind) - _SHOWN} more")
     unexplained = sum(not entry.explained for file in known for entry in file.known)
     if unexplained:
         console.print(f"note: {unexplained} entries of the expectation files are unexplained", soft_wrap=True)
@@ -117,6 +115,6 @@ def _show(
     if found:
         number = {kind: sum(item.kind is kind for item in found) for kind in Kind}
         told = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)
-        console.print(Text.assemble(("the gate is shut", "bold red"), f" for {names}: {told}"), soft_wrap=True)
+        console.say(("the gate is shut", "bold red"), f" for {names}: {told}")
     else:
-        console.print(Text.assemble(("the gate is open", "bold green"), f" for {names}"), soft_wrap=True)
+        console.say(("the gate is open", "bold green"), f" for {names}")

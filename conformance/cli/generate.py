@@ -9,6 +9,7 @@ import click
 
 from ..generate import files
 from ..output import write_text
+from .echo import echo
 
 
 @click.command(short_help="Write the generated vector files, or check that they are current.")
@@ -28,11 +29,11 @@ def generate(family: tuple[str, ...], check: bool, output: Path) -> None:
         text = files.text(name)
         if check:
             current = target.is_file() and target.read_text(encoding="utf-8") == text
-            click.echo(f"{target}: {'current' if current else 'differs: run bpf-isa generate ' + name}")
+            echo(f"{target}: {'current' if current else 'differs: run bpf-isa generate ' + name}")
             stale += [] if current else [name]
         else:
             output.mkdir(parents=True, exist_ok=True)
             write_text(text, target)
-            click.echo(f"{target}: {len(text.splitlines())} lines")
+            echo(f"{target}: {len(text.splitlines())} lines")
     if stale:
         raise SystemExit(1)

@@ -11,12 +11,11 @@ import click
 
 from ..output import write_json
 from . import words
-from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .failing import FAILED, OK, Unusable, check_writable
 from .options import Word, console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from ..console import Console
     from ..discovery import Decision, Discovery, GroupSupport, State
 
 FORMAT, FORMAT_VERSION = "bpf-isa-groups", 1
@@ -52,7 +51,6 @@ def groups(
 
     Exit status: 0; 1 if a claim is disproved; 2 if the runtime cannot be used.
     """
-    from ...adapters.protocol import Unavailable
     from ...adapters.registry import choose
     from ..claims import claiming
     from ..discovery import discover
@@ -61,16 +59,12 @@ def groups(
     from ..workers import WorkerPool
 
     check_writable(json_file)
-    with bad_input():
-        (spec,) = claiming([spec.allowing(timeout) for spec in choose([runtime], plugin_args)], claims)
+    (spec,) = claiming([spec.allowing(timeout) for spec in choose([runtime], plugin_args)], claims)
     try:
         with WorkerPool(spec, 1, timeout) as pool:
             info = pool.open()
-            with bad_input():
-                suite = load_suite(paths or [VECTORS])
+            suite = load_suite(paths or [VECTORS])
             found = discover(pool, info, suite.vectors)
-    except Unavailable as reason:
-        raise Unusable(f"{spec.name}: {reason}") from None
     except RuntimeBroken as reason:
         raise Unusable(f"{spec.name}: its adapter failed: {reason}") from None
     if json_file is not None:

@@ -11,7 +11,7 @@ import click
 
 from ..output import write_json
 from . import words
-from .failing import FAILED, OK, Unusable, bad_input, check_writable
+from .failing import FAILED, OK, Unusable, check_writable
 from .options import Word, json_option, listing, say
 
 FORMAT, FORMAT_VERSION = "bpf-isa-lint", 1
@@ -47,8 +47,7 @@ def lint(
         return
     if unknown := sorted(set(rules) - RULES.keys()):
         raise Unusable(f"--rule {unknown[0]}: the rules are {', '.join(RULES)}")
-    with bad_input():
-        findings, number = find(paths or [VECTORS], rules or tuple(RULES), jobs or len(os.sched_getaffinity(0)))
+    findings, number = find(paths or [VECTORS], rules or tuple(RULES), jobs or len(os.sched_getaffinity(0)))
     if json_file is not None:
         listed = [asdict(finding) for finding in findings]
         write_json({**head, "vectors": number, "findings": listed}, json_file, indent=2)

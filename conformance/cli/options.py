@@ -16,9 +16,10 @@ from click.shell_completion import CompletionItem
 
 from ..output import STDOUT
 from . import words
+from .echo import echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from ..console import Console
 
 if TYPE_CHECKING:
     _Type: TypeAlias = click.ParamType[Any]
@@ -139,7 +140,7 @@ def is_stdout(*files: Path | None) -> bool:
 
 def console_beside(*files: Path | None) -> Console:
     """Return what texts for people are printed with: they are left out where a file is standard output."""
-    from rich.console import Console
+    from ..console import Console
 
     return Console(highlight=False, quiet=is_stdout(*files))
 
@@ -147,4 +148,4 @@ def console_beside(*files: Path | None) -> Console:
 def say(text: str, *files: Path | None) -> None:
     """Print a line for people; it is left out where a file is standard output."""
     if not is_stdout(*files):
-        click.echo(text)
+        echo(text)

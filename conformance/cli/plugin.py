@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 import click
 
+from .echo import echo
 from .failing import FAILED
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def plugin(memory: str, engine: str, byte_order: str | None, is_object: bool) ->
     result = _run(program, data, cast("Literal['reference', 'jit']", engine))
     if isinstance(result, Fault):
         _fail(f"{result.kind}: slot {result.pc}: {result.reason}")
-    click.echo(f"{result.r0:x}")
+    echo(f"{result.r0:x}")
 
 
 def _refuse_malformed(program: Input) -> None:
@@ -72,5 +73,5 @@ def _run(program: Input, memory: bytes | None, engine: Literal["reference", "jit
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(message, err=True)
+    echo(message, err=True)
     raise SystemExit(FAILED)

@@ -11,7 +11,7 @@ from ...reference_vm import elf
 from ...reference_vm.machine import ArrayMap
 from ...spec.assemble import assemble
 from ...spec.encoding import SLOT_BYTES, ByteOrder, encode
-from ...spec.syntax import AsmError
+from ...spec.syntax import AsmError, Dialect
 from .failing import Unusable
 
 Format: TypeAlias = Literal["asm", "hex", "raw", "elf"]
@@ -91,7 +91,7 @@ def read_program(
         code = data
     else:
         text = text_of(data, name)
-        code = _assembled(text, name, order) if kind == "asm" else _from_hex(text, name)
+        code = assembled(text, name, order) if kind == "asm" else _from_hex(text, name)
     if not any_length and (not code or len(code) % SLOT_BYTES):
         raise Unusable(f"{name}: {len(code)} bytes are no program: instructions take {SLOT_BYTES} bytes each")
     return Input(code, order, 0, tuple(ArrayMap(value) for value in maps))
@@ -114,9 +114,26 @@ def _read_object(
     return Input(encode(loaded.program, loaded.byte_order), loaded.byte_order, loaded.entry, loaded.maps)
 
 
-def _assembled(text: str, name: str, byte_order: ByteOrder) -> bytes:
+def code_section(data: bytes, name: str, section: str | None) -> tuple[bytes, ByteOrder]:
+    """Return the code of a section of the object file ``name`` as it stands there, and its byte order.
+
+    Raises:
+        Unusable: there is no such section.
+    """
     try:
-        return assemble(text, byte_order)
+        return elf.code_section(data, section)
+    except elf.ObjectError as error:
+        raise Unusable(f"{name}: {error}") from None
+
+
+def assembled(text: str, name: str, byte_order: ByteOrder, dialect: Dialect = "llvm") -> bytes:
+    """Return the program that the assembly in the file ``name`` gives.
+
+    Raises:
+        Unusable: naming file, line and column of what is no assembly.
+    """
+    try:
+        return assemble(text, byte_order, dialect=dialect)
     except AsmError as error:
         raise Unusable(f"{name}:{error.line}:{error.column}: {error.message}") from None
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from . import words
-from .failing import Unusable, bad_input
+from .echo import echo
+from .failing import Unusable
 from .options import Word, listing
 
 if TYPE_CHECKING:
@@ -76,14 +77,13 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
         raise Unusable("--history is a page of the site: ask for --html DIR too")
     if sum(target.path is None for target in targets) > 1:
         raise Unusable("only one format can go to standard output: give the others a path, as in --format junit=FILE")
-    with bad_input():
-        past = [] if history_folder is None else read_folder(history_folder)
-        documents = [read(file) for file in files] or newest(past)
-        formats.check(documents)
-        comparisons = compare(documents)
+    past = [] if history_folder is None else read_folder(history_folder)
+    documents = [read(file) for file in files] or newest(past)
+    formats.check(documents)
+    comparisons = compare(documents)
     for target in targets:
         text = formats.write(target, documents, comparisons, past)
         if text is not None:
-            click.echo(text, nl=False)
+            echo(text, nl=False)
         elif target.path is not None:
-            click.echo(target.path / "index.html" if target.format == "html" else target.path, err=True)
+            echo(target.path / "index.html" if target.format == "html" else target.path, err=True)

@@ -15,13 +15,13 @@ import click
 
 from ..output import STDOUT
 from . import words
-from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, bad_input, check_writable
+from .echo import echo
+from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, check_writable
 from .options import FILE, Word, console_beside, groups_option, json_option, listing, paths_option, runtimes_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ...adapters.registry import RuntimeSpec
+    from ..console import Console
     from ..journal import Journal, Unfinished
     from ..model import Vector
     from ..results import Command, Run, Selection
@@ -135,10 +135,9 @@ def run(
         command, selection, json_file = before.command, before.selection, json_file or resume
     for file in (json_file, junit_file, findings_file):
         check_writable(file)
-    with bad_input():
-        specs = _specs(command)
-        suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
-        vectors = _select(suite, selection)
+    specs = _specs(command)
+    suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
+    vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
     earlier = _earlier(before, suite, whole) if before else {}
     console = console_beside(json_file, junit_file, findings_file)
@@ -182,7 +181,7 @@ def _progress(
         return Live(console, runtimes, vectors)
     if quiet > 1:
         return None
-    return Lines(partial(click.echo, err=True), runtimes, vectors)
+    return Lines(partial(echo, err=True), runtimes, vectors)
 
 
 #: Options that say what is run, which the file of an interrupted run says already.
@@ -199,8 +198,7 @@ def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
         source = ctx.get_parameter_source(parameter.name or "")
         if parameter.name in _SAID_BY_THE_FILE and source is click.core.ParameterSource.COMMANDLINE:
             raise Unusable(f"--resume does what {file} says: leave {parameter.opts[-1]} away")
-    with bad_input():
-        before = unfinished(file)
+    before = unfinished(file)
     if before.command.folder != str(Path.cwd()):
         raise Unusable(f"{file}: the run was started in {before.command.folder}: resume it there")
     return before
@@ -224,7 +222,7 @@ def _journal(file: Path | None, whole: Run, before: Unfinished | None) -> Journa
     if file in {None, STDOUT} or (file.exists() and not file.is_file()):
         return None
     if before is None and (old := journal_of(file)).exists():
-        click.echo(f"{old}: of a run that was killed; this run replaces it", err=True)
+        echo(f"{old}: of a run that was killed; this run replaces it", err=True)
     return Journal(file, whole, before.runtimes if before else ())
 
 
@@ -238,7 +236,7 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
 
     one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
     for unread in other.unread:
-        click.echo(f"Error: {unread.reason}: not run", err=True)
+        echo(f"Error: {unread.reason}: not run", err=True)
     return Suite(one.vectors + other.vectors, one.files + other.files, other.unread)
 
 

@@ -11,7 +11,7 @@ import click
 
 from ..output import write_json
 from . import words
-from .failing import FAILED, OK, bad_input
+from .failing import FAILED, OK
 from .options import Word, console_beside, json_option
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
     from ...adapters.registry import KINDS, choose, configured_names
     from ..discovery import look
 
-    with bad_input():
-        alone = [name for name, kind in KINDS.items() if not kind.needs]
-        found = list(look(choose(names or [*alone, *configured_names()])))
+    alone = [name for name, kind in KINDS.items() if not kind.needs]
+    found = list(look(choose(names or [*alone, *configured_names()])))
     needy = {} if names else {name: kind for name, kind in KINDS.items() if kind.needs}
     if json_file is not None:
         data = {
@@ -82,7 +81,7 @@ def _show(found: Sequence[Found], console: Any) -> None:
         head.append(f"{one.spec.name:{width}}  ", "bold")
         head.append(_identity(one) if one.info else one.problem, "" if one.info else "yellow")
         head.append(f"  ({KINDS[one.spec.kind].summary})", "dim")
-        console.print(head, soft_wrap=True)
+        console.say(head)
 
 
 def _identity(one: Found) -> str:

@@ -27,7 +27,6 @@ def smoke(command: tuple[str, ...], timeout: float, json_file: Path | None) -> N
     """
     from ...adapters.batch.smoke import smoke as check
     from ...adapters.processes.settings import Settings, find_program
-    from ...adapters.protocol import Unavailable
 
     try:
         words = shlex.split(command[0]) if len(command) == 1 else list(command)
@@ -37,15 +36,12 @@ def smoke(command: tuple[str, ...], timeout: float, json_file: Path | None) -> N
         raise Unusable("the command is empty: give one, as in bpf-isa smoke './runtime --batch'")
     check_writable(json_file)
     found = []
-    try:
-        words[0] = find_program(words[0], None)
-        for finding in check(words, Settings(timeout=timeout)):
-            mark = "FAIL" if finding.problem else "note" if finding.note else "ok  "
-            text = finding.problem or finding.note
-            say(f"{mark}  {finding.demand}" + (f": {text}" if text else ""), json_file)
-            found.append(finding)
-    except Unavailable as reason:
-        raise Unusable(str(reason)) from None
+    words[0] = find_program(words[0], None)
+    for finding in check(words, Settings(timeout=timeout)):
+        mark = "FAIL" if finding.problem else "note" if finding.note else "ok  "
+        text = finding.problem or finding.note
+        say(f"{mark}  {finding.demand}" + (f": {text}" if text else ""), json_file)
+        found.append(finding)
     missed = sum(finding.problem is not None for finding in found)
     if json_file is not None:
         head = {"format": FORMAT, "version": FORMAT_VERSION, "command": words, "missed": missed}

@@ -15,6 +15,7 @@ from ...spec.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, decode, identify, unpack
 from ...spec.table import isa
 from ..output import write_json
+from .echo import echo
 from .failing import FAILED
 from .options import is_stdout, json_option, listing
 from .programs import FORMATS, Format, Input, contents, read_program
@@ -98,7 +99,7 @@ def verify_(
         if shown is not None:
             _print_proof(shown)
         errors = sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
+        echo(f"{name}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     if not is_valid(findings):
         raise SystemExit(FAILED)
 
@@ -117,7 +118,7 @@ def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
 
 def _print_proof(proof: Proof) -> None:
     steps = "no bound was found" if proof.most_steps is None else f"at most {_count(proof.most_steps, 'instruction')}"
-    click.echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
+    echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -144,10 +145,10 @@ def _document(findings: Sequence[Finding], proof: Proof | None) -> dict[str, Any
 def _print(findings: Sequence[Finding], program: Input) -> None:
     slots = _slots(program)
     for finding in findings:
-        click.echo(str(finding))
+        echo(str(finding))
         if shown := _shown(finding, program.code, slots):
-            click.echo(f"    {shown}")
-        click.echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
+            echo(f"    {shown}")
+        echo(f"    rule: {RULES.get(finding.rule, _SAFE)}")
 
 
 def _shown(finding: Finding, code: bytes, slots: Sequence[Slot]) -> str:

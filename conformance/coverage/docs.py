@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ...spec.errors import InputError
 from .confirm import Confirmation
 from .measure import Coverage, FileCoverage
 
@@ -18,7 +19,7 @@ _HEAD = ("file", "expectations", "vectors", "confirmed by", "contents")
 _DIGITS = 12
 
 
-class DocsError(ValueError):
+class DocsError(InputError):
     """A page without a place for the table; the message says what is missing."""
 
 
@@ -51,7 +52,7 @@ def renew(page: str, coverage: Coverage, confirmed: Sequence[Confirmation] = ())
 def _split(text: str, mark: str) -> tuple[str, str]:
     before, found, after = text.partition(mark)
     if not found:
-        raise DocsError(f"the page has no line {mark}")
+        raise DocsError(f"the page of --docs has no line {mark}")
     return before, after
 
 

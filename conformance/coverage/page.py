@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ...spec.plain import plain
 from ...spec.table import isa
 from ..results import DISTRIBUTION
 from ..verdict import Verdict
@@ -21,7 +22,7 @@ def page(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> str:
     environment = Environment(
         loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return environment.get_template("page.html").render(
+    text = environment.get_template("page.html").render(
         coverage=coverage,
         confirmed=confirmed,
         by_any=len(confirmed_by_any(confirmed)),
@@ -30,3 +31,4 @@ def page(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> str:
         passed=Verdict.PASS,
         version=version(DISTRIBUTION),
     )
+    return plain(text, lines=True)

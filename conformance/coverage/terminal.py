@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from ..console import Console
 from ..model import Level
 from ..verdict import Verdict
 from .confirm import Confirmation, confirmed_by_any
@@ -23,14 +24,14 @@ def show(coverage: Coverage, confirmed: Sequence[Confirmation], console: Console
     console.print(_groups(coverage))
     if confirmed:
         console.print(_files(coverage, confirmed))
-    _say(console, _summary(coverage))
+    console.say(_summary(coverage))
     for one in confirmed:
-        _say(console, _rate(one, coverage))
+        console.say(_rate(one, coverage))
     if any(one.independent for one in confirmed):
         number, all_of_them = len(confirmed_by_any(confirmed)), len(coverage.suite.vectors)
-        _say(console, f"confirmed by a runtime that was not made from this table: {_share(number, all_of_them)}")
+        console.say(f"confirmed by a runtime that was not made from this table: {_share(number, all_of_them)}")
     holes = [hole_name(item) for item in coverage.holes]
-    _say(console, f"holes: {', '.join(holes)}" if holes else "no holes: each requirement and instruction has vectors")
+    console.say(f"holes: {', '.join(holes)}" if holes else "no holes: each requirement and instruction has vectors")
 
 
 def _table(*names: str) -> Table:
@@ -63,10 +64,10 @@ def _groups(coverage: Coverage) -> Table:
 
 
 def _files(coverage: Coverage, confirmed: Sequence[Confirmation]) -> Table:
-    table = _table("file", "vectors", *(f"{one.name} confirms" for one in confirmed))
+    table = _table("file", "vectors", *(f"{escape(one.name)} confirms" for one in confirmed))
     for file in coverage.files:
         rates = (one.rate(file.name) for one in confirmed)
-        table.add_row(file.name, f"{file.vectors:,}", *(_share(*rate) for rate in rates))
+        table.add_row(escape(file.name), f"{file.vectors:,}", *(_share(*rate) for rate in rates))
     return table
 
 
@@ -92,31 +93,27 @@ def _summary(coverage: Coverage) -> str:
 def show_requirement(item: RequirementCoverage, console: Console) -> None:
     """Print what covers a requirement."""
     requirement = item.requirement
-    _say(console, f"[bold]{requirement.id}[/] (section {requirement.section}, {requirement.keyword})")
-    _say(console, f"  {requirement.text}")
+    console.say((requirement.id, "bold"), f" (section {requirement.section}, {requirement.keyword})")
+    console.say(f"  {' '.join(requirement.text.split())}")
     if requirement.reason:
-        _say(console, f"  not tested: {requirement.reason}")
+        console.say(f"  not tested: {requirement.reason}")
     _entries(item.entries, console)
 
 
 def show_instruction(item: InstructionCoverage, console: Console) -> None:
     """Print which vectors contain an instruction."""
     row = item.row
-    _say(console, f"[bold]{row.name}[/] (section {row.section}, {', '.join(sorted(row.groups))})")
-    console.print(f"  {row.means_text}", markup=False, highlight=False, soft_wrap=True)
+    console.say((row.name, "bold"), f" (section {row.section}, {', '.join(sorted(row.groups))})")
+    console.say(f"  {row.means_text}")
     about = {name: item.entries[name] for name in item.about}
     _entries(about, console, "about it: ")
     others = item.entries.keys() - about.keys()
     if others:
         number = sum(item.entries[name] for name in others)
-        _say(console, f"  contained as well in {number:,} vectors of {len(others):,} other entries")
+        console.say(f"  contained as well in {number:,} vectors of {len(others):,} other entries")
 
 
 def _entries(entries: Mapping[str, int], console: Console, label: str = "") -> None:
-    _say(console, f"  {label}{sum(entries.values()):,} vectors of {len(entries):,} entries")
+    console.say(f"  {label}{sum(entries.values()):,} vectors of {len(entries):,} entries")
     for name, number in entries.items():
-        _say(console, f"    {number:6,}  {name}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False)
+        console.say(f"    {number:6,}  {name}")

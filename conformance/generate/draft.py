@@ -15,6 +15,7 @@ from ...adapters.reference import weigh
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import execute
 from ...spec.encoding import ByteOrder
+from ...spec.errors import InputError
 from ...spec.table import Instruction
 from ...spec.template import compile_text
 from ..values import parse_bytes
@@ -48,7 +49,7 @@ class Draft:
     rejected: bool = False
 
 
-class DraftError(ValueError):
+class DraftError(InputError):
     """A draft whose program does not do what a vector's must: come to its end."""
 
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from ...spec.plain import plain_data
 from ...spec.requirements import load_errata, load_requirements
 from ..model import Expectation, Vector
 from ..runner import Result
@@ -36,7 +37,8 @@ _WORD = re.compile(r"[a-z][a-z0-9_.-]*(?=:)")
 
 def script(name: str, data: Json) -> str:
     """Return the script that hands ``data`` to the page under ``name``."""
-    packed = base64.b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
+    text = json.dumps(plain_data(data), separators=(",", ":"))
+    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
     return f'bpfData("{name}","{packed}")'
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...spec.errors import InputError
 from ..junit import as_xml
 from ..output import write_text
 from ..results import ResultsError
@@ -17,7 +18,7 @@ from .recorded import Recorded
 FORMATS: dict[str, str | None] = {"html": "report", "markdown": None, "junit": None, "badges": "badges"}
 
 
-class FormatError(ValueError):
+class FormatError(InputError):
     """The name of a format that cannot be understood."""
 
 

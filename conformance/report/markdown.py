@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator, Sequence
 
+from ...spec.plain import plain
 from ...spec.table import isa
 from .badges import counted
 from .comparison import Column, Comparison
@@ -52,16 +55,16 @@ def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
         )
     for comparison in comparisons:
         yield ""
-        suite = comparison.suite
-        yield f"Suite {suite.version} (`{suite.short}`), {len(comparison.vectors):,} of {suite.vectors:,} vectors"
+        suite, number = comparison.suite, len(comparison.vectors)
+        yield f"Suite {_text(suite.version)} (`{suite.short}`), {number:,} of {suite.vectors:,} vectors"
         yield ""
         yield from _table(comparison)
         for column in comparison.columns:
             if column.partial:
-                yield f"> **{_plain(column.label)} is partial:** {_plain(column.partial)}"
+                yield f"> **{_text(column.label)} is partial:** {_text(column.partial)}"
                 yield ""
         for recorded, run in comparison.unavailable:
-            yield f"> **{_plain(run.name)} was not run:** {_plain(run.problem)} ({recorded.path.name})"
+            yield f"> **{_text(run.name)} was not run:** {_text(run.problem)} ({_text(recorded.path.name)})"
             yield ""
         parts = list(chunks(comparison))
         for number, column in enumerate(comparison.columns):
@@ -75,7 +78,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
     yield "| runtime | " + " | ".join(names) + " |"
     yield "|---|" + "---:|" * len(names)
     for column, found in zip(comparison.columns, numbers, strict=True):
-        title = f"**{_plain(column.label)}**<br>{_plain(_identity(column))}"
+        title = f"**{_text(column.label)}**<br>{_text(_identity(column))}"
         yield f"| {title} | " + " | ".join(_cell(found.get(name)) for name in names) + " |"
     yield ""
     yield " · ".join(f"{sign} {meaning}" for sign, meaning in _KINDS.values())
@@ -96,13 +99,13 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
     failed = [name for name in comparison.vectors if state(column.results.get(name)) == FAIL]
     if not failed:
         return
-    yield f"<details><summary><b>{_plain(column.label)}</b>: {len(failed):,} failed</summary>"
+    yield f"<details><summary><b>{_text(column.label)}</b>: {len(failed):,} failed</summary>"
     yield ""
     yield "| vectors | how | instructions to look at | what is broken |"
     yield "|---:|---|---|---|"
     for one in found[:_FINDINGS]:
-        names = ", ".join(f"`{name}`" for name in one.instructions or (one.entry,))
-        broken = _plain(one.requirement.text) if one.requirement else ""
+        names = ", ".join(map(_code, one.instructions or (one.entry,)))
+        broken = _text(one.requirement.text) if one.requirement else ""
         yield f"| {len(one.results):,} | {one.failure} | {names} | {broken} |"
     if len(found) > _FINDINGS:
         yield ""
@@ -113,7 +116,7 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
     for name in failed[:_FAILURES]:
         result = column.results[name]
         for item in result.judgement.differences[:3]:
-            row = (f"`{name}`", item.what, f"`{_plain(item.expected)}`", f"`{_plain(item.got)[:200]}`")
+            row = (_code(name), _text(item.what), _code(item.expected), _code(item.got[:200]))
             yield "| " + " | ".join(row) + " |"
     if len(failed) > _FAILURES:
         yield ""
@@ -123,7 +126,18 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
     yield ""
 
 
-def _plain(text: str) -> str:
-    """Return text that neither ends a cell of a table nor is taken for markup."""
-    safe = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
-    return safe.replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")
+#: What Markdown, with the tables of GitHub, gives a meaning in text, beside HTML; "_" only at the edge of a word.
+_MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+
+def _text(text: str) -> str:
+    """Return text that neither ends a cell of a table nor is taken for markup, be it of Markdown or of HTML."""
+    safe = html.escape(plain(" ".join(text.split())), quote=False)
+    safe = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", safe)
+    return safe.replace("@", "@\u200b")  # or GitHub would notify a user of that name
+
+
+def _code(text: str) -> str:
+    """Return text as code in a cell of a table."""
+    safe = plain(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
+    return f"`{safe}`"

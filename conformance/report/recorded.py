@@ -66,17 +66,10 @@ def read(path: Path) -> Recorded:
 
 
 def restore(data: Json, path: Path) -> Recorded:
-    """Return what a document holds that has the form its schema demands.
-
-    Raises:
-        results.ResultsError: it refers to an entry or a vector that it does not have.
-    """
-    try:
-        entries = {name: _entry(name, entry) for name, entry in data["entries"].items()}
-        vectors = {name: _vector(name, raw, entries[raw["entry"]]) for name, raw in data["vectors"].items()}
-        runtimes = [runtime_run(one, vectors) for one in data["runtimes"]]
-    except KeyError as error:
-        raise results.ResultsError(f"{path}: refers to {error.args[0]!r}, which it does not have") from None
+    """Return what a document holds that :func:`.results.read` has read from ``path``."""
+    entries = {name: _entry(name, entry) for name, entry in data["entries"].items()}
+    vectors = {name: _vector(name, raw, entries[raw["entry"]]) for name, raw in data["vectors"].items()}
+    runtimes = [runtime_run(one, vectors) for one in data["runtimes"]]
     runtimes += [RuntimeRun(one["name"], None, [], one["reason"], one["broken"]) for one in data["unavailable"]]
     selection = data["selection"]
     return Recorded(
@@ -88,7 +81,7 @@ def restore(data: Json, path: Path) -> Recorded:
             tuple(selection["sections"]),
             tuple(selection.get("levels", ())),
         ),
-        datetime.strptime(data["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+        datetime.strptime(data["started"], results.DATE).replace(tzinfo=UTC),
         data["seconds"],
         data["complete"],
         vectors,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ...spec.plain import plain
 from ...spec.requirements import Requirement, load_errata, load_requirements
 from ...spec.table import Instruction, isa
 from .. import explain
@@ -111,7 +112,7 @@ class _Writer:
         """Write a file of text."""
         file = self._folder / name
         file.parent.mkdir(exist_ok=True)
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_text(plain(text, lines=True) + "\n", encoding="utf-8")
 
     def static(self) -> None:
         """Copy what pages load besides data."""

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpf_isa.spec import strict_yaml
 from bpf_isa.spec.strict_yaml import DEEPEST, LARGEST_FILE, YamlError, load, loads
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
@@ -40,6 +41,10 @@ REFUSED = {
     "integer of 5000 digits": (f"a: {'1' * 5000}\n", 1, 4, "more than 64 bits"),
     "hex integer of 68 bits": ("- 0x10000000000000000\n", 1, 3, "more than 64 bits"),
     "nested too deeply": ("[" * 100_000, 1, DEEPEST + 2, "nested too deeply"),
+    "nested too deeply in mappings": ("{a: " * 100_000, 1, 4 * DEEPEST + 5, "nested too deeply"),
+    "nested too deeply by indentation": ("- " * 3000, 1, 2 * DEEPEST + 3, "nested too deeply"),
+    "nested too deeply, after characters of several bytes": ("é: " + "[" * 2000, 1, DEEPEST + 4, "nested too deeply"),
+    "anchor before too deep a nesting": ("[&x " + "[" * 2000, 1, 2, "anchors and tags"),
     "no YAML": ("a: b: c\n", 1, 5, "not YAML"),
     "unclosed": ("a: [1, 2\n", 2, 1, "not YAML"),
     "control character": ("a: 1\nb: é\x07\n", 2, 5, "not text"),
@@ -48,6 +53,13 @@ REFUSED = {
 }
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with PyYAML's C parser, and as where it was built without that."""
+    monkeypatch.setattr(strict_yaml, "_Parser", getattr(yaml, request.param))
+
+
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(("text", "line", "column", "reason"), REFUSED.values(), ids=REFUSED)
 def test_refused(text: str, line: int, column: int, reason: str) -> None:
     with pytest.raises(YamlError, match=reason) as caught:
@@ -75,6 +87,7 @@ def test_plain_scalars_that_readers_disagree_about_have_to_be_quoted(scalar: str
     assert loads(f'- "{scalar}"\n').data == [scalar]
 
 
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(
     ("text", "data"),
     [

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bpf_isa.adapters.batch.smoke import CHECKS
-from bpf_isa.conformance.cli.smoke import smoke
+from bpf_isa.conformance.cli import main
 
 from .test_batch import example, toy
 
@@ -93,14 +93,14 @@ WRONG = {
 
 
 def test_the_example_meets_all_demands(example: Path) -> None:
-    result = CliRunner().invoke(smoke, [str(example)])
+    result = CliRunner().invoke(main, ["smoke", str(example)])
     assert result.exit_code == 0, result.output
     assert result.output.count("ok    ") == len(CHECKS) + 1
 
 
 def test_a_runtime_that_shows_everything_meets_all_demands(tmp_path: Path) -> None:
     overrides = MACHINE + "IDENTITY['observes'] = ['registers', 'memory']"
-    result = CliRunner().invoke(smoke, [toy(tmp_path, overrides)])
+    result = CliRunner().invoke(main, ["smoke", toy(tmp_path, overrides)])
     assert (result.exit_code, result.output.count("ok    ")) == (0, len(CHECKS) + 1), result.output
 
 
@@ -111,7 +111,7 @@ def test_every_demand_has_a_runtime_that_does_not_meet_it() -> None:
 @pytest.mark.parametrize("demand", WRONG)
 def test_a_runtime_that_does_one_thing_wrong_is_told_so(tmp_path: Path, demand: str) -> None:
     command = toy(tmp_path, MACHINE + textwrap.dedent(WRONG[demand]))
-    result = CliRunner().invoke(smoke, [command, "--timeout", "2"])
+    result = CliRunner().invoke(main, ["smoke", command, "--timeout", "2"])
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert result.exit_code == 1
     assert [line.removeprefix("FAIL  ").partition(": ")[0] for line in failed] == [demand], result.output
@@ -123,14 +123,14 @@ def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
         "run = lambda m: {**right(m), 'outcome': 'unsupported', 'reason': 'x'}"
         " if m['program'][:2] in ('bc', '71', '72') else right(m)"
     )
-    result = CliRunner().invoke(smoke, [toy(tmp_path, overrides)])
+    result = CliRunner().invoke(main, ["smoke", toy(tmp_path, overrides)])
     assert result.exit_code == 0, result.output
     assert "note  R1 and R2 are address and length of the memory: it does not support `w0 = w2`" in result.output
     assert "note  It shows what it observes: it shows r0 only" in result.output
 
 
 def test_a_runtime_that_does_not_introduce_itself_is_asked_nothing_more(tmp_path: Path) -> None:
-    result = CliRunner().invoke(smoke, [toy(tmp_path, "del IDENTITY['version']")])
+    result = CliRunner().invoke(main, ["smoke", toy(tmp_path, "del IDENTITY['version']")])
     assert result.exit_code == 1
     assert result.output.startswith("FAIL  It introduces itself: protocol: the document: 'version' is missing")
     assert len(result.output.splitlines()) == 2
@@ -145,7 +145,7 @@ def test_a_runtime_that_does_not_introduce_itself_is_asked_nothing_more(tmp_path
     ],
 )
 def test_a_command_that_does_not_exist(words: list[str], message: str) -> None:
-    result = CliRunner().invoke(smoke, words)
+    result = CliRunner().invoke(main, ["smoke", *words])
     assert result.exit_code == 2
     assert message in result.output
 
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_executed(tmp_path: Path, text: str, message: str)
     file = tmp_path / "runtime"
     file.write_text(text)
     file.chmod(0o755)
-    result = CliRunner().invoke(smoke, [str(file)])
+    result = CliRunner().invoke(main, ["smoke", str(file)])
     assert result.exit_code == 2
     assert message in result.output
     assert result.output.count(str(file)) == 1

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import bpf_isa.conformance
 from bpf_isa.adapters.registry import separate
 from bpf_isa.conformance.cli import COMMANDS, main, options
+from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.conformance.cli.options import FILE, Several, by_commas, paths
 
 #: What is installed: the folders of the packages.
@@ -52,7 +53,7 @@ def test_no_help_text_says_in_its_own_words_that_an_option_can_be_repeated() -> 
 @options.paths_option("--file", "files")
 @options.runtimes_option("-r", "names")
 def lists(groups: tuple[str, ...], sizes: tuple[int, ...], files: tuple[Path, ...], names: tuple[str, ...]) -> None:
-    click.echo(repr((groups, sizes, tuple(map(str, files)), names)))
+    echo(repr((groups, sizes, tuple(map(str, files)), names)))
 
 
 @pytest.mark.parametrize(

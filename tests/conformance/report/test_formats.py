@@ -179,7 +179,7 @@ def test_labels_of_many_versions_do_not_run_into_each_other(bpf_isa: BpfIsa, res
         (("--history", "empty"), "empty: holds no results"),
         (("none.json",), "none.json: no runtime was run, so there is nothing to report"),
         (("r.json", "changed.json"), "add64-x/carries is another vector than in the results of the same suite"),
-        (("dangling.json",), "refers to 'nothing', which it does not have"),
+        (("dangling.json",), "refers to the entry 'nothing', which is not there"),
     ],
 )
 def test_what_cannot_be_used_is_one_error(
