@@ -97,3 +97,20 @@ def test_the_readme_opens_with_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
     assert blocks[:2] == ["pip install . && bpf-isa run\n", "pip install tox && tox\n"]
+
+
+def test_errors_of_input_have_the_base_class() -> None:
+    """Else the command line would not know them, and show a traceback."""
+    pattern = re.compile(r"^class \w+Error\((?:ValueError|Exception)\)", re.MULTILINE)
+    other = [
+        f"{relative([file])[0]}: {found[0]}"
+        for file in files_below(*PACKAGES)
+        if file.suffix == ".py"
+        for found in pattern.finditer(file.read_text(encoding="utf-8"))
+    ]
+    # The base class, and what is caught by who calls.
+    assert sorted(other) == [
+        "conformance/pytest_plugin.py: class HarnessError(Exception)",
+        "reference_vm/flow.py: class TooComplexError(Exception)",
+        "spec/errors.py: class InputError(ValueError)",
+    ]
