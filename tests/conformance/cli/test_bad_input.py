@@ -442,5 +442,5 @@ def test_names_of_files(tmp_path: Path) -> None:
 
 
 def test_unknown_commands_and_options() -> None:
-    refused("\x1b[31m\u202e")
+    refused("such\x1b[31m\u202e")
     refused("exec", "--\x1b[31m\u202e")
