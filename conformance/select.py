@@ -14,6 +14,8 @@ from ..spec.table import isa
 from .model import Vector
 
 Test: TypeAlias = Callable[[Vector], bool]
+#: Each 'not' and each parenthesis may stand inside the one before; Python's stack is not endless.
+_DEEPEST = 50
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
 
 
@@ -27,9 +29,11 @@ def by_expression(text: str) -> Test:
     A word is true of a vector whose id contains it; one with ``*``, ``?`` or ``[`` must match the whole id.
 
     Raises:
-        SelectionError: the expression is incomplete.
+        SelectionError: the expression is incomplete, or nested too deeply.
     """
     tokens = [found[1] for found in _TOKEN.finditer(text)]
+    if sum(token in {"not", "("} for token in tokens) > _DEEPEST:
+        raise SelectionError(f"-k: more than {_DEEPEST} times 'not' or '('")
     tokens.reverse()
     test = _either(tokens, text)
     if tokens:

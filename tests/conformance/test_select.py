@@ -23,13 +23,22 @@ SUITE = load_suite([Path(__file__).parent / "data" / "sample.yaml"])
         ("*/small", ["add32-k/base32-only/small"]),
         ("wrap?", []),
         ("add64-[xk]/w*", ["add64-x/wraps"]),
+        ("not " * 50 + "add64-x/wraps", ["add64-x/wraps"]),
+        ("(" * 50 + "add64-x/wraps" + ")" * 50, ["add64-x/wraps"]),
     ],
 )
 def test_expressions(expression: str, names: list[str]) -> None:
     assert [vector.id for vector in SUITE.select([by_expression(expression)])] == names
 
 
-@pytest.mark.parametrize("expression", ["", "and", "add and", "not", "(add", "add)", "()", "add or or mul", "a b"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("", "and", "add and", "not", "(add", "add)", "()", "add or or mul", "a b"),
+        *("(" * 20_000, "not " * 20_000 + "add"),
+    ],
+    ids=lambda text: text[:20],
+)
 def test_expressions_that_say_nothing(expression: str) -> None:
     with pytest.raises(SelectionError, match="-k"):
         by_expression(expression)
