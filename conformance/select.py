@@ -15,6 +15,8 @@ from ..spec.table import isa
 from .model import Level, Vector
 
 Test: TypeAlias = Callable[[Vector], bool]
+#: Each 'not' and each parenthesis may stand inside the one before; Python's stack is not endless.
+_DEEPEST = 50
 _TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
 #: Words of ids; whatever is neither a letter nor a digit stands between them.
 _WORD = re.compile(r"[a-z0-9]+")
@@ -34,9 +36,11 @@ def by_expression(text: str) -> Test:
     match the whole id. Capitals do not matter.
 
     Raises:
-        SelectionError: the expression is incomplete.
+        SelectionError: the expression is incomplete, or nested too deeply.
     """
     tokens = [found[1] for found in _TOKEN.finditer(text)]
+    if sum(token in {"not", "("} for token in tokens) > _DEEPEST:
+        raise SelectionError(f"-k: more than {_DEEPEST} times 'not' or '('")
     tokens.reverse()
     test = _either(tokens, text)
     if tokens:

@@ -72,8 +72,8 @@ def _without_traceback() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        safe = plain(error.message, lines=True)
-        if safe == error.message:
+        told = error.format_message()
+        if (safe := plain(told, lines=True)) == told:
             raise
         raise click.UsageError(safe, error.ctx) from None
     except InputError as error:

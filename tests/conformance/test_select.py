@@ -31,13 +31,22 @@ SUITE = load_suite([Path(__file__).parent / "data" / "sample.yaml"])
         ("/SMALL", ["add32-k/base32-only/small"]),
         ("Add64-X/*", ["add64-x/wraps", "add64-x/carries"]),
         ("*", [vector.id for vector in SUITE.vectors]),
+        ("not " * 50 + "add64-x/wraps", ["add64-x/wraps"]),
+        ("(" * 50 + "add64-x/wraps" + ")" * 50, ["add64-x/wraps"]),
     ],
 )
 def test_expressions(expression: str, names: list[str]) -> None:
     assert [vector.id for vector in SUITE.select([by_expression(expression)])] == names
 
 
-@pytest.mark.parametrize("expression", ["", "and", "add and", "not", "(add", "add)", "()", "add or or mul", "a b"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("", "and", "add and", "not", "(add", "add)", "()", "add or or mul", "a b"),
+        *("(" * 20_000, "not " * 20_000 + "add"),
+    ],
+    ids=lambda text: text[:20],
+)
 def test_expressions_that_say_nothing(expression: str) -> None:
     with pytest.raises(SelectionError, match="-k"):
         by_expression(expression)
