@@ -67,7 +67,7 @@ def test_progress() -> None:
 
 
 def test_a_locale_that_lacks_a_character() -> None:
-    command = [Path(sys.executable).with_name("bpf-isa"), "runtimes", "€=reference"]
+    command = [str(Path(sys.executable).with_name("bpf-isa")), "runtimes", "€=reference"]
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
