@@ -108,8 +108,8 @@ class Outcome(NamedTuple):
 class RuntimeInfo:
     """Who a runtime is.
 
-    ``groups`` are the conformance groups that it claims to support; None if it claims nothing, then every vector is
-    tried. ``byte_order`` is that of the programs it runs.
+    ``groups`` are the conformance groups that it claims to support; None if it claims nothing, then it is asked about
+    all that mean the same everywhere. ``byte_order`` is that of the programs it runs.
     """
 
     name: str

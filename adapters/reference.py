@@ -101,7 +101,7 @@ class ReferenceAdapter(Closing):
             engine="interpreter",
             architecture="python",
             byte_order=self._byte_order,
-            groups=self._groups,
+            groups=frozenset(self._table.groups) if self._groups is None else self._groups,
             observes=self._observes,
         )
 

@@ -11,7 +11,8 @@ from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from ..adapters.protocol import Job, Outcome, RuntimeInfo, Unavailable
-from ..spec.groups import closure
+from ..spec.groups import asked as asked_about
+from ..spec.table import isa
 from .inquiry import Inquiry, inquire
 from .model import Vector
 from .verdict import Judgement, harness_error, unsupported
@@ -163,17 +164,27 @@ def was_not_run(result: Result) -> bool:
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
     """Return what the runtime of ``pool`` makes of ``vectors``; unless ``trust_claims``, whatever groups it claims."""
     results: dict[int, Result] = {}
-    _ask_all(pool, info if trust_claims else replace(info, groups=None), list(enumerate(vectors)), results.__setitem__)
+    groups = asked_about(info.groups) if trust_claims else frozenset(isa().groups)
+    info = info if trust_claims else replace(info, groups=None)
+    _ask_all(pool, info, list(enumerate(vectors)), results.__setitem__, groups)
     return [results[index] for index in range(len(vectors))]
 
 
 def _ask_all(
-    pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[tuple[int, Vector]], settle: Callable[[int, Result], None]
+    pool: WorkerPool,
+    info: RuntimeInfo,
+    vectors: Iterable[tuple[int, Vector]],
+    settle: Callable[[int, Result], None],
+    groups: frozenset[str] | None = None,
 ) -> None:
-    """Ask about all vectors, in rounds: most are settled in the first. What settles them is told with their numbers."""
+    """Ask about all vectors, in rounds: most are settled in the first. What settles them is told with their numbers.
+
+    ``groups`` are the conformance groups that may be asked about; those of the runtime's claims if None.
+    """
+    groups = asked_about(info.groups) if groups is None else groups
     asked: list[_Question] = []
     for index, vector in vectors:
-        reason = _not_asked(vector, info)
+        reason = _not_asked(vector, info, groups)
         if reason is None:
             asked.append(_Question(index, vector, inquire(vector, info)))
         else:
@@ -194,14 +205,12 @@ def _receive(
         settle(question.index, result)
 
 
-def _not_asked(vector: Vector, info: RuntimeInfo) -> str | None:
-    """Return why a vector is not for this runtime."""
+def _not_asked(vector: Vector, info: RuntimeInfo, groups: frozenset[str]) -> str | None:
+    """Return why a vector is not for this runtime, which is asked about ``groups``."""
     only = vector.entry.byte_order
     if only is not None and only != info.byte_order:
         return f"byte-order: the vector is for {only}-endian runtimes only"
-    if info.groups is None:
-        return None
-    missing = vector.groups - closure(info.groups)
+    missing = vector.groups - groups
     return f"group: the runtime does not claim {', '.join(sorted(missing))}" if missing else None
 
 

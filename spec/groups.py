@@ -29,6 +29,18 @@ def closure(groups: Iterable[str], table: Isa | None = None) -> frozenset[str]:
     return frozenset(found)
 
 
+def asked(claimed: Iterable[str] | None, table: Isa | None = None) -> frozenset[str]:
+    """Return the groups about which a runtime is asked: those that it ``claimed``, with all that they include.
+
+    One that claims nothing (None) is asked about all but those whose instructions do what each implementation likes.
+
+    Raises:
+        KeyError: a name is no conformance group.
+    """
+    table = table or isa()
+    return frozenset(table.groups) - table.implementation_specific if claimed is None else closure(claimed, table)
+
+
 def required(program: Iterable[Decoded | None], table: Isa | None = None) -> frozenset[str]:
     """Return the smallest set of groups whose closure has every instruction of ``program``."""
     found: set[str] = set()

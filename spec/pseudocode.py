@@ -15,7 +15,7 @@ register, an unknown name, a name that nothing uses) is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -44,8 +44,8 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", propagate_positions=True)
 
 
-def parse(text: str) -> tuple[t.Stmt, ...]:
-    """Return the typed tree of the pseudocode ``text``.
+def parse(text: str, known: Mapping[str, t.Type] | None = None) -> tuple[t.Stmt, ...]:
+    """Return the typed tree of the pseudocode ``text``, which may use names that are ``known``, with their types.
 
     Raises:
         PseudocodeError: the text does not follow the grammar, has an unknown or idle name, or mixes widths.
@@ -55,7 +55,7 @@ def parse(text: str) -> tuple[t.Stmt, ...]:
     except UnexpectedInput as error:
         context = error.get_context(text, 12).split("\n")[0].strip()
         raise PseudocodeError(f"not pseudocode near {context!r}", error.column) from None
-    elaborator = _Elaborator()
+    elaborator = _Elaborator(known or {})
     statements = elaborator.block(block.children)
     if idle := elaborator.names.keys() - elaborator.used:
         name = elaborator.names[min(idle)]
@@ -69,8 +69,8 @@ _RawNode = Tree[Token] | Token
 class _Elaborator:
     """Types the parse tree of one row, statement after statement."""
 
-    def __init__(self) -> None:
-        self.locals: dict[str, t.Type] = {}
+    def __init__(self, known: Mapping[str, t.Type]) -> None:
+        self.locals = dict(known)
         self.names: dict[str, Token] = {}
         self.used: set[str] = set()
 

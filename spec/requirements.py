@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 
 Keyword: TypeAlias = Literal["MUST", "SHALL", "SHOULD", "MAY", "statement"]
 Operand: TypeAlias = int | Literal["any"]
+LevelName: TypeAlias = Literal["must", "interpretation", "abi", "robustness"]
 
 
 class RegistryError(InputError):
@@ -50,7 +51,8 @@ class Selector:
     """Rows of Appendix A: those whose columns hold the values that are not None.
 
     Where the description differs from the body, ``when`` tells for which operands and ``decided`` what the
-    instruction does for them instead, both in the notation of the appendix.
+    instruction does for them instead, both in the notation of the appendix. ``otherwise`` is what the instruction does
+    for those who read the text in another way than was decided, as the pseudocode of isa.yaml.
     """
 
     opcode: int
@@ -59,6 +61,7 @@ class Selector:
     imm: Operand | None = None
     when: str | None = None
     decided: str | None = None
+    otherwise: str | None = None
 
     def selects(self, opcode: int, src: Operand, offset: Operand, imm: Operand) -> bool:
         """Tell whether a row of Appendix A with these columns is meant."""
@@ -70,12 +73,14 @@ class Selector:
 class Erratum:
     """A place where the texts disagree or leave something open, and the decision.
 
-    ``says`` maps each of ``sections`` to a paraphrase; ``fields`` are the columns of the rows ``opcodes`` of
-    Appendix A in which ``isa.yaml`` differs from them (only a ``discrepancy`` has any).
+    ``level`` is the highest that a vector which relies on the decision may have: ``must`` where another sentence or the
+    appendix settles the matter. ``says`` maps each of ``sections`` to a paraphrase; ``fields`` are the columns of the
+    rows ``opcodes`` of Appendix A in which ``isa.yaml`` differs from them (only a ``discrepancy`` has any).
     """
 
     id: str
     kind: Literal["discrepancy", "ambiguity", "interpretation", "extension"]
+    level: LevelName
     sections: tuple[str, ...]
     opcodes: tuple[Selector, ...]
     fields: frozenset[str]

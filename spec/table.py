@@ -153,10 +153,14 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Isa:
-    """All instructions, in the order of the file, and the conformance groups with what each includes directly."""
+    """All instructions, in the order of the file, and the conformance groups with what each includes directly.
+
+    What the instructions of the groups ``implementation_specific`` do is left to each runtime.
+    """
 
     instructions: tuple[Instruction, ...]
     groups: Mapping[str, frozenset[str]]
+    implementation_specific: frozenset[str]
     by_name: Mapping[str, Instruction]
     by_opcode: Mapping[int, tuple[Instruction, ...]]
 
@@ -208,7 +212,8 @@ def _table(document: strict_yaml.Document) -> Isa:
         by_opcode[row.opcode] = (*by_opcode.get(row.opcode, ()), row)
     for siblings in by_opcode.values():
         _check_disjoint(siblings)
-    return Isa(rows, groups, by_name, by_opcode)
+    specific = frozenset(name for name, group in raw_groups.items() if "implementation-specific" in group)  # type: ignore[operator]  # too
+    return Isa(rows, groups, specific, by_name, by_opcode)
 
 
 def _validate(document: strict_yaml.Document) -> None:

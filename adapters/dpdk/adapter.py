@@ -63,7 +63,7 @@ class DpdkAdapter(Closing):
         self._batch = BatchAdapter(command, timeout=timeout)
 
     def info(self) -> RuntimeInfo:
-        """Return the identity of DPDK; it claims no conformance groups, so that all vectors are tried."""
+        """Return the identity of DPDK; it claims no conformance groups."""
         return self._batch.info()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:

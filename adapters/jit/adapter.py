@@ -46,7 +46,7 @@ class JitAdapter(Closing):
             engine="jit",
             architecture=platform.machine(),
             byte_order=self._byte_order,
-            groups=None,
+            groups=frozenset(self._table.groups),
             observes=ALL,
         )
 

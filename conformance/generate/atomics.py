@@ -9,7 +9,7 @@ from ...spec.table import Instruction, isa
 from .arithmetic import slug
 from .boundaries import edges, hexed
 from .draft import Draft, line
-from .memory import BASE_OFFSETS
+from .memory import BASE_OFFSETS, address_in, other_than_r1
 from .registers import VALUES, prologue
 
 _ALL = tuple(f"r{n}" for n in range(10))
@@ -38,11 +38,13 @@ def drafts() -> Iterator[Draft]:
         yield _operands(row)
         yield _neighbours(row)
         yield _register_pairs(row)
+        if _fetches_narrow(row) or _compares(row):
+            yield _operand_afterwards(row)
         yield _one_register(row)
         yield _offsets(row)
         yield _base_offsets(row)
         yield _on_the_stack(row)
-        if "r0" in row.writes:
+        if _compares(row):
             yield _comparison(row)
             yield _r0_as_base(row)
             yield _r0_everywhere(row)
@@ -64,11 +66,42 @@ def covers(row: Instruction) -> tuple[str, ...]:
         found.append("fetch")
         if width == 32:
             found.append("fetch-32-zero-extends")
-    elif "r0" in row.writes:
-        found += ["cmpxchg-loads-r0", "cmpxchg-keeps-src"] + (["cmpxchg-32-zero-extends"] if width == 32 else [])
+    elif _compares(row):
+        found += ["cmpxchg-loads-r0", "cmpxchg-keeps-src"]
+        found += ["cmpxchg-32-zero-extends", "cmpxchg-32-low-half"] if width == 32 else []
     else:
         found.append("no-fetch-keeps-src")
     return tuple(f"rfc9669-5.3-{part}" for part in found)
+
+
+def _compares(row: Instruction) -> bool:
+    """Whether the row is CMPXCHG: the text leaves open what becomes of its operand (erratum cmpxchg-and-fetch)."""
+    return "r0" in row.writes
+
+
+def _fetches_narrow(row: Instruction) -> bool:
+    """Whether the row fetches 32 bits to its operand.
+
+    The text leaves open what becomes of the other half (erratum fetch32-zero-extends).
+    """
+    return "src" in row.writes and bits(row) == 32
+
+
+def _settled(row: Instruction, operand: str) -> str:
+    """Assembly before an operation, after which its result does not depend on what the text leaves open."""
+    if _fetches_narrow(row):
+        return f"w{operand} = w{operand}\n"
+    return "w0 = w0\n" if _compares(row) and bits(row) == 32 else ""
+
+
+def _value(row: Instruction, number: int) -> int:
+    """Return ``number`` as an operand; of what an operation fetches to, the upper half is clear."""
+    return number & 0xFFFFFFFF if _fetches_narrow(row) else number
+
+
+def _visible(row: Instruction, *registers: str) -> tuple[str, ...]:
+    """Return what of ``registers`` is compared where the operand is r3: that of CMPXCHG is not."""
+    return tuple(name for name in registers if name != "r3" or not _compares(row))
 
 
 def _store(row: Instruction, base: str, value: str) -> str:
@@ -90,7 +123,8 @@ def _operands(row: Instruction) -> Draft:
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
     # What is fetched shows what was in memory, whatever the operation makes of it.
     if "src" in row.writes:
-        cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": hexed(VALUES[4])} for value in edges(bits(row))}
+        operand = hexed(_value(row, VALUES[4]))
+        cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": operand} for value in edges(bits(row))}
     else:
         cases["max_r4"] = {"mem": hexed((1 << bits(row) - 1) - 1), "val": hexed(VALUES[4])}
     cases |= {f"r5_{value:x}": {"mem": hexed(VALUES[5]), "val": hexed(value)} for value in edges(bits(row))}
@@ -104,38 +138,58 @@ def _operands(row: Instruction) -> Draft:
     what = (
         "boundary values: what the registers hold, r4 the result in memory, r5 the sum of what is on either side of it"
     )
-    observe = ("r0", "r3", "r4", "r5")
+    observe = _visible(row, "r0", "r3", "r4", "r5")
     return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
 
 
 def _neighbours(row: Instruction) -> Draft:
     """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
     cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - bits(row) // 8 + 1, bits(row) // 8)}
-    asm = f"r3 = 0xffffffffffffffff ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
+    number = hexed(_value(row, 0xFFFFFFFFFFFFFFFF))
+    asm = f"r3 = {number} ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
     what = "no byte beside the operand changes"
     found = (*covers(row), "rfc9669-5.3-address")
-    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+    observe = _visible(row, "r0", "r3", "after")
+    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=observe, memory=_PATTERN)
 
 
 def _register_pairs(row: Instruction) -> Draft:
     """Base and operand in every pair of registers, r0 in each role; all registers are compared."""
     cases = {
-        f"r{base}_r{value}": {"b": str(base), "v": str(value)}
-        for base in range(10)
+        f"r{base}_r{value}": {"b": str(base), "v": str(value), "o": other_than_r1(base)}
+        for base in range(1 if _compares(row) else 0, 10)
         for value in range(10)
         if base != value
     }
+    if _compares(row):
+        # What is not compared: the operand, or any other register where that is R0, which receives the old value.
+        for values in cases.values():
+            values["z"] = next(n for n in (values["v"], "9", "8") if n not in ("0", values["b"]))
+    what = "each register as base and as operand; no other register changes, and the base is loaded from memory"
+    return _on_pairs(row, "registers", what, cases, _settled(row, "{v}"), "r{z} = 0\n" if _compares(row) else "")
+
+
+def _operand_afterwards(row: Instruction) -> Draft:
+    """Each register as operand, where readings of the text differ about it."""
+    cases = {
+        f"r{value}": {"b": str(value % 9 + 1), "v": str(value), "o": other_than_r1(value % 9 + 1)}
+        for value in range(1 if _compares(row) else 0, 10)
+    }
+    what = "each register as operand: all of it is replaced" if _fetches_narrow(row) else "the operand stays as it was"
+    return _on_pairs(row, "operand-afterwards", what, cases, "", "")
+
+
+def _on_pairs(
+    row: Instruction, name: str, what: str, cases: Mapping[str, Mapping[str, str]], before: str, after: str
+) -> Draft:
     # Memory holds R0, so that CMPXCHG stores its operand. In the end the base receives what is in memory.
     kind = _width(row)
-    before = _store(row, "{b}", "0") if "r0" in row.writes else f"*({kind} *)(r{{b}} + 8) = 0x76789abc"
+    store = _store(row, "{b}", "0") if _compares(row) else f"*({kind} *)(r{{b}} + 8) = 0x76789abc"
     asm = (
-        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{before}\n{line(row, dst='{b}', src='{v}', offset='8')}\nr{{b}} = *({kind} *)(r{{b}} + 8)\nexit\n"
+        f"{address_in('{b}')}{store}\n{before}{line(row, dst='{b}', src='{v}', offset='8')}\n"
+        f"r{{b}} = *({kind} *)(r{{b}} + 8)\n{after}exit\n"
     )
-    if "r0" in row.writes:
-        cases = {name: values for name, values in cases.items() if values["b"] != "0"}
-    what = "each register as base and as operand; no other register changes, and the base is loaded from memory"
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=_ALL, memory=_PATTERN)
+    return Draft(f"{slug(row)}/{name}", what, covers(row), cases, asm, observe=_ALL, memory=_PATTERN)
 
 
 def _on_the_stack(row: Instruction) -> Draft:
@@ -167,7 +221,7 @@ def _on_the_stack(row: Instruction) -> Draft:
 
 def _match_on_the_stack(row: Instruction) -> str:
     """For CMPXCHG: R0 is what the operands of r1 to r4 meet."""
-    if "r0" not in row.writes:
+    if not _compares(row):
         return ""
     suffix = "W" if bits(row) == 32 else "DW"
     store = isa().by_name[f"STX_MEM_{suffix}"]
@@ -189,7 +243,7 @@ def _one_register(row: Instruction) -> Draft:
         f"{line(row, dst='{b}', src='{b}', offset='8')}\n{load}\n{_ordinary(row)}\n"
         f"r1 = r{{b}}\n{'' if 'src' in row.writes else 'r1 -= r6'}\nr7 -= r8\nr0 = r7\nexit\n"
     )
-    cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or "r0" not in row.writes}
+    cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or not _compares(row)}
     what = "one register as base and as operand: the address is used before the register is written"
     return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
 
@@ -259,12 +313,14 @@ def _offsets(row: Instruction) -> Draft:
     }
     kind = _width(row)
     asm = (
-        f"r6 = r1\n*({kind} *)(r6 + 8) = 0x76789abc\nr6 += {{base}}\nr3 = {VALUES[4]:#x} ll\nr0 = 0\n"
+        f"r6 = r1\n*({kind} *)(r6 + 8) = 0x76789abc\nr6 += {{base}}\nr3 = {_value(row, VALUES[4]):#x} ll\nr0 = 0\n"
         f"{line(row, dst='6', src='3', offset='{off}')}\nr4 = *({kind} *)(r1 + 8)\nr6 = 0\nexit\n"
     )
     what = "offsets at the limits of their field and of fewer bits; r4 is what is in memory"
     found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
-    return Draft(f"{slug(row)}/offsets", what, found, cases, asm, observe=("r0", "r3", "r4"), memory=_PATTERN)
+    return Draft(
+        f"{slug(row)}/offsets", what, found, cases, asm, observe=_visible(row, "r0", "r3", "r4"), memory=_PATTERN
+    )
 
 
 def _base_offsets(row: Instruction) -> Draft:
@@ -272,18 +328,19 @@ def _base_offsets(row: Instruction) -> Draft:
     cases = {
         f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
             "b": str(base),
+            "o": other_than_r1(base),
             "v": "2" if base == 1 else "1",
             "off": str(offset),
             "adjust": str(8 - offset),
         }
-        for base in range(1 if "r0" in row.writes else 0, 10)
+        for base in range(1 if _compares(row) else 0, 10)
         for offset in BASE_OFFSETS
     }
     kind = _width(row)
     asm = (
-        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n*({kind} *)(r{{b}} + 8) = 77\n"
-        f"r{{b}} += {{adjust}}\n{line(row, dst='{b}', src='{v}', offset='{off}')}\nr{{b}} = *(u64 *)(r10 - 8)\n"
-        f"r{{b}} = *({kind} *)(r{{b}} + 8)\nexit\n"
+        f"{address_in('{b}')}*({kind} *)(r{{b}} + 8) = 77\n{_settled(row, '{v}')}r{{b}} += {{adjust}}\n"
+        f"{line(row, dst='{b}', src='{v}', offset='{off}')}\nr{{b}} -= {{adjust}}\n"
+        f"r{{b}} = *({kind} *)(r{{b}} + 8)\n{'r{v} = 0' if _compares(row) else ''}\nexit\n"
     )
     what = "each base register with displacements of each size; in the end the base is loaded from memory"
     found = (*covers(row), "rfc9669-5.3-address")

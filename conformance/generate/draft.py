@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ...adapters.reference import weigh
+from ...adapters.protocol import HelperSpec, Job, MapSpec, VariableSpec
+from ...adapters.reference import machine_for
+from ...reference_vm.executable import prepare
 from ...reference_vm.faults import Returned
-from ...reference_vm.interpreter import execute
+from ...reference_vm.interpreter import run
 from ...spec.encoding import ByteOrder
 from ...spec.errors import InputError
 from ...spec.table import Instruction
@@ -59,29 +62,14 @@ def rows(draft: Draft) -> list[dict[str, str]]:
     Raises:
         DraftError: a case does not run to its end on the reference VM.
     """
-    cases = _distinct(draft.cases)
+    cases = distinct(draft.cases)
     if draft.rejected:
         return [{"case": name, **values} for name, values in cases.items()]
-    template = compile_text(draft.asm)
     results = []
     for name, values in cases.items():
         row = {"case": name, **values}
-        by_order = {}
-        for order in BYTE_ORDERS:
-            memory = None if draft.memory is None else parse_bytes(draft.memory.format_map(values))
-            outcome = execute(
-                template.assemble(values, order),
-                byte_order=order,
-                memory=memory,
-                maps=[parse_bytes(text) for text in draft.maps],
-                variables={number: parse_bytes(text) for number, text in draft.variables},
-                helpers={number: weigh for by, number in draft.helpers if by == "static"},
-                btf_helpers={number: weigh for by, number in draft.helpers if by == "btf"},
-            )
-            if not isinstance(outcome, Returned):
-                raise DraftError(f"{draft.id}/{name} ({order}-endian): {outcome}")
-            by_order[order] = _observed(outcome, draft.observe)
-        results.append((row, by_order["little"], by_order["big"]))
+        little, big = (_observed(outcome(draft, job(draft, name, order)), draft.observe) for order in BYTE_ORDERS)
+        results.append((row, little, big))
     split = {column for _, little, big in results for column in draft.observe if little[column] != big[column]}
     for row, little, big in results:
         for column in draft.observe:
@@ -92,7 +80,38 @@ def rows(draft: Draft) -> list[dict[str, str]]:
     return [row for row, _, _ in results]
 
 
-def _distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+def job(draft: Draft, name: str, order: ByteOrder) -> Job:
+    """Return what a runtime of a byte order is asked in the case ``name`` of a draft that is not ``rejected``."""
+    values = draft.cases[name]
+    return Job(
+        id=f"{draft.id}/{name}",
+        code=_template(draft.asm).assemble(values, order),
+        byte_order=order,
+        groups=frozenset(),
+        observe=frozenset("memory" if column == "after" else column for column in draft.observe),
+        memory=None if draft.memory is None else parse_bytes(draft.memory.format_map(values)),
+        maps=tuple(MapSpec(parse_bytes(text)) for text in draft.maps),
+        variables=tuple(VariableSpec(number, parse_bytes(text)) for number, text in draft.variables),
+        helpers=tuple(HelperSpec("btf" if by == "btf" else "static", number, "weigh") for by, number in draft.helpers),
+    )
+
+
+_template = lru_cache(maxsize=4)(compile_text)
+
+
+def outcome(draft: Draft, job: Job) -> Returned:
+    """Run a case on the reference VM.
+
+    Raises:
+        DraftError: it does not run to its end.
+    """
+    result = run(prepare(job.code, job.byte_order), machine_for(job, job.byte_order))
+    if not isinstance(result, Returned):
+        raise DraftError(f"{job.id} ({job.byte_order}-endian): {result}")
+    return result
+
+
+def distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
     """Return ``cases`` without those whose values an earlier one has: lists of operands overlap."""
     first: dict[frozenset[tuple[str, str]], str] = {}
     for name, values in cases.items():

@@ -74,6 +74,19 @@ def covers(row: Instruction) -> tuple[str, ...]:
     return tuple(found)
 
 
+def address_in(base: str) -> str:
+    """Return assembly that puts the address of the memory in a register, and known values in the others.
+
+    It needs no other place to keep the address in. {o} is :func:`other_than_r1`, which gets what r1 would have.
+    """
+    return f"{prologue(skip=(1,))}r{base} = r1\nr{{o}} = {VALUES[1]:#x} ll\n"
+
+
+def other_than_r1(base: int) -> str:
+    """Return the register that is not yet as it should be once the address is in ``base``: r1, or any if it is that."""
+    return "0" if base == 1 else "1"
+
+
 def _access(row: Instruction, base: str, value: str, offset: str, imm: str = "305419896") -> str:
     """Assembly of one access through register ``base``, to or from register ``value`` (numbers or holes)."""
     if is_load(row):
@@ -114,14 +127,10 @@ def _register_pairs(row: Instruction) -> Draft:
     cases: dict[str, Mapping[str, str]] = {}
     has_value = is_load(row) or "src" in row.operands
     for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
-        cases[f"r{base}_r{value}" if has_value else f"r{base}"] = {"b": str(base)} | (
-            {"v": str(value)} if has_value else {}
-        )
+        name = f"r{base}_r{value}" if has_value else f"r{base}"
+        cases[name] = {"b": str(base), "o": other_than_r1(base)} | ({"v": str(value)} if has_value else {})
     # An address is no number to compare: the base register is overwritten at the end.
-    asm = (
-        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\n"
-        f"{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
-    )
+    asm = f"{address_in('{b}')}{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
     what = "each register as base and as value; no other register changes"
     observe = _ALL if is_load(row) else (*_ALL, "after")
     return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
@@ -132,6 +141,7 @@ def _base_offsets(row: Instruction) -> Draft:
     cases = {
         f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
             "b": str(base),
+            "o": other_than_r1(base),
             "v": "1" if base == 0 else "0",
             "off": str(offset),
             "adjust": str(8 - offset),
@@ -142,10 +152,7 @@ def _base_offsets(row: Instruction) -> Draft:
     has_value = is_load(row) or "src" in row.operands
     if not has_value:
         cases = {name: {key: text for key, text in values.items() if key != "v"} for name, values in cases.items()}
-    asm = (
-        f"r9 = r1\n*(u64 *)(r10 - 8) = r9\n{prologue()}r{{b}} = *(u64 *)(r10 - 8)\nr{{b}} += {{adjust}}\n"
-        f"{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
-    )
+    asm = f"{address_in('{b}')}r{{b}} += {{adjust}}\n{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
     what = "each base register with displacements of each size; no other register changes"
     observe = _ALL if is_load(row) else (*_ALL, "after")
     return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)

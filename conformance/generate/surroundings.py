@@ -273,4 +273,5 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
         f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
     )
     found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
-    return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00")
+    level, errata = "interpretation", ("program-size",)
+    return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00", level=level, errata=errata)

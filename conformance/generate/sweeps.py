@@ -57,7 +57,9 @@ def _to_themselves() -> Draft:
         asm += f"{setting}{line(row, dst='3', src='4', imm=str(b), offset='-1')}\nr0 += 1\n"
     what = "conditions that do not hold for jumps to themselves; r0 counts them"
     found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
-    return Draft("jumps-to-themselves/not-taken", what, tuple(found), {"all": {}}, f"{asm}exit\n")
+    level, errata = "interpretation", ("jump-to-itself",)
+    name, program = "jumps-to-themselves/not-taken", f"{asm}exit\n"
+    return Draft(name, what, tuple(found), {"all": {}}, program, level=level, errata=errata)
 
 
 def _access(row: Instruction, base: str, value: str, offset: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ..canonical import write
 from ..model import CHANGES, NO_VALUE, REGISTERS
 from .draft import Draft, rows
+from .levels import with_levels
 
 #: If rows are about so many registers, only those are written in them that differ from what most rows expect.
 _MANY = 4
@@ -24,7 +25,7 @@ def file_text(family: str, note: str, drafts: Iterable[Draft]) -> str:
     generator = f"bpf-isa generate {family}"
     data = {
         "source": {"name": "bpf-isa", "method": "generated", "generator": generator, "note": note},
-        "vectors": list(map(_vector, drafts)),
+        "vectors": [_vector(part) for draft in drafts for part in with_levels(draft)],
     }
     head = ["# SPDX-License-Identifier: Apache-2.0", f"# Written by `{generator}`; edit conformance/generate/ instead."]
     return write(data, {("source",): head})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -21,7 +22,7 @@ from .rules import RULES, Finding
 #: Vectors that a process looks at in one go.
 _CHUNK = 400
 #: Rules about what vectors do; they take longer than all others.
-ABOUT_PROGRAMS = frozenset(["wrong-expectation", "round-trip", "vacuous", "several-faults"])
+ABOUT_PROGRAMS = frozenset(["wrong-expectation", "round-trip", "vacuous", "several-faults", "unfair-level"])
 
 
 def lint(
@@ -138,6 +139,8 @@ def _work(chunk: tuple[tuple[Path, ...], range]) -> list[Finding]:
 @lru_cache(maxsize=1)
 def _loaded(files: tuple[Path, ...]) -> tuple[list[Vector], programs.Rarity]:
     vectors, _ = _read(files)
+    # They stay as long as the process does: without this, each collection of what programs leave behind looks at all.
+    gc.freeze()
     return vectors, programs.rarity(vectors)
 
 

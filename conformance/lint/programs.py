@@ -20,6 +20,7 @@ from ..adequacy.build import complement, const, negation
 from ..adequacy.mutant import WRITABLE, faulty_row, register
 from ..coverage.measure import instructions_of
 from ..model import Vector
+from ..reliance import rank, reliances
 from ..verdict import Verdict, judge
 from .words import Complaint
 
@@ -73,12 +74,28 @@ def _executed(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
     except BaselineError:
         yield "wrong-expectation", "the reference VM does something else (little-endian)"
         return
+    yield from fairness(vector)
     names = _tested(vector, case, counts)
     if any(_matters(case, name) for name in names):
         return
     big = make_case(vector, "big")
     if not any(_matters(big, name) for name in names):
         yield "vacuous", f"the outcome is the same whatever {' or '.join(sorted(names))} does"
+
+
+def fairness(vector: Vector) -> Iterator[Complaint]:
+    """Yield what is wrong with the level of a vector that passes on the reference VM."""
+    entry = vector.entry
+    found = dict.fromkeys(
+        reliance for order in ORDERS for reliance in reliances(vector.job(order), vector.variant(order).expect)
+    )
+    for what, erratum, level in found:
+        if level is None:
+            yield "unfair-level", f"relies on {what}, which nothing promises (erratum {erratum})"
+        elif rank(entry.level) < rank(level):
+            yield "unfair-level", f"relies on {what}: by the erratum {erratum} its level is {level} at most"
+        elif erratum not in entry.errata:
+            yield "unfair-level", f"relies on {what} and does not cite the erratum {erratum}"
 
 
 def _tested(vector: Vector, case: Case, counts: Rarity) -> list[str]:

@@ -15,6 +15,7 @@ RULES: Mapping[str, str] = {
     "unknown-requirement": "covers names requirements that spec/requirements.yaml has",
     "unknown-erratum": "errata names entries that spec/errata.yaml has",
     "level": "the level agrees with what is expected, and with what is cited",
+    "unfair-level": "the level is no higher than what the vector relies on, and it cites the errata about that",
     "id-says-nothing": "an id says what the vector is about",
     "what-missing": "a vector says in a sentence what its point is",
     "what-test-that": "that sentence says what is true, not that it is tested",

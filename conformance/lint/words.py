@@ -9,6 +9,7 @@ from typing import Any
 
 from ...spec.requirements import load_errata, load_requirements
 from ..model import Level
+from ..reliance import interpreted, rank
 
 #: A complaint about an entry: rule and message.
 Complaint = tuple[str, str]
@@ -54,8 +55,12 @@ def _about_level(raw: dict[str, Any]) -> Iterator[Complaint]:
     level = Level(raw.get("level", Level.MUST))
     expect: dict[str, Any] = raw.get("expect", {})
     returns = not expect.keys() & {"rejected", "faulted"}
-    if level is Level.INTERPRETATION and not raw.get("errata"):
-        yield "level", "interpretation needs the erratum that interprets the RFC"
+    levels = {name: Level(load_errata()[name].level) for name in raw.get("errata", ()) if name in load_errata()}
+    if level is Level.INTERPRETATION and level not in levels.values():
+        yield "level", "interpretation needs an erratum by which the RFC implies what is expected"
+    for name, highest in levels.items():
+        if rank(level) < rank(highest):
+            yield "unfair-level", f"cites the erratum {name}, by which its level is {highest} at most"
     if (level is Level.EXTENSION) != ("extension" in raw):
         yield "level", "level extension and the field extension (its name) go together"
     if level is Level.ROBUSTNESS and returns:
@@ -63,5 +68,8 @@ def _about_level(raw: dict[str, Any]) -> Iterator[Complaint]:
     if "faulted" in expect and level in {Level.MUST, Level.INTERPRETATION}:
         yield "level", f"a fault is expected, which RFC 9669 does not define: {level} is too high"
     cited = [load_requirements()[name] for name in raw["covers"] if name in load_requirements()]
+    for item in cited if level is Level.MUST else ():
+        if erratum := interpreted(item):
+            yield "unfair-level", f"covers {item.id}, which is an interpretation (erratum {erratum})"
     if cited and all(item.verified_by == "none" for item in cited):
         yield "level", f"all that is cited is said to be untestable: {', '.join(item.id for item in cited)}"

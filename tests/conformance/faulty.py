@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, Unavailable
+from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, RuntimeInfo, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.spec import pseudocode, tree
 from bpf_isa.spec.table import Instruction, Isa, Operand, isa
@@ -46,6 +46,13 @@ def ignores_the_source_of_bswap() -> ReferenceAdapter:
 def claims_base32() -> ReferenceAdapter:
     """A runtime that claims nothing but base32."""
     return ReferenceAdapter(groups=frozenset({"base32"}), name="base32-only")
+
+
+class ClaimsNothing(ReferenceAdapter):
+    """A runtime that does not say what it supports."""
+
+    def info(self) -> RuntimeInfo:
+        return replace(super().info(), groups=None)
 
 
 class Unruly(ReferenceAdapter):

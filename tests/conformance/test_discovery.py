@@ -17,7 +17,9 @@ from bpf_isa.adapters.registry import KINDS, parse_spec
 from bpf_isa.conformance import discovery
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.cli.groups import document
+from bpf_isa.conformance.runner import ask
 from bpf_isa.conformance.suite import Suite, load_suite
+from bpf_isa.conformance.verdict import Verdict
 from bpf_isa.conformance.workers import WorkerPool
 from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import closure
@@ -88,6 +90,20 @@ def test_a_small_runtime_that_shows_r0_only() -> None:
     supported = support(data)
     assert supported.pop("base32") == "partly"
     assert "yes" not in supported.values() and "partly" not in supported.values()
+
+
+def test_an_implementation_specific_group_is_asked_about_only_if_it_is_claimed() -> None:
+    """But whether a runtime has it can be found out."""
+    runtime = "python:faulty:ClaimsNothing"
+    vectors = [vector for vector in suite().vectors if "packet" in vector.groups]
+    others = [vector for vector in suite().vectors if "packet" not in vector.groups][:50]
+    with WorkerPool(parse_spec(runtime)) as pool:
+        results = ask(pool, pool.open(), [*vectors, *others], trust_claims=True)
+    assert {result.judgement.reason for result in results[: len(vectors)]} == {
+        "group: the runtime does not claim packet"
+    }
+    assert {result.judgement.verdict for result in results[len(vectors) :]} == {Verdict.PASS}
+    assert support(found_out(runtime)) == dict.fromkeys(ALL, "yes")
 
 
 def test_what_gives_another_result_is_wrong_and_not_missing() -> None:

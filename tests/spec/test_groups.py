@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpf_isa.spec.assemble import assemble_program
-from bpf_isa.spec.groups import closure, minimal, reported, required
+from bpf_isa.spec.groups import asked, closure, minimal, reported, required
 from bpf_isa.spec.table import isa
 
 GROUPS = ("base32", "base64", "atomic32", "atomic64", "divmul32", "divmul64", "packet")
@@ -38,6 +38,15 @@ def test_closure(groups: str, supported: str) -> None:
 def test_unknown_group() -> None:
     with pytest.raises(KeyError, match="base128"):
         closure(["base128"])
+    with pytest.raises(KeyError, match="base128"):
+        asked(["base128"])
+
+
+def test_what_a_runtime_is_asked_about() -> None:
+    """Appendix A calls packet accesses implementation-specific: nobody is asked about them who does not claim them."""
+    assert asked(None) == set(GROUPS) - {"packet"}
+    assert asked(["atomic64"]) == {"atomic64", "atomic32", "base32"}
+    assert asked(["packet"]) == {"packet", "base32"}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ ERRATUM = """\
 errata:
   - id: a-matter-of-reading
     kind: ambiguity
+    level: must
     sections: ["4.1"]
     opcodes: []
     fields: []
@@ -99,6 +100,17 @@ def test_operands_are_told_exactly_where_descriptions_differ() -> None:
             assert (selector.when is not None) == ("description" in erratum.fields), (erratum.id, selector)
 
 
+def test_what_the_text_only_implies_is_no_must() -> None:
+    """Nor is what it leaves to others; 'must' says that a sentence or the appendix settles the matter."""
+    levels = {(erratum.kind, erratum.level) for erratum in load_errata().values()}
+    assert {level for kind, level in levels if kind in ("interpretation", "extension")} <= {
+        "interpretation",
+        "abi",
+        "robustness",
+    }
+    assert ("ambiguity", "must") in levels
+
+
 def test_wording_is_not_the_reference_mark_up() -> None:
     """Statements are prose of our own: no RST roles or literals in them."""
     texts = [item.text for item in load_requirements().values()]
@@ -149,8 +161,9 @@ def test_a_malformed_requirement_is_refused(tmp_path: Path, old: str, new: str, 
         ("opcodes: []", "opcodes: [{opcode: 256}]", "256 is greater than the maximum of 255"),
         ("opcodes: []", "opcodes: [{opcode: 1, destination: 2}]", "destination"),
         ("opcodes: []", "opcodes: [{opcode: 1, when: imm < 0}]", "decided"),
+        ("level: must", "level: should", "errata.0.level: must be one of"),
         ("why:", "because:", "'why' is missing"),
-        (ERRATUM, ERRATUM + ERRATUM.partition("\n")[2], "errata.yaml:10: a-matter-of-reading: the id occurs twice"),
+        (ERRATUM, ERRATUM + ERRATUM.partition("\n")[2], "errata.yaml:11: a-matter-of-reading: the id occurs twice"),
     ],
 )
 def test_a_malformed_erratum_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

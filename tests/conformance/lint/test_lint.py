@@ -15,6 +15,7 @@ from bpf_isa.conformance.lint import check, programs
 from bpf_isa.conformance.lint.check import ABOUT_PROGRAMS, lint
 from bpf_isa.conformance.lint.rules import RULES, Finding
 from bpf_isa.conformance.model import VectorError
+from bpf_isa.conformance.reliance import MOST_SLOTS
 from bpf_isa.conformance.suite import VECTORS, load_suite
 
 HEAD = "# SPDX-License-Identifier: Apache-2.0\nsource: {name: x, method: hand}\nvectors:\n"
@@ -79,6 +80,7 @@ BROKEN = {
     "expansion": entry(asm="|\n      w0 = {value}\n      exit"),
     "wrong-expectation": entry(expect='{r0: "8"}'),
     "vacuous": entry(id="add32-k/value", what="the sum is lost", asm="|\n      w1 += 2\n      w0 = 7\n      exit"),
+    "unfair-level": entry(asm="|\n      r0 = r2\n      exit", memory='"00*7"'),
     "several-faults": entry(
         asm="",
         code='"ff000000 00000000 b7000000 01000000 ff000000 00000000 95000000 00000000"',
@@ -89,12 +91,35 @@ BROKEN = {
 #: Levels that do not agree with the rest of the entry.
 LEVELS = {
     "interpretation without an erratum": entry(level="interpretation"),
+    "interpretation of what another sentence settles": entry(level="interpretation", errata="[alu32-upper-half]"),
     "extension without a name": entry(level="extension"),
     "a name without the level": entry(extension="linux"),
     "a result of what is undefined": entry(level="robustness"),
     "a fault that the RFC does not define": entry(expect="{faulted: budget}"),
     "what nothing can test": entry(covers="[rfc9669-2.1-widths]"),
 }
+
+
+_SPILL = "|\n      *(u64 *)(r10 - 8) = 7\n      r0 = *(u64 *)(r10 - 8)\n      exit"
+#: Levels above what is relied on, cited or covered, and what is relied on without being cited.
+UNFAIR = {
+    "relies on the stack: by the erratum stack-and-call-depth its level is abi at most": entry(asm=_SPILL),
+    "relies on the stack and does not cite the erratum stack-and-call-depth": entry(asm=_SPILL, level="abi"),
+    "relies on a register that nothing was put into, which nothing promises": entry(
+        asm="|\n      r0 = 7\n      if r3 == 5 goto +0\n      exit", level="abi", errata="[program-entry]"
+    ),
+    "cites the erratum calling-convention, by which its level is abi at most": entry(errata="[calling-convention]"),
+    "covers rfc9669-4.2-end-zero-extends, which is an interpretation (erratum end-clears-upper-bits)": entry(
+        covers="[rfc9669-4.2-end-zero-extends]"
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "text"), UNFAIR.items())
+def test_a_level_is_not_above_what_is_relied_on(message: str, text: str, linted: Linted) -> None:
+    findings = linted(GOOD, text)
+    assert rules(findings) == {"unfair-level"}
+    assert any(message in finding.message for finding in findings)
 
 
 @pytest.mark.parametrize("rule", BROKEN)
@@ -190,6 +215,13 @@ def test_the_words_of_the_suite_are_right() -> None:
     findings, number = lint([VECTORS], RULES.keys() - ABOUT_PROGRAMS - {"canonical-form"})
     assert findings == []
     assert number == len(load_suite().vectors)
+
+
+def test_levels_of_the_suite_are_fair() -> None:
+    """Of the last case of each entry, if its program is no long one; `tox -e lint` looks at all."""
+    for vector in {vector.entry.id: vector for vector in load_suite().vectors}.values():
+        if len(vector.little.code) <= MOST_SLOTS:
+            assert list(programs.fairness(vector)) == [], vector.id
 
 
 def test_programs_of_the_suite_are_right() -> None:
