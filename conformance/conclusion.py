@@ -15,11 +15,15 @@ from .results import Run, counts
 from .runner import Result, RuntimeRun
 from .verdict import Verdict
 
+#: First words of reasons that tell of the adapter rather than of the runtime.
+_NOT_ASKED = ("protocol:", "platform:")
+
 
 class Standing(NamedTuple):
     """How a runtime stands with a conformance group: the verdicts on the vectors about it of which RFC 9669 decides.
 
-    ``must`` are those of level ``must``. ``other`` are those of interpretations and of the calling convention.
+    ``must`` are those of level ``must``. ``other`` are those of interpretations and of the calling convention. Vectors
+    that the adapter cannot ask (its protocol has no maps, say) are in neither.
     """
 
     group: str
@@ -57,6 +61,8 @@ def standings(results: Sequence[Result]) -> list[Standing]:
     """Return how a runtime stands with each conformance group that it was tried on, in the order of the RFC."""
     members: dict[str, Standing] = {name: Standing(name, Counter(), Counter()) for name in isa().groups}
     for result in results:
+        if result.judgement.verdict is Verdict.UNSUPPORTED and result.judgement.reason.startswith(_NOT_ASKED):
+            continue
         level = result.vector.entry.level
         for name in result.vector.reported:
             one = members[name]
@@ -69,6 +75,8 @@ def standings(results: Sequence[Result]) -> list[Standing]:
 
 def in_words(one: RuntimeRun, *, whole: bool) -> str:
     """Return the verdict on a runtime that was tested; ``whole`` tells whether the whole suite was asked for."""
+    if not one.complete or one.problem:
+        return f"{one.name} was not asked about all vectors, which says nothing about whole conformance groups"
     if not whole:
         number = counts(one.results)
         return (

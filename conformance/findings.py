@@ -29,12 +29,13 @@ _NUMBER = re.compile(r"\b\d+\b")
 class Weight(IntEnum):
     """How much a failure matters, most first: what the RFC says before what it implies or leaves open."""
 
-    MUST = 0
+    WRONG = 0  # a wrong result of a ``must`` vector
     CRASH = 1
-    INTERPRETATION = 2
-    ABI = 3
-    EXTENSION = 4
-    ROBUSTNESS = 5
+    MUST = 2
+    INTERPRETATION = 3
+    ABI = 4
+    EXTENSION = 5
+    ROBUSTNESS = 6
 
 
 _WEIGHTS = {
@@ -130,9 +131,10 @@ def findings(one: RuntimeRun) -> list[Finding]:
 
 
 def _weight(result: Result) -> Weight:
-    weight = _WEIGHTS[result.vector.entry.level]
-    crashed = result.judgement.failure is Failure.CRASHED
-    return Weight.CRASH if crashed and weight is not Weight.ROBUSTNESS else weight
+    weight, failure = _WEIGHTS[result.vector.entry.level], result.judgement.failure
+    if failure is Failure.CRASHED and weight is not Weight.ROBUSTNESS:
+        return Weight.CRASH
+    return Weight.WRONG if failure is Failure.WRONG_RESULT and weight is Weight.MUST else weight
 
 
 def _wrong(results: Sequence[Result]) -> str:

@@ -75,6 +75,17 @@ def test_a_part_of_the_suite_says_nothing_about_groups() -> None:
     )
 
 
+def test_a_run_that_did_not_come_to_its_end_says_nothing_about_groups() -> None:
+    told = "mine was not asked about all vectors, which says nothing about whole conformance groups"
+    assert in_words(replace(made(), complete=False), whole=True) == told
+    assert in_words(replace(made(), problem="8 time-outs in a row"), whole=True) == told
+
+
+def test_what_an_adapter_cannot_ask_is_not_held_against_the_runtime() -> None:
+    one = made({"add64-x/wraps": unsupported("protocol: the plugin protocol has no maps")})
+    assert in_words(one, whole=True) == "mine conforms to base32, base64, atomic64, divmul64"
+
+
 def test_only_what_rfc_9669_decides_counts_for_a_group() -> None:
     by_group = {one.group: one for one in standings(made({"bswap16": FAILED, "calls": FAILED}).results)}
     assert list(by_group) == ["base32", "base64", "atomic64", "divmul64"]

@@ -221,7 +221,8 @@ def test_other_peoples_tests_are_left_alone(project: Path) -> None:
     code = "import sys, json, bpf_isa.conformance.pytest_plugin; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = [name for name in json.loads(done.stdout) if name.startswith("bpf_isa.")]
-    assert loaded == ["bpf_isa.conformance", "bpf_isa.conformance.pytest_plugin"]
+    light = ["bpf_isa.spec", "bpf_isa.spec.errors", "bpf_isa.spec.plain"]
+    assert loaded == ["bpf_isa.conformance", "bpf_isa.conformance.pytest_plugin", *light]
     (project / "conformance").mkdir()
     (project / "conformance" / "test_own.py").write_text("def test_one():\n    pass\n")
     assert "1 passed" in run_pytest(project, "conformance").stdout

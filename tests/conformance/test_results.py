@@ -158,7 +158,7 @@ def test_a_document_that_refers_to_nothing_is_refused(made: Run, tmp_path: Path)
     data = results.document(made)
     del data["entries"]["add64-x"]
     (tmp_path / "r.json").write_text(json.dumps(data))
-    with pytest.raises(results.ResultsError, match="refers to 'add64-x', which it does not have"):
+    with pytest.raises(results.ResultsError, match="refers to the entry 'add64-x', which is not there"):
         recorded.read(tmp_path / "r.json")
 
 

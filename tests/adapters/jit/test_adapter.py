@@ -59,7 +59,7 @@ def test_a_sample_of_the_suite_passes_and_ends_as_on_the_reference(byte_order: B
 def test_it_says_who_it_is() -> None:
     adapter = parse_spec("native=jit:big").open()
     info = adapter.info()
-    assert (info.name, info.engine, info.byte_order, info.groups) == ("jit", "jit", "big", None)
+    assert (info.name, info.engine, info.byte_order, info.groups) == ("jit", "jit", "big", isa().groups.keys())
     adapter.close()
 
 

@@ -129,7 +129,7 @@ DIVISION = ["--vectors", str(VECTORS / "division.yaml"), "-j", "1"]
 def test_a_miniature_is_a_runtime_of_the_command_line() -> None:
     result = CliRunner().invoke(main, ["run", "-r", "miniature:modulo-floors", *DIVISION])
     assert result.exit_code == 1
-    assert "breaks" in result.output
+    assert "RFC 9669 section 4.1" in result.output
     assert "smod" in result.output
 
 
