@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accusations: for each failure of a run the instruction at fault, by evidence over the whole run.
 
-The failure with the fewest different instructions in its program is looked at first: of these instructions, the one of
-whose vectors the greatest part fails is accused, of that failure and of those of all other programs that have it. What
-is left is looked at anew, until every failure is explained.
+The failure whose program has the fewest different instructions comes first. Of its instructions, the one of whose
+vectors the greatest share fails is accused. It explains the failures in which no other instruction has a greater share;
+if at least half of its vectors fail, it explains the failures of all programs that contain it. The next accusation is
+made for the failures that are left.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from .programs import rows_of
 _LEVELS = tuple(Level)
 #: What is wrong is the encoding: the program should not run at all.
 _OF_ENCODING = frozenset([Failure.MISEXECUTED, Failure.LENIENT])
+
+#: An instruction that fails in this share of its vectors is at fault wherever it is used.
+_MOST = 0.5
 
 
 class Share(NamedTuple):
@@ -74,8 +78,8 @@ def _diagnose(judged: Sequence[Result], *, encoding: bool) -> list[Accusation]:
     left = dict(spectrum.failed)
     found = []
     while left:
-        name, rivals = spectrum.suspect(left)
-        explained = [result for result in left.values() if not name or name in spectrum.rows[result.vector.id]]
+        name, rivals = spectrum.suspect(spectrum.simplest(left))
+        explained = [result for result in left.values() if spectrum.explains(name, result)]
         for result in explained:
             del left[result.vector.id]
         explained.sort(key=_effort)
@@ -91,30 +95,36 @@ def _effort(result: Result) -> tuple[int, int]:
 
 
 class _Spectrum:
-    """Which instructions each vector has, and what became of the vectors."""
+    """Which instructions each vector contains, and for each instruction the share of its vectors that fails."""
 
     def __init__(self, judged: Sequence[Result]) -> None:
         self.rows = {result.vector.id: rows_of(result.vector) for result in judged}
         self.failed = {result.vector.id: result for result in judged if result.judgement.verdict is Verdict.FAIL}
         self._judged = judged
-        self._passing: Counter[str] = Counter()
-        self._uses: Counter[str] = Counter()
-        for result in judged:
-            names = self.rows[result.vector.id]
-            self._uses.update(names)
-            if result.judgement.verdict is Verdict.PASS:
-                self._passing.update(names)
+        self._uses = Counter(name for names in self.rows.values() for name in names)
+        failures = Counter(name for key in self.failed for name in self.rows[key])
+        self._share = {name: failures[name] / self._uses[name] for name in failures}
 
-    def suspect(self, left: Mapping[str, Result]) -> tuple[str, tuple[str, ...]]:
-        """Return the instruction that is at fault in the simplest of the failures ``left``, and others that may be."""
-        simplest = min(left.values(), key=lambda result: (len(self.rows[result.vector.id]), _effort(result)))
-        names = self.rows[simplest.vector.id]
+    def simplest(self, left: Mapping[str, Result]) -> Result:
+        """Return the failure whose program has the fewest different instructions."""
+        return min(left.values(), key=lambda result: (len(self.rows[result.vector.id]), _effort(result)))
+
+    def suspect(self, failure: Result) -> tuple[str, tuple[str, ...]]:
+        """Return the instruction of a failing program with the greatest share of failures, and those with the same.
+
+        Among equals the one that the fewest vectors contain is the first. The name is empty if there is none.
+        """
+        names = self.rows[failure.vector.id]
         if not names:
             return "", ()
-        failed = Counter(name for key in self.failed for name in self.rows[key] & names)
-        scores = {name: failed[name] / (failed[name] + self._passing[name]) for name in names}
-        best = max(scores, key=lambda name: (scores[name], -self._uses[name], name))
-        return best, tuple(sorted(name for name in scores if name != best and scores[name] == scores[best]))
+        best = max(names, key=lambda name: (self._share[name], -self._uses[name], name))
+        return best, tuple(sorted(name for name in names - {best} if self._share[name] == self._share[best]))
+
+    def explains(self, name: str, failure: Result) -> bool:
+        """Return whether a fault of ``name`` explains a failure."""
+        if self._share.get(name, 0.0) >= _MOST and name in self.rows[failure.vector.id]:
+            return True
+        return self.suspect(failure)[0] == name
 
     def requirement(self, name: str, explained: Sequence[Result]) -> str:
         """Return the requirement that tells best the failures of ``name`` from what passes."""
