@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from . import strict_yaml, validate
+from . import strict_yaml, table, validate
 from .errors import InputError
+from .table import Instruction
 
 HERE = Path(__file__).parent
 
 Keyword: TypeAlias = Literal["MUST", "SHALL", "SHOULD", "MAY", "statement"]
 Operand: TypeAlias = int | Literal["any"]
 LevelName: TypeAlias = Literal["must", "interpretation", "abi", "robustness"]
+Field: TypeAlias = Literal["dst", "src", "offset", "imm"]
 
 
 class RegistryError(InputError):
@@ -33,7 +36,9 @@ class Requirement:
     """One testable statement of RFC 9669, in this project's words.
 
     ``keyword`` is the BCP 14 word of the sentence, or ``statement``; ``binds`` says who has to keep it;
-    ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of entries that bear on it.
+    ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of entries that bear on it. It is about
+    the instructions whose names match one of ``rows`` (a pattern, or a class of section 3.3, a colon and a pattern) and
+    that have an operand in the field ``operand``, or nothing in the field ``unused``, where these are given.
     """
 
     id: str
@@ -44,6 +49,20 @@ class Requirement:
     text: str
     reason: str | None = None
     errata: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    operand: Field | None = None
+    unused: Field | None = None
+
+    def is_about(self, row: Instruction) -> bool:
+        """Whether it says something about an instruction."""
+        if self.operand is not None and not isinstance(row.fields[self.operand], table.Operand):
+            return False
+        if self.unused is not None:
+            rule = row.fields[self.unused]
+            if not isinstance(rule, table.Fixed) or rule.value != 0:
+                return False
+        names = (row.name, f"{row.instruction_class}:{row.name}")
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +115,19 @@ def load_requirements() -> Mapping[str, Requirement]:
 
 
 @cache
+def requirements_of(row: Instruction) -> Mapping[str, Requirement]:
+    """Return the requirements about an instruction by id, in the order of the file."""
+    return MappingProxyType({name: item for name, item in load_requirements().items() if item.is_about(row)})
+
+
+@cache
+def rows_of(requirement: str) -> frozenset[str]:
+    """Return the names of the instructions that a requirement is about; none if there is no such requirement."""
+    item = load_requirements().get(requirement)
+    return frozenset(row.name for row in table.isa().instructions if item is not None and item.is_about(row))
+
+
+@cache
 def load_errata() -> Mapping[str, Erratum]:
     """Return the errata of RFC 9669 by id, in the order of the file (read once)."""
     return MappingProxyType(read_errata(HERE / "errata.yaml"))
@@ -110,7 +142,8 @@ def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Re
     """
     found: dict[str, Requirement] = {}
     for where, entry in _entries(path, "requirements"):
-        item = Requirement(**{**entry, "errata": tuple(entry.get("errata", ()))})
+        lists = {name: tuple(entry.get(name, ())) for name in ("errata", "rows")}
+        item = Requirement(**{**entry, **lists})
         if not item.id.startswith(f"rfc9669-{item.section}-"):
             raise RegistryError(f"{where}: the id does not begin with its section, {item.section}")
         for unknown in sorted(set(item.errata) - set(errata)):

@@ -30,6 +30,8 @@ FIELD_RANGES = {
 }
 #: Registers are R0 to R10 (section 3.1).
 LAST_REGISTER = 10
+#: The names of the instruction classes, by number (section 3.3).
+CLASSES = ("LD", "LDX", "ST", "STX", "ALU", "JMP", "JMP32", "ALU64")
 
 
 class TableError(InputError):
@@ -139,6 +141,11 @@ class Instruction:
     def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
         """Return the instruction with another meaning."""
         return replace(self, meaning=Meaning.of(means))
+
+    @property
+    def instruction_class(self) -> str:
+        """The name of the class that the opcode is in (section 3.3)."""
+        return CLASSES[self.opcode % len(CLASSES)]
 
     @property
     def slots(self) -> int:

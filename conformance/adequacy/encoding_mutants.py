@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from ...spec.encoding import Decoded, Slot, identify
-from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
+from ...spec.table import CLASSES, FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
 from .bench import Broken
 from .mutants import differing_part
 
@@ -159,10 +159,6 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
         unused = [row for row in wide if isinstance(row.fields["next_imm"], Fixed)]
         parts = [EncodingMutant(row, what, row.opcode, "imm", value, 0, second=True) for row in unused]
         yield ClassMutant(f"LD: {what}", tuple(parts))
-
-
-#: The names of the classes, by number (section 3).
-CLASSES = ("LD", "LDX", "ST", "STX", "ALU", "JMP", "JMP32", "ALU64")
 
 
 def _unused(row: Instruction, name: str, table: Isa) -> bool:
