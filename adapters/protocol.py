@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the suite asks of a runtime, and what it hears back: plain data that can be pickled, and the adapter's shape.
 
-A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says what became of
-it; whether that is right is not the adapter's concern. Adapters tell facts: they never see what a vector expects,
+A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says how it
+ended; whether that is right is not the adapter's concern. Adapters tell facts: they never see what a vector expects,
 only what will be compared (``observe``) and whether the program is meant to be refused (``wants_rejection``).
 """
 
@@ -88,7 +88,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a job.
+    """The outcome of a job.
 
     ``r0`` is set where ``kind`` is ``returned``. ``registers`` (those of r0 to r9 that the runtime can show) and
     ``memory`` are what they were at the end of the program, None where it cannot show them; numbers are unsigned.

@@ -259,7 +259,7 @@ class _Search:
         return list(chosen.values())
 
     def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
-        """Run ``chosen`` and learn from what becomes of them."""
+        """Run ``chosen`` and learn from the results."""
         taken = {id(item) for item in chosen}
         self.candidates = [item for item in self.candidates if id(item) not in taken]
         self.asked += [item.vector.id for item in chosen]

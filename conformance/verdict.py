@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict on a runtime, for one vector: what became of its program, compared with what must."""
+"""The verdict on a runtime, for one vector: the outcome of its program, compared with the expectation."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class Conversation(Closing):
         del self._errors[:-_KEPT_ERRORS]
 
     def _death(self) -> Broken:
-        """Return what became of a process that has closed its standard output."""
+        """Return how a process ended that has closed its standard output."""
         ended = self._process.wait(min(_ENDING, self._timeout))
         while data := _read(self._process.stderr):
             self._remember(data)

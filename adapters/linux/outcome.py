@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of a vector: reads a report of kernel calls as an outcome of the adapter protocol."""
+"""The outcome of a vector: reads a report of kernel calls as an outcome of the adapter protocol."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Case:
         return frozenset(name for name in names if name is not None)
 
     def outcome(self, executable: Executable, frames: type[Frames] = Frames) -> Outcome:
-        """Return what becomes of ``executable`` in place of the vector's program."""
+        """Return the outcome of ``executable`` in place of the vector's program."""
         machine = machine_for(self.job, self.job.byte_order, frames)
         return outcome_of(run(executable, machine, budget=self.budget))
 
@@ -132,7 +132,7 @@ class Refusal:
     program: Program | None
 
     def outcome(self, frames: type[Frames]) -> Outcome | None:
-        """Return what becomes of the program where calls follow ``frames``; None if it is not even loaded."""
+        """Return the outcome of the program where calls follow ``frames``; None if it is not even loaded."""
         if self.program is None or any(one.severity == "error" for one in verify(self.job.code, self.job.byte_order)):
             return None
         machine = machine_for(self.job, self.job.byte_order, frames)

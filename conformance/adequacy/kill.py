@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vectors notice a mutant, and what becomes of one that none does.
+"""Which vectors notice a mutant, and whether one that none does is equivalent.
 
 A mutant is tried on the vectors that execute its row until two have noticed: the second only tells whether the first
 was the only one, long programs apart. If none does, operands are looked for that tell the mutant from its row, first
@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 class Decision(NamedTuple):
-    """What became of a mutant; at most two of the vectors that notice it, and how it differs if none does."""
+    """The status of a mutant; at most two of the vectors that notice it, and how it differs if none does."""
 
     mutant: Mutant
     status: Status
@@ -93,7 +93,7 @@ class Pool:
 
 
 def decide(mutant: Mutant, pool: Pool) -> Decision:
-    """Find out what becomes of ``mutant``."""
+    """Decide ``mutant``."""
     killers = tuple(islice(pool.killers(mutant), 2))
     if killers:
         return Decision(mutant, Status.KILLED, killers)
@@ -114,7 +114,7 @@ def decide(mutant: Mutant, pool: Pool) -> Decision:
 
 
 def decide_all(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Decision]:
-    """Find out what becomes of ``mutants`` of one row."""
+    """Decide ``mutants`` of one row."""
     pool: Pool | None = None
     for mutant in mutants:
         pool = pool or Pool(mutant.row, bench)

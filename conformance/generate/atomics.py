@@ -75,14 +75,14 @@ def covers(row: Instruction) -> tuple[str, ...]:
 
 
 def _compares(row: Instruction) -> bool:
-    """Whether the row is CMPXCHG: the text leaves open what becomes of its operand (erratum cmpxchg-and-fetch)."""
+    """Whether the row is CMPXCHG: the text leaves open what its operand holds then (erratum cmpxchg-and-fetch)."""
     return "r0" in row.writes
 
 
 def _fetches_narrow(row: Instruction) -> bool:
     """Whether the row fetches 32 bits to its operand.
 
-    The text leaves open what becomes of the other half (erratum fetch32-zero-extends).
+    The text leaves open what the other half holds (erratum fetch32-zero-extends).
     """
     return "src" in row.writes and bits(row) == 32
 

@@ -116,7 +116,7 @@ def _by_slug() -> Mapping[str, str]:
 
 
 def _matters(case: Case, name: str) -> bool:
-    """Whether something else becomes of the program if the instruction is perverted, everywhere or in one place."""
+    """Whether the outcome of the program changes if the instruction is perverted, everywhere or in one place."""
     places = list(case.at(name))
     choices = [places] if len(places) == 1 else [places, places[:1], places[-1:]]
     for means in _perversions(isa().by_name[name]):

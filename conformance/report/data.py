@@ -2,8 +2,8 @@
 """The data that pages of the site load when they need it.
 
 A page opened from a file may not fetch its neighbours, but it may run them as scripts: each file of data is a script
-that hands JSON to the page, deflated (which makes a tenth of it) and in base64. ``index`` has all vectors with what
-became of each, ``texts`` the requirements and errata, and ``vectors-N`` the programs and details of some of them.
+that hands JSON to the page, deflated (which makes a tenth of it) and in base64. ``index`` has all vectors with their
+results, ``texts`` the requirements and errata, and ``vectors-N`` the programs and details of some of them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def files(comparison: Comparison, chunks: Sequence[Chunk]) -> Iterator[tuple[str
 
 
 class _Index:
-    """All entries with their cases, and what became of each on every runtime: a character for its state."""
+    """All entries with their cases, and the result of each on every runtime: a character for its state."""
 
     def __init__(self, comparison: Comparison) -> None:
         self._columns = comparison.columns

@@ -35,7 +35,7 @@ def state(result: Result | None) -> int:
 
 
 class Cell(NamedTuple):
-    """What became of some vectors on one runtime: a number for each of :data:`STATES`."""
+    """The results of some vectors on one runtime: a number for each of :data:`STATES`."""
 
     counts: tuple[int, ...]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of vectors: filters, search, and what became of what they leave.
+// The list of vectors: filters, search, and the results of the vectors that they leave.
 "use strict";
 (async () => {
   const { STATES, element, fill, shown, stateOf, restore, fromAddress, toAddress } = window.bpf;

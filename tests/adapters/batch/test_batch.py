@@ -174,7 +174,7 @@ def test_what_a_runtime_does_not_provide_is_unsupported(tmp_path: Path) -> None:
 
 # What goes wrong
 
-#: What a runtime does at the third program, and what becomes of that.
+#: What a runtime does at the third program, and the outcome.
 TROUBLE = {
     "signal": ("os.kill(os.getpid(), signal.SIGSEGV)", "crashed", "signal: killed by SIGSEGV"),
     "exit": ("sys.exit('cannot go on')", "crashed", "exit: it ended with exit status 1; stderr: cannot go on"),

@@ -59,7 +59,8 @@ def test_a_sample_of_the_suite_passes_and_ends_as_on_the_reference(byte_order: B
 def test_it_says_who_it_is() -> None:
     adapter = parse_spec("native=jit:big").open()
     info = adapter.info()
-    assert (info.name, info.engine, info.byte_order, info.groups) == ("jit", "jit", "big", isa().groups.keys())
+    assert (info.name, info.engine, info.byte_order) == ("jit", "jit", "big")
+    assert info.groups == frozenset(isa().groups)
     adapter.close()
 
 
@@ -107,7 +108,7 @@ def cases(byte_order: ByteOrder) -> dict[str, list[Case]]:
 
 
 class Trial(NamedTuple):
-    """A vector whose program has ``changes`` made by the fault ``what``, and what becomes of it on the reference."""
+    """A vector whose program has ``changes`` made by the fault ``what``, and its outcome on the reference."""
 
     what: str
     case: Case

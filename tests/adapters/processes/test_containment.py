@@ -36,7 +36,7 @@ def program(misbehaving: Path, tmp_path: Path) -> Path:
 
 
 class Deed(NamedTuple):
-    """What the program does, and what becomes of that: how the reason begins, which is none where it returns 42."""
+    """What the program does, and its outcome: how the reason begins, which is none where it returns 42."""
 
     words: str
     reason: str = ""

@@ -51,7 +51,7 @@ def bench(tmp_path: Path, *vectors: str) -> Bench:
 
 
 def decided(found: Bench, name: str) -> Decision:
-    """What becomes of one mutant, given by its name."""
+    """The status of one mutant, given by its name."""
     row = TABLE.by_name[name.split(":", maxsplit=1)[0]]
     (mutant,) = (mutant for mutant in mutants_of(row, TABLE) if mutant.id == name)
     return decide(mutant, Pool(row, found))

@@ -32,7 +32,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 class Done(NamedTuple):
-    """What became of a command."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
