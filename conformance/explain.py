@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..spec.disassemble import disassemble
-from ..spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, identify, unpack
+from ..spec.encoding import SLOT_BYTES, ByteOrder
 from ..spec.plain import plain
 from ..spec.requirements import Requirement, load_errata, load_requirements
 from .expand import EXPECTATIONS
@@ -181,45 +179,6 @@ def values(vector: Vector) -> str:
     )
 
 
-class Suspect(NamedTuple):
-    """An instruction, or what is malformed in a program, and how many of the vectors that contain it fail."""
-
-    name: str
-    failed: int
-    vectors: int
-
-    @property
-    def share(self) -> float:
-        """The part of the vectors that fail, up to 1."""
-        return self.failed / self.vectors
-
-
-def suspects(results: Sequence[Result], most: int) -> list[Suspect]:
-    """Return the instructions of failing programs, those first of which most vectors fail.
-
-    At most ``most`` are returned, and none that is far behind the first: every program has an EXIT.
-    """
-    failed: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for result in results:
-        if result.judgement.verdict in {Verdict.PASS, Verdict.FAIL}:
-            names = _instructions(result.vector)
-            total.update(names)
-            if result.judgement.verdict is Verdict.FAIL:
-                failed.update(names)
-    found = [Suspect(name, failed[name], total[name]) for name in failed]
-    found.sort(key=lambda suspect: (-suspect.share, -suspect.failed, suspect.name))
-    return [suspect for suspect in found[:most] if suspect.share >= found[0].share / 4]
-
-
-#: Longer programs are about distances, not about the instructions they consist of.
-_MOST_SLOTS = 256
-
-
-#: What a malformed field holds is no part of what is wrong with it.
-_HELD = re.compile(r", not \S+\Z")
-
-
 #: So many programs must be refused for their length before that is said.
 _FEW = 3
 
@@ -242,23 +201,6 @@ def length_limit(results: Sequence[Result]) -> str:
 
 def _refused(result: Result) -> bool:
     return result.vector.entry.rejected or result.vector.entry.faulted is not None
-
-
-def _instructions(vector: Vector) -> set[str]:
-    """Return the names of the instructions in a program; of one to be refused, what its first malformed one breaks."""
-    code = vector.little.code
-    slots = unpack(code[: min(len(code) // SLOT_BYTES, _MOST_SLOTS) * SLOT_BYTES], "little")
-    names, at = set(), 0
-    while at < len(slots):
-        found = identify(slots, at)
-        if isinstance(found, DecodeError):
-            if vector.entry.rejected:
-                return {_HELD.sub("", found.message)}
-            at += 1
-        else:
-            names.add(found.instruction.name)
-            at += 2 if found.instruction.wide else 1
-    return names
 
 
 def differences(result: Result) -> Iterator[tuple[str, str]]:

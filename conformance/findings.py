@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with a runtime, as its author wants to hear it: failures grouped by cause, the gravest first.
 
-A cause is an instruction that the diagnosis accuses, with the requirement it breaks. What fails in the same way, at the
-same level and for the same cause is one finding.
+A cause is what the diagnosis accuses: instructions, with the requirement that they break. What fails in the same way
+for the same cause is one finding; robustness is apart from what RFC 9669 says or implies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import NamedTuple
 from ..spec.encoding import ByteOrder
 from ..spec.requirements import Requirement, load_requirements
 from . import explain
-from .diagnosis.accuse import Share, diagnose
+from .diagnosis.accuse import diagnose
+from .diagnosis.programs import rows_of
+from .diagnosis.spectrum import Share, effort
 from .expectations import foreseen
 from .model import Level
 from .runner import Result, RuntimeRun
@@ -29,7 +31,7 @@ _NUMBER = re.compile(r"\b\d+\b")
 class Weight(IntEnum):
     """How much a failure matters, most first: what the RFC says before what it implies or leaves open."""
 
-    WRONG = 0  # a wrong result of a ``must`` vector
+    WRONG = 0
     CRASH = 1
     MUST = 2
     INTERPRETATION = 3
@@ -37,7 +39,21 @@ class Weight(IntEnum):
     EXTENSION = 5
     ROBUSTNESS = 6
 
+    @property
+    def title(self) -> str:
+        """What failures of this weight are, as a heading."""
+        return _TITLES[self]
 
+
+_TITLES = {
+    Weight.WRONG: "Wrong results, by the text of the RFC",
+    Weight.CRASH: "Crashes",
+    Weight.MUST: "Other failures, by the text of the RFC",
+    Weight.INTERPRETATION: "Failures by an interpretation of the RFC",
+    Weight.ABI: "Failures of the calling convention",
+    Weight.EXTENSION: "Failures of extensions",
+    Weight.ROBUSTNESS: "Robustness, which the RFC does not demand",
+}
 _WEIGHTS = {
     Level.MUST: Weight.MUST,
     Level.INTERPRETATION: Weight.INTERPRETATION,
@@ -45,6 +61,8 @@ _WEIGHTS = {
     Level.EXTENSION: Weight.EXTENSION,
     Level.ROBUSTNESS: Weight.ROBUSTNESS,
 }
+#: So many instructions are named where a finding is one line.
+_NAMED = 3
 #: At the same weight, what was computed wrongly comes first.
 _ORDER = (
     Failure.WRONG_RESULT,
@@ -59,14 +77,14 @@ _ORDER = (
 class Finding(NamedTuple):
     """Failures with a cause in common.
 
-    ``instruction`` is accused; it is empty where no instruction is at fault, and ``entry`` is that of the example
-    then. ``requirement`` is the one that the failures break. ``using`` counts the vectors that have the instruction.
-    ``known`` is the reason why this package expects them, if it does.
+    ``instructions`` are accused, the one with most failures first; there are none where no instruction is at fault.
+    ``requirement`` is the one that the failures break. ``using`` counts the vectors that have one of the instructions.
+    ``known`` is the reason why this package expects them, if it does. ``weight`` is that of the gravest.
     """
 
     weight: Weight
     failure: Failure
-    instruction: str
+    instructions: tuple[str, ...]
     requirement: Requirement | None
     results: Sequence[Result]
     using: Share
@@ -74,18 +92,19 @@ class Finding(NamedTuple):
 
     @property
     def example(self) -> Result:
-        """The failure to begin with: the one with the shortest program."""
-        # Programs that are too long for results are empty there.
-        return min(self.results, key=lambda result: len(result.vector.little.code) or 1 << 32)
+        """The failure to begin with: of the strongest level the one with the shortest program."""
+        return min(self.results, key=effort)
 
     @property
     def subject(self) -> str:
-        """The name of the instruction, or of the vectors of the example."""
-        return self.instruction or self.example.vector.entry.id
+        """The names of the first instructions, or of the vectors of the example."""
+        if not self.instructions:
+            return self.example.vector.entry.id
+        return some(self.instructions, _NAMED)
 
     @property
     def level(self) -> str:
-        """The level of its vectors; of crashes, those of all of them."""
+        """The levels of its vectors, the strongest first."""
         found = {result.vector.entry.level for result in self.results}
         return ", ".join(level.value for level in Level if level in found)
 
@@ -102,8 +121,13 @@ class Finding(NamedTuple):
     @property
     def query(self) -> str:
         """How the report's list of vectors is asked for these, but for the runtime."""
-        about = f"instruction={self.instruction}" if self.instruction else f"q={self.subject}"
-        return f"verdict=fail&reason={self.failure.value}&{about}"
+        asked = f"verdict=fail&reason={self.failure.value}"
+        if self.instructions:
+            return f"{asked}&instruction={','.join(self.instructions)}"
+        entries = {result.vector.entry.id for result in self.results}
+        if self.requirement is None or len(entries) == 1:
+            return f"{asked}&q={self.subject}"
+        return f"{asked}&requirement={self.requirement.id}"
 
     def program(self, byte_order: ByteOrder) -> str:
         """Return the program of the example as assembly; empty if results do not have it."""
@@ -114,20 +138,28 @@ class Finding(NamedTuple):
 def findings(one: RuntimeRun) -> list[Finding]:
     """Return what is wrong with a runtime: the gravest first, then what explains most failures; known ones last."""
     known = {result.vector.id: entry.reason for entry, results in foreseen(one).items() for result in results}
-    requirements = load_requirements()
+    byte_order = one.info.byte_order if one.info else "little"
     found = []
-    for accusation in diagnose(one.results).accusations:
-        groups: dict[tuple[Weight, Failure | None, str], list[Result]] = {}
+    for accusation in diagnose(one.results, byte_order).accusations:
+        groups: dict[tuple[Failure | None, bool, str], list[Result]] = {}
         for result in accusation.results:
-            key = (_weight(result), result.judgement.failure, known.get(result.vector.id, ""))
+            robust = result.vector.entry.level is Level.ROBUSTNESS
+            key = (result.judgement.failure, robust, known.get(result.vector.id, ""))
             groups.setdefault(key, []).append(result)
-        requirement = requirements.get(accusation.requirement)
-        found += [
-            Finding(weight, failure, accusation.instruction, requirement, results, accusation.using, why)
-            for (weight, failure, why), results in groups.items()
-            if failure is not None
-        ]
+        for (failure, _, why), results in groups.items():
+            if failure is not None:
+                weight = min(map(_weight, results))
+                requirement = load_requirements().get(accusation.requirement)
+                present = frozenset[str]().union(*(rows_of(result, byte_order) for result in results))
+                names = tuple(name for name in accusation.instructions if name in present)
+                found.append(Finding(weight, failure, names, requirement, results, accusation.using, why))
     return sorted(found, key=lambda one: (bool(one.known), one.weight, _ORDER.index(one.failure), -len(one.results)))
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _weight(result: Result) -> Weight:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
+from textwrap import shorten
 
 from rich.markup import escape
 from rich.table import Table
@@ -15,7 +17,7 @@ from . import explain
 from .claims import suggestion
 from .conclusion import in_words
 from .console import Console
-from .findings import Finding, Weight, findings
+from .findings import Finding, Weight, findings, some
 from .results import Run, counts, counts_by_group
 from .runner import RuntimeRun, was_not_run
 from .terminal import STYLES, say
@@ -25,10 +27,12 @@ from .verdict import Failure, Verdict
 _LINES = 60
 #: With more runtimes than this, the table has one line for each.
 _FEW = 2
-#: So many lines belong to a finding, and to the reasons of one kind.
-_FINDING, _REASONS = 4, 3
-#: Programs of at most so many characters stand on one line.
-_SHORT = 160
+#: So many lines belong to a finding with its details, stand around the findings, and tell the reasons of one kind.
+_FINDING, _AROUND, _REASONS = 4, 6, 3
+#: Programs of at most so many characters stand on one line; of what differs, so much is told.
+_SHORT, _LONGEST, _DIFFERENCES = 120, 160, 2
+#: So many instructions are named of the findings that are left out.
+_NAMED = 6
 #: From so many vectors on it is told how many were run in a second.
 _MANY = 64
 
@@ -48,7 +52,7 @@ def show(run: Run, console: Console, conclusion: str, *, brief: bool = False, ro
         console.print(table)
         found = {one.name: findings(one) for one in tested}
         failing = [one for one in tested if found[one.name]]
-        left = _LINES - table.row_count - 1 - 5 * len(tested)
+        left = _LINES - table.row_count - 1 - 8 * len(tested)
         for one in failing:
             _Findings(one, found[one.name], console, robustness=robustness).show(left // len(failing))
         for one in tested:
@@ -107,36 +111,43 @@ class _Findings:
         failures = sum(len(item.results) for item in self._told)
         self._console.print()
         if self._told:
-            causes = _count(len(self._told), "cause")
-            heading = f"{self._one.name}: {_count(failures, 'failure')} from {causes}, the gravest first"
+            causes = _count(len(self._told), "finding")
+            heading = f"{self._one.name}: {_count(failures, 'failure')}, {causes}, the gravest first"
             say(self._console, Text(heading, "bold red"))
-        most = max(2, (lines - 6) // _FINDING)
-        shown = most if len(self._told) > most + 1 else len(self._told)
-        for item in self._told[:shown]:
-            self._finding(item)
-        if rest := self._told[shown:]:
-            subjects = list(dict.fromkeys(item.subject for item in rest))
-            names = ", ".join(subjects[:8]) + (", ..." if len(subjects) > 8 else "")
-            say(self._console, Text(f"  and {len(rest):,} more findings, about {names}: --findings FILE has them all"))
+        left = max(_FINDING, lines - _AROUND)
+        named = self._told[:left]
+        # Each has a line; as many as there is room for have their details.
+        detailed = max(1, (left - len(named)) // (_FINDING - 1))
+        for place, item in enumerate(named):
+            self._headline(item)
+            if place < detailed:
+                self._details(item)
+        if rest := self._told[left:]:
+            subjects = list(dict.fromkeys(name for item in rest for name in item.instructions or (item.subject,)))
+            say(self._console, Text(f"  and {_count(len(rest), 'more finding')}, about {some(subjects, _NAMED)}"))
+        if len(self._told) > detailed:
+            say(self._console, Text("  --findings FILE has all of them with their details"))
         self._sum_up()
         if length := explain.length_limit(self._one.results):
             say(self._console, Text(f"  {length}"))
 
-    def _finding(self, item: Finding) -> None:
-        assert self._one.info is not None
+    def _headline(self, item: Finding) -> None:
+        using = ""
+        if item.instructions:
+            them = "it" if len(item.instructions) == 1 else "these"
+            using = f"; {item.using.failed:,} of {item.using.vectors:,} vectors with {them} fail"
+        common = f": {shorten(item.common, _LONGEST)}" if item.common else ""
         number = f"{len(item.results):,} {self._word(item.failure)}"
-        using = f"; of {item.using.vectors:,} vectors with it {item.using.failed:,} fail" if item.instruction else ""
-        common = f": {item.common}" if item.common else ""
-        head = Text.assemble("  ", (item.subject, "bold"), f"  {item.level}: {number}{common}{using}")
-        say(self._console, head)
+        say(self._console, Text.assemble("  ", (item.subject, "bold"), f"  {item.level}: {number}{common}{using}"))
+
+    def _details(self, item: Finding) -> None:
+        assert self._one.info is not None
         if item.requirement is not None:
             say(self._console, Text(f"      {explain.sentence(item.requirement)}"))
         example = item.example
-        differs = "; ".join(f"{label} {text}" for label, text in explain.differences(example))
-        given = f" ({values})" if (values := explain.values(example.vector)) else ""
-        say(self._console, Text(f"      e.g. {example.vector.id}{given}: {differs}"))
-        lines = explain.listing(example.vector, self._one.info.byte_order)
-        program = "; ".join(lines)
+        differs = "; ".join(f"{label} {text}" for label, text in islice(explain.differences(example), _DIFFERENCES))
+        say(self._console, Text(f"      e.g. {example.vector.id}: {shorten(differs, _LONGEST)}"))
+        program = "; ".join(explain.listing(example.vector, self._one.info.byte_order))
         if program and len(program) <= _SHORT:
             say(self._console, Text(f"      {program}", "cyan"))
 

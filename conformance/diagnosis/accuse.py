@@ -1,57 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accusations: for each failure of a run the instruction at fault, by evidence over the whole run.
-
-The failure whose program has the fewest different instructions comes first. Of its instructions, the one of whose
-vectors the greatest share fails is accused. It explains the failures in which no other instruction has a greater share;
-if at least half of its vectors fail, it explains the failures of all programs that contain it. The next accusation is
-made for the failures that are left.
+"""Accusations: for each failure of a run the instruction at fault and the requirement it breaks, by evidence over the
+whole run. See :mod:`.spectrum` for the one, :mod:`.demands` for the other.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
 from typing import NamedTuple
 
-from ..model import Level
+from ...spec.encoding import ByteOrder
+from ..model import Expectation
 from ..runner import Result
-from ..verdict import Failure, Verdict
-from .programs import rows_of
-
-_LEVELS = tuple(Level)
-#: What is wrong is the encoding: the program should not run at all.
-_OF_ENCODING = frozenset([Failure.MISEXECUTED, Failure.LENIENT])
-
-#: An instruction that fails in this share of its vectors is at fault wherever it is used.
-_MOST = 0.5
-
-
-class Share(NamedTuple):
-    """How many of some vectors fail."""
-
-    failed: int
-    vectors: int
+from ..verdict import Verdict
+from .demands import Demands
+from .spectrum import NO_INSTRUCTION, Blamed, Share, Spectrum, effort
 
 
 class Accusation(NamedTuple):
-    """An instruction that is at fault, and what it breaks.
+    """Instructions that are at fault, and what they break.
 
-    ``instruction`` is the name of a row; empty where no instruction is at fault (a program that ends nowhere runs,
-    say). ``requirement`` is an id of ``requirements.yaml``; empty if the vectors cite none that this version has.
-    ``results`` are the failures that it explains, those of the strongest level and the shortest programs first.
-    ``own`` counts the vectors that are about the instruction (which have no rarer one), ``using`` all that have it.
-    ``rivals`` are instructions that explain these failures equally well.
+    ``instructions`` are names of rows, the one with most failures first; empty where no instruction is at fault (a
+    program that ends nowhere runs, say). ``requirement`` is an id of ``requirements.yaml`` about each of them; empty if
+    the vectors cite none that this version has. ``results`` are the failures that are explained, those of the strongest
+    level and the shortest programs first. ``own`` counts the vectors that are about the instructions (that have no
+    rarer one), ``using`` all that have them. ``rivals`` are others that would explain all of these failures as well.
     """
 
-    instruction: str
+    instructions: tuple[str, ...]
     requirement: str
     results: tuple[Result, ...]
     own: Share
     using: Share
     rivals: tuple[str, ...]
+
+    @property
+    def instruction(self) -> str:
+        """The first of the instructions; empty if there is none."""
+        return self.instructions[0] if self.instructions else NO_INSTRUCTION
 
 
 @dataclass(frozen=True)
@@ -66,82 +53,49 @@ class Diagnosis:
         return {result.vector.id: one for one in self.accusations for result in one.results}
 
 
-def diagnose(results: Iterable[Result]) -> Diagnosis:
-    """Return which instructions are at fault for the failures among ``results``: those of one runtime, of one run."""
+def diagnose(results: Iterable[Result], byte_order: ByteOrder = "little") -> Diagnosis:
+    """Return which instructions are at fault for the failures among ``results``: those of one runtime, of one run.
+
+    ``byte_order`` is that of the runtime.
+    """
     judged = [result for result in results if result.judgement.verdict in {Verdict.PASS, Verdict.FAIL}]
-    return Diagnosis((*_diagnose(judged, encoding=False), *_diagnose(judged, encoding=True)))
+    found: list[Accusation] = []
+    # To run a program rightly, to stop it and to refuse it are different abilities.
+    for ability in ("return", "stop", "refuse"):
+        of_kind = [one for one in judged if _asks_for(one.vector.little.expect) == ability]
+        if any(one.judgement.verdict is Verdict.FAIL for one in of_kind):
+            found += _accusations(Spectrum(of_kind, byte_order, malformed=ability == "refuse"))
+    return Diagnosis(tuple(sorted(found, key=lambda one: -len(one.results))))
 
 
-def _diagnose(judged: Sequence[Result], *, encoding: bool) -> list[Accusation]:
-    """Return the accusations for programs that should not run because of their encoding, or for all others."""
-    spectrum = _Spectrum([result for result in judged if result.vector.entry.rejected is encoding])
-    left = dict(spectrum.failed)
-    found = []
-    while left:
-        name, rivals = spectrum.suspect(spectrum.simplest(left))
-        explained = [result for result in left.values() if spectrum.explains(name, result)]
-        for result in explained:
-            del left[result.vector.id]
-        explained.sort(key=_effort)
-        requirement = spectrum.requirement(name, explained)
-        own, using = spectrum.shares(name)
-        found.append(Accusation(name, requirement, tuple(explained), own, using, rivals))
+def _asks_for(expect: Expectation) -> str:
+    """Return what a runtime has to do with a program: let it ``return``, ``stop`` it, or ``refuse`` it."""
+    if expect.rejected:
+        return "refuse"
+    return "return" if expect.returns else "stop"
+
+
+def _accusations(spectrum: Spectrum) -> Iterator[Accusation]:
+    blamed, demands = spectrum.culprits(), Demands(spectrum)
+    while blamed:
+        requirement, names = demands.broken(blamed)
+        results = [result for name in names for result in _explained(blamed, name, requirement, spectrum)]
+        instructions = tuple(name for name in names if name != NO_INSTRUCTION)
+        own, using = spectrum.shares(frozenset(instructions))
+        rivals = spectrum.rivals(names[0], results) if len(names) == 1 else ()
+        yield Accusation(instructions, requirement, tuple(sorted(results, key=effort)), own, using, rivals)
+
+
+def _explained(blamed: Blamed, name: str, requirement: str, spectrum: Spectrum) -> list[Result]:
+    """Take from ``blamed`` the failures of an instruction that breaking the requirement explains.
+
+    These are all; but programs that a runtime should refuse have each another thing wrong with them, so that of those
+    it is what cites the requirement.
+    """
+    failures = blamed.pop(name)
+    if not spectrum.malformed:
+        return failures
+    found = [one for one in failures if requirement in one.vector.entry.covers] or failures
+    if len(found) < len(failures):
+        blamed[name] = [one for one in failures if one not in found]
     return found
-
-
-def _effort(result: Result) -> tuple[int, int]:
-    # Programs that are too long for results are empty there.
-    return _LEVELS.index(result.vector.entry.level), len(result.vector.little.code) or 1 << 32
-
-
-class _Spectrum:
-    """Which instructions each vector contains, and for each instruction the share of its vectors that fails."""
-
-    def __init__(self, judged: Sequence[Result]) -> None:
-        self.rows = {result.vector.id: rows_of(result.vector) for result in judged}
-        self.failed = {result.vector.id: result for result in judged if result.judgement.verdict is Verdict.FAIL}
-        self._judged = judged
-        self._uses = Counter(name for names in self.rows.values() for name in names)
-        failures = Counter(name for key in self.failed for name in self.rows[key])
-        self._share = {name: failures[name] / self._uses[name] for name in failures}
-
-    def simplest(self, left: Mapping[str, Result]) -> Result:
-        """Return the failure whose program has the fewest different instructions."""
-        return min(left.values(), key=lambda result: (len(self.rows[result.vector.id]), _effort(result)))
-
-    def suspect(self, failure: Result) -> tuple[str, tuple[str, ...]]:
-        """Return the instruction of a failing program with the greatest share of failures, and those with the same.
-
-        Among equals the one that the fewest vectors contain is the first. The name is empty if there is none.
-        """
-        names = self.rows[failure.vector.id]
-        if not names:
-            return "", ()
-        best = max(names, key=lambda name: (self._share[name], -self._uses[name], name))
-        return best, tuple(sorted(name for name in names - {best} if self._share[name] == self._share[best]))
-
-    def explains(self, name: str, failure: Result) -> bool:
-        """Return whether a fault of ``name`` explains a failure."""
-        if self._share.get(name, 0.0) >= _MOST and name in self.rows[failure.vector.id]:
-            return True
-        return self.suspect(failure)[0] == name
-
-    def requirement(self, name: str, explained: Sequence[Result]) -> str:
-        """Return the requirement that tells best the failures of ``name`` from what passes."""
-        about: Counter[str] = Counter(item for result in explained for item in result.vector.entry.covers)
-        kept: Counter[str] = Counter()
-        for result in self._judged:
-            if result.judgement.verdict is Verdict.PASS and (not name or name in self.rows[result.vector.id]):
-                kept.update(result.vector.entry.covers)
-        return max(about, key=lambda item: (about[item] / sqrt(about[item] + kept[item]), item), default="")
-
-    def shares(self, name: str) -> tuple[Share, Share]:
-        """Return how many vectors fail of those that are about an instruction, and of those that have it."""
-        counts: dict[bool, list[int]] = defaultdict(lambda: [0, 0])
-        for key, names in self.rows.items():
-            if name in names or not name:
-                about = not name or min(names, key=lambda one: (self._uses[one], one)) == name
-                for own in {about, False}:
-                    counts[own][0] += key in self.failed
-                    counts[own][1] += 1
-        return Share(*counts[True]), Share(*counts[False])

@@ -9,16 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from ...spec.plain import plain
 from ...spec.table import isa
+from ..findings import Finding, findings, some
 from .badges import counted
 from .comparison import Column, Comparison
-from .findings import Finding, findings
-from .tally import FAIL, Cell, chunks, state
+from .tally import FAIL, Cell, state
 
 #: A comment on GitHub holds 65,536 characters; what is longer is cut, and says so.
 LONGEST = 60_000
-#: So many failures of a runtime are listed, and so many groups of them that have something in common.
+#: So many failures of a runtime are listed, so many findings, and so many instructions of one.
 _FAILURES = 50
 _FINDINGS = 20
+_NAMES = 12
 #: How each kind of cell looks, and what that means.
 _KINDS = {
     "pass": ("✅", "all passed"),
@@ -66,9 +67,8 @@ def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
         for recorded, run in comparison.unavailable:
             yield f"> **{_text(run.name)} was not run:** {_text(run.problem)} ({_text(recorded.path.name)})"
             yield ""
-        parts = list(chunks(comparison))
-        for number, column in enumerate(comparison.columns):
-            yield from _failures(column, comparison, findings(parts, number, column))
+        for column in comparison.columns:
+            yield from _failures(column, comparison, findings(column.run))
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
@@ -101,12 +101,12 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
         return
     yield f"<details><summary><b>{_text(column.label)}</b>: {len(failed):,} failed</summary>"
     yield ""
-    yield "| vectors | how | instructions to look at | what is broken |"
-    yield "|---:|---|---|---|"
+    yield "| vectors | how | level | instructions to look at | what is broken |"
+    yield "|---:|---|---|---|---|"
     for one in found[:_FINDINGS]:
-        names = ", ".join(map(_code, one.instructions or (one.entry,)))
+        names = some([_code(name) for name in one.instructions or (one.subject,)], _NAMES)
         broken = _text(one.requirement.text) if one.requirement else ""
-        yield f"| {len(one.results):,} | {one.failure} | {names} | {broken} |"
+        yield f"| {len(one.results):,} | {one.failure} | {one.level} | {names} | {broken} |"
     if len(found) > _FINDINGS:
         yield ""
         yield f"… and {len(found) - _FINDINGS:,} more findings."

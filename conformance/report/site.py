@@ -15,17 +15,16 @@ from ...spec.plain import plain
 from ...spec.requirements import Requirement, load_errata, load_requirements
 from ...spec.table import Instruction, isa
 from .. import explain
+from ..findings import Finding, Weight, findings
 from ..results import LARGEST_DATA
-from ..verdict import Failure
 from . import data, sections
 from .comparison import Column, Comparison, described
 from .diagram import diagram, example
-from .findings import Finding, findings
 from .history import Chart
 from .reasons import Reason, reasons
 from .tally import LEVELS, Chunk, Tally, chunks, total
 
-#: Of each kind of failure so many findings are told on the page of a runtime; the list of vectors has all.
+#: Of each weight so many findings are told on the page of a runtime; the list of vectors has all.
 MOST_FINDINGS = 40
 HERE = Path(__file__).parent
 
@@ -101,7 +100,7 @@ class _Writer:
             lstrip_blocks=True,
             undefined=StrictUndefined,
         )
-        self._environment.filters["groups"] = _by_failure
+        self._environment.filters["by_weight"] = _by_weight
         self._environment.globals.update(always, rfc=sections.address, levels=LEVELS, about=sections.ABOUT)
 
     def page(self, template: str, name: str, /, **values: Any) -> None:
@@ -132,7 +131,7 @@ class _Site:
 
     def __post_init__(self) -> None:
         self.parts = list(chunks(self.comparison))
-        self.findings = [findings(self.parts, number, one) for number, one in enumerate(self.columns)]
+        self.findings = [findings(one.run) for one in self.columns]
         self.groups = _by(self.parts, lambda part: part.groups)
         self.instructions = _by(self.parts, lambda part: part.instructions)
         self.requirements = _by(self.parts, lambda part: part.entry.covers)
@@ -230,6 +229,7 @@ class _Site:
                 found=self.findings[number],
                 most=MOST_FINDINGS,
                 differences=explain.differences,
+                meaning=explain.MEANING,
                 tables=tables,
                 reasons=told[number],
             )
@@ -308,10 +308,11 @@ def _by(parts: Iterable[Chunk], names: Callable[[Chunk], Iterable[str]]) -> dict
     return found
 
 
-def _by_failure(found: Sequence[Finding]) -> list[tuple[Failure, str, list[Finding]]]:
-    """Return findings by the kind of failure, each with what it says about a runtime."""
-    kinds = [(kind, explain.MEANING[kind], [one for one in found if one.failure is kind]) for kind in Failure]
-    return [kind for kind in kinds if kind[2]]
+def _by_weight(found: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Return findings by what they weigh, under a title for each; what this package knows about stands last."""
+    grave = [(weight.title, [one for one in found if one.weight is weight and not one.known]) for weight in Weight]
+    known = ("Known to fail, for a reason", [one for one in found if one.known])
+    return [kind for kind in (*grave, known) if kind[1]]
 
 
 def _includes(group: str) -> str:

@@ -66,20 +66,6 @@ def test_a_long_program_is_shown_where_it_went_wrong(tmp_path: Path) -> None:
     assert "leaves" not in explain.program(vector, "little")
 
 
-def test_of_malformed_programs_it_is_what_is_malformed_that_is_suspected(tmp_path: Path) -> None:
-    good, bad = _vectors(tmp_path)
-    outcomes = [
-        Outcome(OutcomeKind.RETURNED, r0=0, memory=good.little.expect.memory),
-        Outcome(OutcomeKind.RETURNED, r0=6),
-    ]
-    results = [
-        Result(vector, outcome, judge(vector.little.expect, outcome))
-        for vector, outcome in zip((good, bad), outcomes, strict=True)
-    ]
-    (suspect,) = explain.suspects(results, 6)
-    assert (suspect.name, suspect.failed, suspect.vectors) == ("ADD64_K: offset is unused and must be 0", 1, 1)
-
-
 def test_a_limit_of_length_is_told(tmp_path: Path) -> None:
     path = tmp_path / "lengths.yaml"
     path.write_text(
