@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
-from ...spec.encoding import pack
 from ...spec.table import Isa, isa
 from ..suite import load_suite
-from ..worker import leave_interrupts_to_parent
 from .bench import Bench, Case, Refusal
 from .control_mutants import (
     LoaderMutant,
@@ -34,8 +29,10 @@ from .kill import Status, decide_all
 from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
+from .processes import Processes
 from .smt import Difference
 from .suggest import Suggestion, vector_text
+from .trials import as_seen
 
 #: Under these names the faults that belong to no one row are counted.
 FRAMES, LOADING, ENCODING = "local calls", "loading", "classes"
@@ -124,7 +121,7 @@ def survey(
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    with _Workers(scope, processes) as workers:
+    with Processes[Task, _Done](partial(_do, scope), bench.prepare, processes) as workers:
         for count, done in enumerate(workers.run(tasks), 1):
             result.findings += done.findings
             noticing.update(name for finding in done.findings for name in finding.killers)
@@ -159,36 +156,6 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
 class _Done(NamedTuple):
     findings: list[Finding]
     idle: list[str]
-
-
-class _Workers:
-    """Processes that decide; none but this one if there is to be one only."""
-
-    def __init__(self, scope: Scope, processes: int) -> None:
-        self._do = partial(_do, scope)
-        self._pool = None
-        if processes > 1:
-            # Where processes can be forked, the vectors that this one has made ready are shared.
-            can_fork = sys.platform == "linux"
-            _bench(scope).prepare()
-            context = multiprocessing.get_context("fork" if can_fork else "spawn")
-            self._pool = context.Pool(processes, leave_interrupts_to_parent)
-
-    def run(self, tasks: Sequence[Task]) -> Iterator[_Done]:
-        """Do ``tasks``, and give what came of each as it comes."""
-        if self._pool is None:
-            return map(self._do, tasks)
-        return self._pool.imap_unordered(self._do, tasks)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
 
 
 def _do(scope: Scope, task: Task) -> _Done:
@@ -296,20 +263,9 @@ def _refusing(mutant: EncodingMutant, by_value: _ByValue) -> Iterator[str]:
     """Yield the vectors that notice when ``mutant`` lets their programs pass."""
     runtime = ReferenceAdapter("little")
     for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
-        code = _as_seen(mutant, refusal)
+        code = as_seen(mutant, refusal)
         if code is not None and not _passes(runtime, refusal, code):
             yield refusal.job.id
-
-
-def _as_seen(mutant: EncodingMutant, refusal: Refusal) -> bytes | None:
-    """Return the program as the mutant sees it; None if it sees nothing wrong anywhere."""
-    slots, changed = refusal.slots.copy(), False
-    for broken in refusal.broken:
-        new = mutant.rewritten(broken)
-        if new is not None:
-            slots[broken.index : broken.index + len(new)] = new
-            changed = True
-    return pack(slots) if changed else None
 
 
 def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
@@ -401,7 +357,7 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
         if name in refusals:
             refusal = refusals[name]
             near = (m for broken in refusal.broken for m in _encodings().get(broken.slot.opcode, ()))
-            seen = (_as_seen(mutant, refusal) for mutant in near)
+            seen = (as_seen(mutant, refusal) for mutant in near)
             if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
                 continue
             if any(_let_pass(runtime, loader, refusal) for loader in loaders):

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 @paths_option("--vectors", help="Vector files, or folders of them, to measure instead of the suite.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Processes to use.  [default: CPUs]")
 @click.option("--all", "all_alive", is_flag=True, help="Print every mutant that is alive, not the first ones.")
+@click.option("--diagnosis", is_flag=True, help="Run mutants as runtimes; tell how often the right row is accused.")
+@click.option(
+    "--sample", type=click.IntRange(1), default=2500, show_default=True, help="Mutants to diagnose, with --diagnosis."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Which mutants are diagnosed, with --diagnosis.")
+@click.option("--r0-only", is_flag=True, help="Let mutants show r0 only, as plugins do, with --diagnosis.")
 def adequacy(
     instructions: tuple[str, ...],
     json_file: Path | None,
@@ -42,13 +48,21 @@ def adequacy(
     paths: tuple[Path, ...],
     jobs: int | None,
     all_alive: bool,
+    diagnosis: bool,
+    sample: int,
+    seed: int,
+    r0_only: bool,
 ) -> None:
     """Measure the strength of the vectors.
 
     Every mutant of the specification is killed (a vector notices), equivalent (z3 proves that there is nothing to
     notice) or alive; without z3-solver, those for which no operands are found that show them are undecided.
 
-    Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable.
+    With --diagnosis, mutants are run as runtimes with all vectors, and the instruction that the diagnosis of a run
+    accuses first is compared with the one that is at fault.
+
+    Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable;
+    with --diagnosis 0, or 1 if fewer than 95 % are diagnosed rightly.
     """
     from ..adequacy import report
     from ..adequacy.survey import survey
@@ -60,6 +74,10 @@ def adequacy(
     for file in (json_file, suggest_file):
         check_writable(file)
     console = console_beside(json_file, suggest_file)
+    if diagnosis:
+        if json_file is not None or suggest_file is not None:
+            raise Unusable("--diagnosis writes no files: leave out --json and --suggest")
+        raise SystemExit(_diagnose(console, instructions, paths or (VECTORS,), sample, seed, r0_only, jobs))
     with _bar(console) as on_task:
         found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
     if json_file is not None:
@@ -72,6 +90,30 @@ def adequacy(
             write_text(text, suggest_file)
     report.show(found, console, all_alive=all_alive)
     raise SystemExit(OK if found.is_adequate else FAILED)
+
+
+#: So great a part of the diagnoses has to be right.
+_RATE = 0.95
+
+
+def _diagnose(
+    console: Console,
+    instructions: tuple[str, ...],
+    paths: tuple[Path, ...],
+    sample: int,
+    seed: int,
+    r0_only: bool,
+    jobs: int | None,
+) -> int:
+    """Print how often mutants are diagnosed rightly, and return the exit status."""
+    from ...spec.table import isa
+    from ..adequacy.diagnosing import Plan, show, try_all
+
+    plan = Plan(tuple(paths), instructions or tuple(isa().by_name), r0_only)
+    with _bar(console) as on_task:
+        found = try_all(plan, sample, seed, jobs or len(os.sched_getaffinity(0)), on_task)
+    show(found, console)
+    return OK if found.rate >= _RATE else FAILED
 
 
 @contextmanager

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants run as runtimes: the results that each would have, to try on them what is said about runtimes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from ...adapters.protocol import Job, Outcome, RuntimeInfo
+from ...adapters.reference import ReferenceAdapter, machine_for, outcome_of
+from ...reference_vm.executable import Executable, prepare
+from ...reference_vm.interpreter import run
+from ...spec.encoding import Decoded, pack
+from ...spec.table import Instruction, isa
+from ..inquiry import inquire
+from ..model import Vector
+from ..runner import Result
+from ..verdict import PASSED, Verdict, judge
+from .bench import Bench, Refusal
+from .control_mutants import ProgramMutant, program_mutants
+from .encoding_mutants import EncodingMutant, encoding_mutants
+from .mutant import Mutant
+from .mutants import mutants_of
+
+#: Vectors that execute more instructions take the time of thousands of others; none of them is run here.
+MOST_STEPS = 4096
+#: What a mutant may execute where it is not known what the program executes without it.
+_BUDGET = 4 * MOST_STEPS
+#: Where only r0 is seen, every vector takes several programs: so many vectors are run that have the row, and that do
+#: not, both chosen at random.
+_HAVING, _OTHERS = 1500, 1000
+
+
+class Fault(NamedTuple):
+    """A mutant of one row: its name, the family that it is counted in, and the row's name."""
+
+    mutant: Mutant | EncodingMutant | ProgramMutant
+    id: str
+    family: str
+    row: str
+
+
+@cache
+def faults_of(row: Instruction) -> tuple[Fault, ...]:
+    """Return all mutants that belong to one row."""
+    meanings = [Fault(one, one.id, one.family, row.name) for one in mutants_of(row, isa())]
+    encodings = [Fault(one, one.id, "encoding", row.name) for one in _encodings() if one.row is row]
+    control = [Fault(one, f"{row.name}: {one.what}", "control", row.name) for one in _programs() if one.row == row.name]
+    return (*meanings, *encodings, *control)
+
+
+@cache
+def _encodings() -> tuple[EncodingMutant, ...]:
+    return tuple(encoding_mutants(isa()))
+
+
+@cache
+def _programs() -> tuple[ProgramMutant, ...]:
+    return tuple(program_mutants(isa()))
+
+
+def sample(every: Iterable[Fault], size: int, seed: int) -> list[Fault]:
+    """Return ``size`` faults, or all if they are fewer: of each row and family as great a part as of all.
+
+    The same ``seed`` gives the same faults.
+    """
+    ordered: list[Fault] = []
+    for stratum, group in groupby(sorted(every, key=_stratum), _stratum):
+        members = list(group)
+        random.Random(f"{seed} {stratum}").shuffle(members)
+        ordered += members
+    step = max(1.0, len(ordered) / size)
+    start = random.Random(seed).random()
+    return [ordered[int((start + number) * step)] for number in range(min(size, len(ordered)))]
+
+
+def _stratum(fault: Fault) -> tuple[str, str]:
+    return fault.row, fault.family
+
+
+def results(fault: Fault, bench: Bench) -> list[Result]:
+    """Return the results of a runtime with the fault that shows all registers and the memory.
+
+    It passes what has nothing to do with the fault.
+    """
+    failed = {}
+    for name, outcome in _outcomes(fault, bench):
+        vector = bench.vectors[name]
+        judgement = judge(vector.little.expect, outcome)
+        if judgement.verdict is not Verdict.PASS:
+            failed[name] = Result(vector, outcome, judgement)
+    return [failed.get(result.vector.id, result) for result in _all_passed(bench)]
+
+
+@lru_cache(maxsize=1)
+def _all_passed(bench: Bench) -> list[Result]:
+    """Return the results of a runtime without a fault."""
+    names = [case.id for case in bench.cases if case.steps <= MOST_STEPS]
+    names += [refusal.job.id for refusal in bench.refusals]
+    return [Result(bench.vectors[name], None, PASSED) for name in names]
+
+
+def _outcomes(fault: Fault, bench: Bench) -> Iterator[tuple[str, Outcome]]:
+    """Yield the outcomes of the vectors that the fault may concern."""
+    mutant = fault.mutant
+    if isinstance(mutant, EncodingMutant):
+        yield from _let_pass(mutant, bench)
+        return
+    for case in bench.using(fault.row):
+        if case.steps <= MOST_STEPS:
+            change = mutant.change(case) if isinstance(mutant, ProgramMutant) else _faulty(mutant, case.executable)
+            if change:
+                yield case.id, case.outcome(case.executable.replaced(change))
+
+
+def _faulty(mutant: Mutant, executable: Executable) -> Mapping[int, Decoded]:
+    """Return what a program has for the mutant in place of instructions of its row."""
+    return {
+        slot: item._replace(instruction=mutant.instruction_for(item))
+        for slot, item in enumerate(executable.program)
+        if item is not None and item.instruction is mutant.row and mutant.applies(item)
+    }
+
+
+def _let_pass(mutant: EncodingMutant, bench: Bench) -> Iterator[tuple[str, Outcome]]:
+    runtime = ReferenceAdapter("little")
+    for refusal in bench.refusals:
+        code = as_seen(mutant, refusal)
+        if code is not None:
+            (outcome,) = runtime.run([refusal.job._replace(code=code)])
+            yield refusal.job.id, outcome
+
+
+def as_seen(mutant: EncodingMutant, refusal: Refusal) -> bytes | None:
+    """Return the program as the mutant sees it; None if it sees nothing wrong anywhere."""
+    slots, changed = refusal.slots.copy(), False
+    for broken in refusal.broken:
+        new = mutant.rewritten(broken)
+        if new is not None:
+            slots[broken.index : broken.index + len(new)] = new
+            changed = True
+    return pack(slots) if changed else None
+
+
+# Runtimes that show r0 only
+
+
+_PLUGIN = RuntimeInfo("mutant", "0", "interpreter", "python", "little", None, frozenset(["r0"]))
+
+
+def r0_results(fault: Fault, bench: Bench) -> list[Result]:
+    """Return some results of a runtime with the fault that shows r0 only, as plugins do.
+
+    Programs that show registers and memory through r0 have further instructions, so that the fault may concern any
+    vector: of those whose program has the row, and of the others, so many are run as is affordable.
+    """
+    mutant = fault.mutant
+    assert not isinstance(mutant, ProgramMutant), "it depends on programs as a whole, which are others here"
+    if isinstance(mutant, EncodingMutant):
+        found = {name: outcome._replace(registers=None, memory=None) for name, outcome in _let_pass(mutant, bench)}
+        return [_judged(result.vector, found.get(result.vector.id)) for result in _all_passed(bench)]
+    having = {case.id for case in bench.using(fault.row)}
+    run_at_all = [one.vector for one in _all_passed(bench) if not one.vector.little.expect.rejected]
+    chosen = _some([one for one in run_at_all if one.id in having], _HAVING, fault.id)
+    chosen += _some([one for one in run_at_all if one.id not in having], _OTHERS, "others")
+    return [_asked(mutant, vector) for vector in chosen]
+
+
+def _judged(vector: Vector, outcome: Outcome | None) -> Result:
+    return Result(vector, outcome, judge(vector.little.expect, outcome) if outcome else PASSED)
+
+
+def _some(vectors: Sequence[Vector], most: int, seed: str) -> list[Vector]:
+    return random.Random(seed).sample(vectors, min(most, len(vectors)))
+
+
+def _asked(mutant: Mutant, vector: Vector) -> Result:
+    """Return the result of asking a mutant about a vector, with as many programs as that takes."""
+    inquiry = inquire(vector, _PLUGIN)
+    jobs = next(inquiry)
+    while True:
+        try:
+            jobs = inquiry.send([_outcome(mutant, job) for job in jobs])
+        except StopIteration as end:
+            return Result(vector, *end.value)
+
+
+def _outcome(mutant: Mutant, job: Job) -> Outcome:
+    executable = _prepared(job.code)
+    faulty = executable.replaced(_faulty(mutant, executable))
+    result = run(faulty, machine_for(job, "little"), budget=_BUDGET)
+    return outcome_of(result, _PLUGIN.observes)
+
+
+@lru_cache(maxsize=1 << 13)
+def _prepared(code: bytes) -> Executable:
+    return prepare(code)
