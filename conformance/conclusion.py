@@ -54,7 +54,11 @@ class Standing(NamedTuple):
         if parts:
             return f"{self.group} ({' and '.join(parts)} of {self.must.total():,})"
         left = self.other.total() - self.other[Verdict.PASS]
-        return f"{self.group} (but for {left:,} of {self.other.total():,} interpretations)" if left else self.group
+        return (
+            f"{self.group} (but not to {left:,} of its {self.other.total():,} vectors of interpretations)"
+            if left
+            else self.group
+        )
 
 
 def standings(results: Sequence[Result]) -> list[Standing]:

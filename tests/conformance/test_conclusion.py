@@ -46,7 +46,7 @@ def whole(*runs: RuntimeRun) -> Run:
         ({"atomic": unsupported("x: y")}, "mine conforms to base32, base64, divmul64; does not support atomic64"),
         (
             {"calls/local": FAILED},
-            "mine conforms to base32, base64 (but for 1 of 1 interpretations), atomic64, divmul64",
+            "mine conforms to base32, base64 (but not to 1 of its 1 vectors of interpretations), atomic64, divmul64",
         ),
         (
             {"smod": harness_error("x: y")},

@@ -2,6 +2,7 @@
 """`bpf-isa adequacy` as people call it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,32 @@ def test_vectors_that_fail_on_the_specification_are_refused(weak: Path) -> None:
     assert run.stderr == (
         "Error: weak (little-endian) does not pass on the specification; see bpf-isa run -r reference\n"
     )
+
+
+def test_the_diagnosis_of_mutants_is_counted(weak: Path) -> None:
+    weak.write_text(WEAK.replace("r0 = 0\n", "r0 = 3\n").replace("RESULT", "-3"), encoding="utf-8")
+    run = call("--diagnosis", "-i", "NEG64", "--vectors", weak, "--sample", "40", "-j", "1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    *_, last = run.stdout.splitlines()
+    right, total = map(int, re.findall(r"(\d+) of (\d+) mutants are diagnosed rightly, 100.0%", last)[0])
+    assert right == total > 5, "each is noticed by a vector about NEG64 alone"
+    assert re.search(r"^1 vectors; \d+ mutants that no vector notices are left out$", run.stdout, re.MULTILINE)
+
+
+def test_a_diagnosis_that_accuses_the_wrong_instruction_is_told(weak: Path) -> None:
+    # The program of the only vector has two instructions that are as likely to be at fault, of one kind and width.
+    text = (
+        WEAK.replace("r0 = -r0\n", "r0 = -r0\n      r0 s%= -5\n")
+        .replace("r0 = 0\n", "r0 = 3\n")
+        .replace("RESULT", "-3")
+    )
+    weak.write_text(text, encoding="utf-8")
+    run = call("--diagnosis", "-i", "MOV64_K", "--vectors", weak, "--sample", "40", "-j", "1")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "wrong MOV64_K: " in run.stdout
+    assert re.search(r"is accused of 1 of 1 failures: rfc9669-", run.stdout)
+
+
+def test_a_diagnosis_writes_no_files(weak: Path, tmp_path: Path) -> None:
+    run = call("--diagnosis", "--vectors", weak, "--json", tmp_path / "x.json")
+    assert (run.returncode, "--diagnosis writes no files" in run.stderr) == (2, True)
