@@ -168,5 +168,5 @@ def test_random_loops_are_of_all_kinds() -> None:
 def test_vectors_are_loaded_and_stored_as_such(checked: bool, counted: bool) -> None:
     plan = plan_of(assemble_program(f"r3 = r1\nr4 = r1\nr4 += r2\nagain:\n{CHAIN}\nif r3 < r4 goto again\nexit"))
     style = Style("little", swapped=False, optimized=True, checked=checked, counted=counted)
-    source = "\n".join(lower_program(plan, style, "program", count()))
+    source = "\n".join(lower_program(plan, style, "program", count(), 1000))
     assert source.count(f"load <{LANES} x i64>") == source.count(f"store <{LANES} x i64>") == 1
