@@ -4,16 +4,23 @@
 import json
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bpf_isa.conformance import expectations
+from bpf_isa.conformance import expectations, results
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.expectations import ExpectationError, Expectations, Known, abbreviated, dump, load
+from bpf_isa.conformance.model import Vector
+from bpf_isa.conformance.results import Run, Selection
+from bpf_isa.conformance.select import by_expression, by_groups
+from bpf_isa.conformance.suite import load_suite
 from bpf_isa.spec.strict_yaml import YamlError
+
+from .inprocess import run_of
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.yaml"
@@ -28,30 +35,30 @@ def bpf_isa(*arguments: str | Path) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results: right.json of a runtime `mine` without failures, wrong.json of a `mine` with one, and others."""
     folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        for name, runtimes in {
-            "right": ["mine=reference"],
-            "wrong": [f"mine=python:faulty:{WRONG}"],
-            "lenient": ["mine=python:faulty:ignores_the_source_of_bswap"],
-            "small": ["mine=python:faulty:claims_base32"],
-            "mute": ["mine=python:faulty:HasNoFunctions"],
-            "both": ["good=reference", f"bad=python:faulty:{WRONG}"],
-            "raises": ["mine=python:faulty:Raises"],
-            "missing": ["mine=python:faulty:unavailable", "reference"],
-        }.items():
-            named = [part for runtime in runtimes for part in ("-r", runtime)]
-            done = bpf_isa("run", "--vectors", SAMPLE, *named, "-j", "1", "--json", folder / f"{name}.json")
-            assert done.exit_code in {0, 1, 2}, done.output
-        for name, selection in {
-            "part": ["-k", "add64-x"],
-            "group": ["--group", "divmul64"],
-            "part-of-group": ["--group", "divmul64", "-k", "smod64"],
-        }.items():
-            done = bpf_isa(
-                "run", "--vectors", SAMPLE, *selection, "-r", "mine=reference", "--json", folder / f"{name}.json"
-            )
-            assert done.exit_code == 0, done.output
+    suite = load_suite([SAMPLE])
+
+    def kept(name: str, vectors: Sequence[Vector], runtimes: Mapping[str, str], selection: Selection) -> None:
+        runs = [run_of(runtime, vectors, as_name) for as_name, runtime in runtimes.items()]
+        document = results.document(Run(suite, vectors, runs, selection))
+        results.write(document, folder / f"{name}.json")
+
+    for name, runtimes in {
+        "right": {"mine": "reference"},
+        "wrong": {"mine": WRONG},
+        "lenient": {"mine": "ignores_the_source_of_bswap"},
+        "small": {"mine": "claims_base32"},
+        "mute": {"mine": "HasNoFunctions"},
+        "both": {"good": "reference", "bad": WRONG},
+        "raises": {"mine": "Raises"},
+        "missing": {"mine": "unavailable", "reference": "reference"},
+    }.items():
+        kept(name, suite.vectors, runtimes, Selection())
+    for name, selection, tests in [
+        ("part", Selection("add64-x"), [by_expression("add64-x")]),
+        ("group", Selection(groups=("divmul64",)), [by_groups(["divmul64"])]),
+        ("part-of-group", Selection("smod64", ("divmul64",)), [by_expression("smod64"), by_groups(["divmul64"])]),
+    ]:
+        kept(name, suite.select(tests), {"mine": "reference"}, selection)
     return folder
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from bpf_isa.adapters.protocol import Outcome, OutcomeKind
-from bpf_isa.adapters.registry import RuntimeSpec
 from bpf_isa.conformance import journal, results
 from bpf_isa.conformance.report import recorded
 from bpf_isa.conformance.results import Command, Run, Selection
-from bpf_isa.conformance.runner import Result, RuntimeRun, run
+from bpf_isa.conformance.runner import Result, RuntimeRun
 from bpf_isa.conformance.suite import load_suite
 from bpf_isa.conformance.verdict import harness_error
+
+from .inprocess import run_of
 
 HERE = Path(__file__).parent
 SUITE = load_suite([HERE / "data" / "sample.yaml"])
@@ -30,9 +31,7 @@ NAMES = ["add_forgets_the_carry", "ignores_the_source_of_bswap", "claims_base32"
 @pytest.fixture(scope="module")
 def made() -> Run:
     """A run of runtimes that are wrong in different ways, one of which was interrupted."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        runs = run([RuntimeSpec(name, "python", f"faulty:{name}") for name in NAMES], SUITE.vectors)
+    runs = [run_of(name, SUITE.vectors) for name in NAMES]
     late = Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
     runs[0] = replace(runs[0], unrepeated=[("add64-x/wraps", late)])
     not_run = Result(runs[3].results[-1].vector, None, harness_error("not-run: the run was interrupted"))

@@ -17,6 +17,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
 #: The modules, each with the test files that are about it.
 JUDGE = {
     "verdict": ("verdict", "misbehaving"),
-    "inquiry": ("misbehaving", "fold"),
+    "inquiry": ("inquiry", "misbehaving", "fold"),
     "fold": ("fold",),
     "ends": ("fold",),
     "conclusion": ("conclusion",),
@@ -49,6 +50,8 @@ JUDGE = {
 #: How the tests of a mutant end, as mutmut keeps it: none failed, or none reaches the code; or one failed, with or
 #: without ending pytest. All else is a signal or a limit of time.
 _SURVIVED, _NOTICED = {0, 5, 33}, {1, 2, 3}
+#: Bytes that a process may have: some mutants collect something without end.
+_MOST_MEMORY = 8 << 30
 
 
 class Mutant(NamedTuple):
@@ -95,6 +98,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in JUDGE]:
         parser.error(f"no such module: {', '.join(unknown)}")
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     failed = [
         name
         for name in arguments.names or JUDGE
@@ -135,7 +139,7 @@ def stage(name: str, folder: Path) -> None:
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "--import-mode=importlib"],
         "pytest_add_cli_args_test_selection": [f"tests/conformance/test_{test}.py" for test in JUDGE[name]],
         # Tests may take (the usual time + constant) * multiplier; the usual time is without that of fixtures.
-        "timeout_constant": 12.0,
+        "timeout_constant": 6.0,
         "timeout_multiplier": 5.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
