@@ -110,7 +110,7 @@ class Expectations:
         if number is None:
             where = f"{self.path}:{known.line}: versions {known.versions}"
             raise ExpectationError(f"{where}: the version of {self.runtime} is {version!r}, which has no number in it")
-        return _specifiers(known.versions).contains(number, prereleases=True)
+        return _specifiers(known.versions).contains(number)
 
 
 def shipped(runtime: str) -> Expectations | None:
@@ -345,9 +345,7 @@ def abbreviated(vectors: Iterable[str], every: Iterable[str]) -> list[str]:
 def _prefixes(vectors: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for vector in vectors:
-        end = vector.find("/")
-        while end >= 0:
-            head = vector[: end + 1]
+        for slash in re.finditer("/", vector):
+            head = vector[: slash.end()]
             found[head] = found.get(head, 0) + 1
-            end = vector.find("/", end + 1)
     return found

@@ -179,9 +179,10 @@ def _text(text: str, width: int) -> str:
 
 def _words(memory: bytes, width: int, order: ByteOrder) -> Iterator[tuple[int, int, int]]:
     """Yield place, size in bytes and value of the words that memory is read in: as large as possible."""
+    largest = width // 8
+    rest = [size for size in (4, 2, 1) if size < largest and len(memory) & size]
     at = 0
-    while at < len(memory):
-        size = next(size for size in (8, 4, 2, 1) if size <= len(memory) - at and size * 8 <= width)
+    for size in [largest] * (len(memory) // largest) + rest:
         yield at, size, int.from_bytes(memory[at : at + size], order)
         at += size
 

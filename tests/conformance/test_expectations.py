@@ -5,19 +5,32 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bpf_isa.conformance import expectations, results
+from bpf_isa.adapters.protocol import RuntimeInfo
+from bpf_isa.conformance import expectations, results, runner
 from bpf_isa.conformance.cli import main
-from bpf_isa.conformance.expectations import ExpectationError, Expectations, Known, abbreviated, dump, load
+from bpf_isa.conformance.expectations import (
+    ExpectationError,
+    Expectations,
+    Known,
+    abbreviated,
+    dump,
+    foreseen,
+    load,
+    updated,
+)
 from bpf_isa.conformance.model import Vector
 from bpf_isa.conformance.results import Run, Selection
+from bpf_isa.conformance.runner import RuntimeRun
 from bpf_isa.conformance.select import by_expression, by_groups
 from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.verdict import PASSED, Failure, Judgement, Verdict
 from bpf_isa.spec.strict_yaml import YamlError
 
 from .inprocess import run_of
@@ -270,6 +283,8 @@ def test_a_version_without_a_number_cannot_be_compared() -> None:
 
 BAD = {
     "no runtime": ("expectations: []\n", r":1: the document: 'runtime' is missing"),
+    "no runtime behind comments": ("# expectations\n\nexpectations: []\n", r":3: the document: 'runtime' is missing"),
+    "no mapping": ("expectations\n", r":1: the document: "),
     "no reason": (CARRY.replace(", reason: no carry", ""), r":3: expectations.0: 'reason' is missing"),
     "an empty reason": (CARRY.replace("no carry", "' '"), r":3: expectations.0.reason: .*does not match"),
     "unknown field": (CARRY.replace("reason", "resaon"), r":3: .*'re(sa|as)on'"),
@@ -284,7 +299,7 @@ BAD = {
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_files_that_cannot_be_used(tmp_path: Path, folder: Path, text: str, message: str) -> None:
     path = tmp_path / "k.yaml"
-    path.write_text(text if text.startswith("exp") else f"runtime: mine\nexpectations:\n{text}")
+    path.write_text(text if text.startswith(("exp", "#")) else f"runtime: mine\nexpectations:\n{text}")
     with pytest.raises(ExpectationError, match=message):
         load(path)
     done = bpf_isa("gate", folder / "right.json", "--expectations", path)
@@ -429,6 +444,68 @@ def test_families_are_abbreviated() -> None:
     every = ["a/x/1", "a/x/2", "a/y", "b/1", "b/2", "c/1"]
     assert abbreviated(["a/x/1", "a/x/2", "b/1", "c/1"], every) == ["a/x/*", "b/1", "c/1"]
     assert abbreviated(["a/x/1", "a/x/2", "a/y"], every) == ["a/*"]
+
+
+def known_of(old: tuple[Known, ...], results: dict[str, Any], **options: Any) -> tuple[Known, ...]:
+    """What is known after an update with results of version 2.0."""
+    before = Expectations(Path("x.yaml"), "r", old, "# it\n")
+    after = updated(before, "2.0", results, options.pop("findings", {}), unsupported=False, **options)
+    assert (after.path, after.runtime, after.header) == (before.path, before.runtime, before.header)
+    return after.known
+
+
+def test_an_update_keeps_all_that_is_still_so() -> None:
+    others = tuple(Known((name,), "fail", name, versions="<1") for name in "ab")
+    still = Known(("c",), "fail", "c", "crashed", "https://example.org/1", ">=1")
+    results = {"a": {"verdict": "pass"}, "c": {"verdict": "fail", "failure": "crashed"}}
+    assert known_of((*others, still), results) == (*others, still)
+    assert known_of((Known(("gone",), "fail", "it"),), results | {"c": {"verdict": "pass"}}) == ()
+    gone = (Known(("gone",), "fail", "it"),)
+    assert known_of(gone, {"a": {"verdict": "pass"}}, whole=False) == gone
+
+
+@pytest.mark.parametrize(
+    ("reason", "finding", "told"),
+    [(None, None, ""), ("a: b: c", None, "a"), ("a: b", "it adds wrongly", "it adds wrongly")],
+)
+def test_what_comes_to_a_file_says_what_was_found(reason: str | None, finding: str | None, told: str) -> None:
+    result = {"verdict": "fail"} | ({"reason": reason} if reason else {})
+    (known,) = known_of((), {"a": result}, findings={"a": finding} if finding else {})
+    assert known == Known(("a",), "fail", f"unexplained: {told}")
+    assert known.describe() == "fail"
+    assert Known((), "fail", "", "crashed").describe() == "fail (crashed)"
+
+
+def test_failures_that_the_package_knows_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expectations, "_KNOWN", tmp_path)
+    written(
+        tmp_path / "it.yaml",
+        "  - {vectors: add64-x/*, verdict: fail, failure: wrong-result, reason: a}\n"
+        "  - {vectors: calls/*, verdict: fail, reason: b}\n"
+        '  - {vectors: smod64-k/*, verdict: fail, reason: c, versions: "<2"}\n',
+        "it",
+    )
+    adds, calls, _ = load(tmp_path / "it.yaml").known
+    failures = {
+        "atomic-fetch-add64": None,
+        "add64-x/wraps": Failure.WRONG_RESULT,
+        "stx-mem-h/neighbours/order": Failure.CRASHED,
+        "add64-x/carries": Failure.WRONG_RESULT,
+        "smod64-k/dividend-negative": Failure.CRASHED,
+        "calls/local": Failure.CRASHED,
+    }
+    vectors = {vector.id: vector for vector in load_suite([SAMPLE]).vectors}
+    made = [
+        runner.Result(vectors[name], None, Judgement(Verdict.FAIL, failure, "x") if failure else PASSED)
+        for name, failure in failures.items()
+    ]
+    info = RuntimeInfo("it", "2.0", "unknown", "x", "little", None, frozenset({"r0"}))
+    one = RuntimeRun("mine", info, made)
+    assert foreseen(one) == {adds: [made[1], made[3]], calls: [made[5]]}
+    made[1] = made[1]._replace(judgement=Judgement(Verdict.FAIL, Failure.CRASHED, "x"))
+    assert foreseen(replace(one, results=made)) == {adds: [made[3]], calls: [made[5]]}
+    assert foreseen(replace(one, info=replace(info, name="mine"))) == {}
+    assert foreseen(replace(one, info=None)) == {}
 
 
 # Comparison

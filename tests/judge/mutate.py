@@ -36,7 +36,7 @@ JUDGE = {
     "verdict": ("verdict", "misbehaving"),
     "inquiry": ("inquiry", "misbehaving", "fold"),
     "fold": ("fold",),
-    "ends": ("fold",),
+    "ends": ("ends",),
     "conclusion": ("conclusion",),
     "runner": ("runner", "bounded"),
     "workers": ("runner", "bounded"),
