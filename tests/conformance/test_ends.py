@@ -25,6 +25,11 @@ CODE = "r0 = 9\nexit\n"
             f"if r1 == 0 goto +1\ngoto +2\nr0 = 1\ngoto +0\n{CODE}",
             id="several",
         ),
+        pytest.param(
+            "if r1 == 0 goto +1\nr0 = 1\nif r1 == 0 goto +1\nexit\nexit",
+            f"if r1 == 0 goto +1\nr0 = 1\nif r1 == 0 goto +1\ngoto +1\ngoto +0\n{CODE}",
+            id="ways that meet",
+        ),
         pytest.param("goto +1\nexit\nexit", f"goto +1\nexit\n{CODE}", id="one that is never reached"),
         pytest.param(
             "call local +1\nexit\nr0 = 2\nexit",

@@ -25,6 +25,7 @@ from bpf_isa.conformance.expectations import (
     load,
     updated,
 )
+from bpf_isa.conformance.gate import Kind, Requirement, Violation, violations
 from bpf_isa.conformance.model import Vector
 from bpf_isa.conformance.results import Run, Selection
 from bpf_isa.conformance.runner import RuntimeRun
@@ -246,6 +247,67 @@ def test_what_the_package_knows_counts_if_that_is_asked_for(folder: Path, tmp_pa
     assert done.exit_code == 1
     assert re.search(r"^stale entry: mine: exit/stray-offset/\*: .*known/linux.yaml:\d+: ", done.stdout, re.MULTILINE)
     assert bpf_isa("gate", folder / "right.json", "--shipped").exit_code == 0
+
+
+def document(folder: Path, name: str, **changes: Any) -> results.Json:
+    """Results with changes at the top."""
+    data: results.Json = json.loads((folder / f"{name}.json").read_text())
+    return data | changes
+
+
+def test_a_run_that_ended_between_two_runtimes_keeps_the_gate_shut(folder: Path) -> None:
+    rest = Violation(Kind.NOT_RUN, "the run", "the rest", "it was interrupted before the last runtime")
+    data = document(folder, "right", complete=False)
+    assert violations([data], [], []) == [rest]
+    data["runtimes"][0]["complete"] = False
+    assert violations([data], [], []) == [
+        Violation(Kind.NOT_RUN, "mine", "the rest", "the run was interrupted: these results are partial")
+    ]
+
+
+def test_a_file_that_was_not_read_keeps_the_gate_shut(folder: Path) -> None:
+    data = document(folder, "right", unread=[{"file": "x.data", "reason": "x.data:3: no"}])
+    assert violations([data], [], []) == [Violation(Kind.NOT_RUN, "the run", "x.data", "x.data:3: no")]
+
+
+@pytest.mark.parametrize("narrower", [{}, {"levels": ["must"]}, {"sections": ["4"]}, {"expression": "x"}])
+def test_a_group_that_was_selected_was_run_as_a_whole_unless_something_else_was(
+    narrower: dict[str, Any], folder: Path
+) -> None:
+    data = document(folder, "group")
+    data["selection"] |= narrower
+    part = Violation(Kind.REQUIRED, "mine", "divmul64", "only a part of the suite was run: run all of it")
+    assert violations([data], [], [Requirement("divmul64")]) == ([part] if narrower else [])
+
+
+def test_a_group_without_vectors_is_not_shown_to_work(folder: Path) -> None:
+    none = Violation(Kind.REQUIRED, "mine", "packet", "no vector of the group was run")
+    assert violations([document(folder, "right")], [], [Requirement("packet")]) == [none]
+
+
+def test_what_is_required_is_counted_by_verdict(folder: Path) -> None:
+    data = document(folder, "right")
+    found = data["runtimes"][0]["results"]
+    for name in ("add64-x/wraps", "add64-x/carries"):
+        found[name] = {"verdict": "unsupported", "reason": "x: y", "outcome": None}
+    found["stx-mem-h/neighbours/order"] = {"verdict": "error", "reason": "x: y", "outcome": None}
+
+    def required(*known: Known) -> list[Violation]:
+        file = Expectations(Path("k.yaml"), "mine", known)
+        return [one for one in violations([data], [file], [Requirement("base64")]) if one.kind is Kind.REQUIRED]
+
+    def missing(number: int, told: str, first: str) -> list[Violation]:
+        message = f"{number} of 5 vectors do not pass ({told}), e.g. {first}"
+        return [Violation(Kind.REQUIRED, "mine", "base64", message)]
+
+    everything = missing(3, "1 error, 2 unsupported", "add64-x/wraps")
+    assert required() == everything
+    # Only what is known to be unsupported is excused: not what is about another vector, nor what is known to fail.
+    assert required(Known(("calls/local",), "unsupported", "no")) == everything
+    assert required(Known(("add64-x/*",), "fail", "no")) == everything
+    assert required(Known(("add64-x/*",), "unsupported", "no", versions="<0.1")) == everything
+    excused = required(Known(("add64-x/*", "stx-mem-h/*"), "unsupported", "no", versions=">=0.1"))
+    assert excused == missing(1, "1 error", "stx-mem-h/neighbours/order")
 
 
 # Versions
