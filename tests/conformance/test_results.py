@@ -83,7 +83,7 @@ def test_reading_gives_back_what_was_written(name: str, made: Run, tmp_path: Pat
 
 def test_the_document_counts(made: Run) -> None:
     data = results.document(made)
-    assert data["format"] == "bpf-isa-results" and data["version"] == 1
+    assert data["format"] == "bpf-isa-results" and data["version"] == 1 and "unread" not in data
     assert [one["counts"] for one in data["runtimes"]] == [
         {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
         {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
@@ -223,6 +223,12 @@ def test_vectors_of_every_kind_come_back(tmp_path: Path) -> None:
         assert nothing == ((), (), {}, [], False)
     entries = data["entries"]
     assert "extension" not in entries["order"] and "errata" not in entries["order"] and "what" not in entries["order"]
+
+
+def test_a_document_of_before_levels_could_be_selected(made: Run, tmp_path: Path) -> None:
+    data = json.loads(json.dumps(results.document(made)))
+    del data["selection"]["levels"]
+    assert recorded.restore(data, tmp_path).selection == replace(made.selection, levels=())
 
 
 #: What a document keeps of an entry.
