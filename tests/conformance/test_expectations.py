@@ -25,7 +25,7 @@ from bpf_isa.conformance.expectations import (
     load,
     updated,
 )
-from bpf_isa.conformance.gate import Kind, Requirement, Violation, violations
+from bpf_isa.conformance.gate import Kind, Requirement, RequirementError, Violation, parse_requirements, violations
 from bpf_isa.conformance.model import Vector
 from bpf_isa.conformance.results import Run, Selection
 from bpf_isa.conformance.runner import RuntimeRun
@@ -308,6 +308,34 @@ def test_what_is_required_is_counted_by_verdict(folder: Path) -> None:
     assert required(Known(("add64-x/*",), "unsupported", "no", versions="<0.1")) == everything
     excused = required(Known(("add64-x/*", "stx-mem-h/*"), "unsupported", "no", versions=">=0.1"))
     assert excused == missing(1, "1 error", "stx-mem-h/neighbours/order")
+
+
+def test_each_violation_says_of_whom_and_what(folder: Path) -> None:
+    data = document(folder, "missing", complete=False)
+    one = data["runtimes"][0]
+    one["complete"] = False
+    found = one["results"]
+    found["add64-x/wraps"] = {"verdict": "error", "reason": "not-run: it was interrupted", "outcome": None}
+    found["add64-x/carries"] = {"verdict": "error", "reason": "not-running: it broke", "outcome": None}
+    found["calls/local"] = {"verdict": "unsupported", "outcome": None}
+    known = (
+        Known(("calls/local", "atomic-fetch-add64"), "fail", "it is so", "crashed"),
+        Known(("add64-x/wraps",), "fail", "it was not run, which does not make this stale"),
+    )
+    files = [Expectations(Path("k.yaml"), "reference", known), Expectations(Path("m.yaml"), "mine", ())]
+    told = "known as fail (crashed)"
+    assert violations([data], files, []) == [
+        Violation(Kind.NOT_RUN, "reference", "the rest", "the run was interrupted: these results are partial"),
+        Violation(Kind.ERROR, "reference", "add64-x/carries", "not-running: it broke"),
+        Violation(Kind.UNEXPECTED_PASS, "reference", "atomic-fetch-add64", f"{told}: it is so"),
+        Violation(Kind.CHANGED, "reference", "calls/local", f"{told}, is unsupported: "),
+        Violation(Kind.NOT_RUN, "mine", "the runtime", "the moon is in the wrong phase: wait a week"),
+    ]
+
+
+def test_a_requirement_of_no_group_names_them() -> None:
+    with pytest.raises(RequirementError, match=r"^--require base46: the conformance groups are base32, base64, "):
+        parse_requirements(["linux:base32", "base46"])
 
 
 # Versions
