@@ -26,9 +26,7 @@ CODE = "r0 = 9\nexit\n"
             id="several",
         ),
         pytest.param(
-            "if r1 == 0 goto +1\nr0 = 1\nif r1 == 0 goto +1\nexit\nexit",
-            f"if r1 == 0 goto +1\nr0 = 1\nif r1 == 0 goto +1\ngoto +1\ngoto +0\n{CODE}",
-            id="ways that meet",
+            "if r1 == 0 goto +2\nr0 = 1\ngoto -3\nexit", f"if r1 == 0 goto +2\nr0 = 1\ngoto -3\n{CODE}", id="a loop"
         ),
         pytest.param("goto +1\nexit\nexit", f"goto +1\nexit\n{CODE}", id="one that is never reached"),
         pytest.param(

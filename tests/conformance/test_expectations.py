@@ -438,6 +438,22 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert load(path) == Expectations(path, "null", known, "# one\n# two\n")
 
 
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("two words", "two words"),
+        ("yes", '"yes"'),
+        ("7", '"7"'),
+        ("a: b", '"a: b"'),
+        ('é \\ "', '"é \\\\ \\""'),
+        ("A " + "long " * 40 + "one", '"A ' + "long " * 40 + 'one"'),
+    ],
+)
+def test_texts_stand_on_one_line(reason: str, text: str) -> None:
+    written = dump(Expectations(Path("k.yaml"), "r", (Known(("a",), "fail", reason),)))
+    assert written == f"runtime: r\nexpectations:\n  - vectors: a\n    verdict: fail\n    reason: {text}\n"
+
+
 # Update
 
 
