@@ -30,6 +30,11 @@ class _Here:
                 on_answer(index, answer)
 
 
+def here(adapter: ReferenceAdapter) -> WorkerPool:
+    """Return what runs jobs on ``adapter`` as a pool does."""
+    return cast("WorkerPool", _Here(adapter))
+
+
 def run_of(runtime: str, vectors: Sequence[Vector], name: str = "") -> RuntimeRun:
     """Test a runtime of :mod:`.faulty`, or ``reference``."""
     name = name or runtime
@@ -39,5 +44,5 @@ def run_of(runtime: str, vectors: Sequence[Vector], name: str = "") -> RuntimeRu
         return RuntimeRun(name, None, problem=str(reason))
     with adapter:
         info = adapter.info()
-        results = ask(cast("WorkerPool", _Here(adapter)), info, vectors, trust_claims=True)
+        results = ask(here(adapter), info, vectors, trust_claims=True)
     return RuntimeRun(name, info, results, seconds=1.23456)
