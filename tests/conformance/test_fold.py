@@ -127,9 +127,35 @@ def test_memories_that_offsets_do_not_reach_cannot_be_folded_in_base32() -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("r0 = *(u8 *)(r1 + 0)\nr0 = 3\nexit", "r0 = *(u8 *)(r1 + 0)"),
+        ("r2 = 5 ll\nr1 = 5\nr0 = 3\nexit", "r6 = r1"),
+        ("r1 = 5\nr6 = 1\nr0 = r7\nr0 = 3\nexit", "r8 = r1"),
+        ("r1 = 5\nr6 = 1\nr7 = 1\nr8 = 1\nr9 = 1\nr0 = 3\nexit", "*(u64 *)(r10 - 512) = r1"),
+    ],
+)
+def test_the_address_of_a_memory_is_kept_in_the_first_place_that_is_free(text: str, first: str) -> None:
+    memory = bytes(at * 7 & 0xFF for at in range(1030))
+    expect = Expectation({"r0": 3}, memory=memory)
+    one = job(text, "little", expect, memory)
+    for shown in [fold(one, expect, 64), *(probe for _, probe in blocks(one, expect, 64))]:
+        assert decode(shown.job.code)[0] == decode(assemble(first))[0]
+        assert returned(shown.job) == shown.expected
+    assert [probe.what for _, probe in blocks(one, expect, 64)] == ["words 64 and following", "words 128 and following"]
+
+
+def test_a_register_that_is_observed_is_not_where_the_address_is_kept() -> None:
+    expect = Expectation({"r0": 0, "r1": 7, "r6": 1}, memory=bytes(8))
+    folding = fold(job("r0 = 0\nexit", "little", expect, bytes(8)), expect, 64)
+    assert decode(folding.job.code)[0] == decode(assemble("r7 = r1"))[0]
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ("r0 = 0\nexit", -512),
+        ("r0 = 5 ll\n*(u64 *)(r10 - 512) = r0\nexit", -504),
         ("r0 += 10\nr0 = 1\n*(u64 *)(r10 - 512) = r0\nexit", -504),
         ("*(u8 *)(r10 - 505) = 1\nexit", -504),
         ("*(u8 *)(r10 - 504) = 1\nexit", -512),
@@ -300,7 +326,7 @@ def test_the_address_of_the_memory_is_kept_on_the_stack_where_no_register_is_fre
         (
             "r1 = 0\nr0 = r6\nr0 = r7\nr0 = r8\nr0 = r9\nr2 = r10\nexit",
             Expectation({}, memory=b""),
-            "is free to keep the address of the memory in",
+            "^no register and no part of the stack is free to keep the address of the memory in$",
         ),
     ],
 )
