@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from bpf_isa.adapters.protocol import HelperSpec, Job, MapSpec, Outcome, OutcomeKind, RuntimeInfo, VariableSpec
 from bpf_isa.adapters.reference import ReferenceAdapter
-from bpf_isa.conformance.fold import MOST_WORDS, NotFoldable, _free_stack, _Shape, blocks, control, fold, probes
+from bpf_isa.conformance.fold import (
+    MOST_WORDS,
+    Folding,
+    NotFoldable,
+    Probe,
+    _free_stack,
+    _Shape,
+    blocks,
+    control,
+    fold,
+    probes,
+)
 from bpf_isa.conformance.inquiry import inquire
 from bpf_isa.conformance.model import Expectation
 from bpf_isa.conformance.suite import load_suite
@@ -139,7 +150,8 @@ def test_the_address_of_a_memory_is_kept_in_the_first_place_that_is_free(text: s
     memory = bytes(at * 7 & 0xFF for at in range(1030))
     expect = Expectation({"r0": 3}, memory=memory)
     one = job(text, "little", expect, memory)
-    for shown in [fold(one, expect, 64), *(probe for _, probe in blocks(one, expect, 64))]:
+    every: list[Folding | Probe] = [fold(one, expect, 64), *(probe for _, probe in blocks(one, expect, 64))]
+    for shown in every:
         assert decode(shown.job.code)[0] == decode(assemble(first))[0]
         assert returned(shown.job) == shown.expected
     assert [probe.what for _, probe in blocks(one, expect, 64)] == ["words 64 and following", "words 128 and following"]

@@ -35,7 +35,7 @@ PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
 JUDGE = {
     "verdict": ("verdict", "misbehaving"),
     "inquiry": ("inquiry", "misbehaving", "fold"),
-    "fold": ("fold",),
+    "fold": ("fold", "inquiry"),
     "ends": ("ends",),
     "conclusion": ("conclusion",),
     "runner": ("runner", "bounded"),
