@@ -22,6 +22,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,7 +111,7 @@ class Expectations:
         if number is None:
             where = f"{self.path}:{known.line}: versions {known.versions}"
             raise ExpectationError(f"{where}: the version of {self.runtime} is {version!r}, which has no number in it")
-        return _specifiers(known.versions).contains(number, prereleases=True)
+        return _specifiers(known.versions).contains(number)
 
 
 def shipped(runtime: str) -> Expectations | None:
@@ -189,7 +190,7 @@ def load(path: Path) -> Expectations:
 
 def _line(document: strict_yaml.Document, steps: Sequence[str | int]) -> int:
     place: Any = document.data
-    line = document.line(place) if isinstance(place, dict | list) else 1
+    line = document.line(place)
     for step in steps:
         place = place[step]
         if isinstance(place, dict | list):
@@ -199,8 +200,7 @@ def _line(document: strict_yaml.Document, steps: Sequence[str | int]) -> int:
 
 def _header(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    end = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return "".join(lines[:end])
+    return "".join(takewhile(lambda line: line.startswith("#"), lines))
 
 
 # Writing
@@ -234,8 +234,8 @@ def _quoted(text: str) -> str:
 
     if re.fullmatch(r"[a-z][a-z0-9./_-]*(?: [a-z0-9./_-]+)*", text) and yaml.safe_load(text) == text:
         return text
-    escaped: str = yaml.dump(text, default_style='"', width=1 << 20, allow_unicode=True)
-    return escaped.rstrip("\n")
+    escaped: str = yaml.dump(text, default_style='"', width=float("inf"), allow_unicode=True)
+    return escaped.strip()
 
 
 # What a run shows
@@ -345,9 +345,7 @@ def abbreviated(vectors: Iterable[str], every: Iterable[str]) -> list[str]:
 def _prefixes(vectors: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for vector in vectors:
-        end = vector.find("/")
-        while end >= 0:
-            head = vector[: end + 1]
+        for slash in re.finditer("/", vector):
+            head = vector[: slash.end()]
             found[head] = found.get(head, 0) + 1
-            end = vector.find("/", end + 1)
     return found

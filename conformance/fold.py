@@ -132,11 +132,12 @@ def blocks(job: Job, expect: Expectation, width: int) -> Iterator[tuple[int, Pro
         NotFoldable: there are none.
     """
     shape = _Shape(job, expect, width)
+    register, _ = shape.spare
     words = list(_words(expect.memory or b"", width, job.byte_order))
     for first in range(MOST_WORDS, len(words), MOST_WORDS):
         value, lines = 0, f"{shape.fetch}{_text('{r}0 = 0', width)}\n"
         for at, size, word in words[first : first + MOST_WORDS]:
-            lines += f"{shape.load(shape.word, at, size)}{_mixing(shape.word, width)}\n"
+            lines += f"{shape.load(register, at, size)}{_mixing(register, width)}\n"
             value = _step(value, word, _MASK[width])
         yield first, Probe(shape.with_ending(f"{lines}exit"), f"words {first} and following", value)
 
@@ -178,9 +179,10 @@ def _text(text: str, width: int) -> str:
 
 def _words(memory: bytes, width: int, order: ByteOrder) -> Iterator[tuple[int, int, int]]:
     """Yield place, size in bytes and value of the words that memory is read in: as large as possible."""
+    largest = width // 8
+    rest = [size for size in (4, 2, 1) if size < largest and len(memory) & size]
     at = 0
-    while at < len(memory):
-        size = next(size for size in (8, 4, 2, 1) if size <= len(memory) - at and size * 8 <= width)
+    for size in [largest] * (len(memory) // largest) + rest:
         yield at, size, int.from_bytes(memory[at : at + size], order)
         at += size
 
@@ -208,9 +210,10 @@ class _Shape:
             self.address = self._keep_address()
 
     @property
-    def word(self) -> str:
-        """A register for words of the memory."""
-        return next(f"r{number}" for number in range(1, 10) if f"r{number}" != self.address)
+    def spare(self) -> tuple[str, str]:
+        """Two registers other than the address: one for words of the memory, one for its end."""
+        first, second = [name for name in ("r1", "r2", "r3") if name != self.address][:2]
+        return first, second
 
     def load(self, register: str, at: int, size: int) -> str:
         """Return the code that loads a word of the memory, wherever it is."""
@@ -261,11 +264,9 @@ class _Shape:
         Raises:
             NotFoldable: the memory is larger than offsets reach.
         """
-        word, at = self.word, 0
-        if self.fetch:
-            yield self.fetch.rstrip()
+        word, end = self.spare
+        yield self.fetch
         if self._width == 64 and len(memory) > _UNROLLED:
-            end = next(f"r{number}" for number in range(1, 10) if f"r{number}" not in {self.address, word})
             at = len(memory) // 8 * 8
             yield f"{end} = {self.address}\n{end} += {at}"
             yield f"memory: {word} = *(u64 *)({self.address} + 0)\n{_mixing(word, 64)}\n{self.address} += 8"

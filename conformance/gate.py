@@ -119,11 +119,10 @@ class _Runtime:
         wild = [entry for _, entry in known if entry.ids != frozenset(entry.patterns)]
         used: set[int] = set()
         for vector, result in results.items():
-            if result.get("reason", "").startswith(NOT_RUN):
-                continue
             entries = [*by_id.get(vector, ()), *(entry for entry in wild if entry.matches(vector))]
             used.update(map(id, entries))
-            yield from _judge(name, vector, result, entries)
+            if not result.get("reason", "").startswith(f"{NOT_RUN}:"):
+                yield from _judge(name, vector, result, entries)
         for file, entry in known:
             yield from self._stale(file, entry, used)
         for requirement in required:

@@ -192,6 +192,8 @@ def _of_journal(path: Path) -> Unfinished:
             last,
             [one for one in runtimes.values() if one["results"]],
         )
+    except ResultsError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(f"{path}: damaged ({error!r}): delete it, and run the suite anew") from None
 

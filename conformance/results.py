@@ -272,6 +272,8 @@ def read(path: Path) -> Json:
     """
     try:
         data: Any = json.loads(_stored(path))
+    except ResultsError:
+        raise
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ResultsError(f"{path}: damaged gzip data: {error}") from None
     except OSError as error:

@@ -136,7 +136,7 @@ def _memory_differences(want: bytes, got: bytes) -> Iterable[Difference]:
         return
     wrong = [at for at in range(len(want)) if want[at] != got[at]]
     first = wrong[0] // 8 * 8
-    end = min(len(want), first + _SHOWN_BYTES, wrong[-1] + 1)
+    end = min(first + _SHOWN_BYTES, wrong[-1] + 1)
     more = sum(at >= end for at in wrong)
     name = f"memory[{first}:{end}]"
     yield Difference(name, want[first:end].hex(" "), got[first:end].hex(" ") + (f" (+{more} bytes)" if more else ""))

@@ -167,7 +167,9 @@ def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: 
                     above = work[-1][0]
                     low[above] = min(low[above], low[block])
                 if low[block] == number[block]:
-                    at = stack.index(block) if stack[-1] != block else len(stack) - 1
+                    at = len(stack) - 1
+                    while stack[at] != block:
+                        at -= 1
                     found.append(stack[at:])
                     waiting.difference_update(stack[at:])
                     del stack[at:]

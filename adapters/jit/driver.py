@@ -82,7 +82,7 @@ class Driver(AbstractContextManager[None]):
     def _stacks(self) -> list[Region]:
         """Return the stacks of all frames that the program can have; those of calls are not mapped yet."""
         frames = self.machine.frames
-        if self.plan.calls_locally:
+        if self.plan.called:
             while len(frames.stacks) < FRAMES:
                 frames.push_stack()
         stacks = frames.stacks.copy()

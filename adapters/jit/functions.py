@@ -17,8 +17,9 @@ from ...spec import tree as t
 from .emit import RARELY, Operand, literal
 from .layout import Trap, Word
 from .loops import loops_of
+from .places import State, places_of
 from .plan import Plan, is_instruction, named_registers, stack_use, target_of
-from .rows import NotLowerable
+from .rows import NotLowerable, TooLarge
 from .state import Style
 from .versions import LoopLowering
 
@@ -29,26 +30,43 @@ _PASSED_REGISTERS = range(10)
 _INPUT_REGISTER = 1
 
 
-def lower_program(plan: Plan, style: Style, name: str, numbers: Iterator[int]) -> list[str]:
+def lower_program(plan: Plan, style: Style, name: str, numbers: Iterator[int], most_lines: int) -> list[str]:
     """Return the lines of the function ``name``, which runs the program, and of those it calls.
 
     ``numbers`` gives numbers for metadata that nothing else in the module has.
+
+    Raises:
+        TooLarge: there would be more than ``most_lines``.
+        NotLowerable: see there.
     """
-    entry = plan.functions[0]
-    lines = FunctionLowering(plan, style, entry, name, numbers, is_program=True).lower()
-    called: set[int] = set().union(*(plan.calls_from(function) for function in plan.functions))
-    for function in sorted(called):
-        lines += FunctionLowering(plan, style, function, name, numbers, is_program=False).lower()
+    lines: list[str] = []
+    places = places_of(plan) if style.optimized else {}
+    entry = next(iter(plan.functions))
+    for function, is_program in ((entry, True), *((function, False) for function in sorted(plan.called))):
+        lowering = FunctionLowering(plan, style, function, name, numbers, places, is_program=is_program)
+        lowering.most_lines = most_lines - len(lines)
+        lines += lowering.lower()
     return lines
 
 
 class FunctionLowering(LoopLowering):
     """Lowers the blocks that are reached from ``entry`` without a call."""
 
+    #: More lines are not written.
+    most_lines = 0
+
     def __init__(
-        self, plan: Plan, style: Style, entry: int, name: str, numbers: Iterator[int], *, is_program: bool
+        self,
+        plan: Plan,
+        style: Style,
+        entry: int,
+        name: str,
+        numbers: Iterator[int],
+        places: dict[int, State],
+        *,
+        is_program: bool,
     ) -> None:
-        super().__init__(plan, style, numbers)
+        super().__init__(plan, style, numbers, places)
         self.entry, self.name, self.is_program = entry, name, is_program
         self.depth: Operand = 0 if is_program else "%depth"
         self.stack_use = stack_use(plan, entry)
@@ -75,7 +93,7 @@ class FunctionLowering(LoopLowering):
         """Return the registers that matter: all where there are local calls, else those that instructions name."""
         calls = bool(self.plan.calls_from(self.entry)) or not self.is_program
         found = set(_PASSED_REGISTERS) if calls else set()
-        for first in self.plan.reachable(self.entry):
+        for first in self.plan.functions[self.entry]:
             for slot in self.plan.blocks.get(first, ()):
                 item = self.plan.at(slot)
                 found |= {item.dst, item.src, *named_registers(item.instruction)}
@@ -94,8 +112,8 @@ class FunctionLowering(LoopLowering):
             head = f"define internal fastcc {RESULT} @{self.name}f{self.entry}"
             self.line(f"{head}(ptr noalias %ctx, i64 %left0, i64 %depth, {passed}) {self.attributes} {{")
         self._prologue()
-        for first in self.plan.reachable(self.entry):
-            if first < len(self.plan.program):
+        for first in self.plan.functions[self.entry]:
+            if first in self.plan.blocks:
                 loop = self.loops.get(first)
                 if loop:
                     self.quick_loop(loop)
@@ -226,6 +244,8 @@ class FunctionLowering(LoopLowering):
         for slot in slots:
             self.slot, self.item = slot, self.plan.at(slot)
             self._instruction()
+            if len(self.lines) > self.most_lines:
+                raise TooLarge("the program is too large: it would take too many lines of LLVM IR")
             if self.ended:
                 return
         self._go(slots[-1] + self.item.instruction.slots)
@@ -272,7 +292,7 @@ class FunctionLowering(LoopLowering):
 
     def platform(self, call: t.Call) -> Operand:
         """Read the value that the driver has found before the program began."""
-        place = 2 * self.plan.platform.index((self.slot, call))
+        place = 2 * self.plan.platform[self.slot, call]
         table = self.get_word(Word.PLATFORM, "ptr")
         known = self.value(f"load i64, ptr {self.value(f'getelementptr i64, ptr {table}, i64 {place}')}")
         self.trap_if(self.compare("eq", 64, known, 0), Trap.PLATFORM)

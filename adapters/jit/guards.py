@@ -83,7 +83,7 @@ def guards_of(plan: Plan, shape: Shape, steps: Forms) -> tuple[Guard, ...]:
     for first in shape.order:
         slot = plan.blocks[first][-1]
         inside = set(shape.follow(first))
-        if len(inside) != 1 or len(set(plan.successors(first))) != 2:
+        if len(inside) != 1 or len(set(plan.following[first])) != 2:
             continue
         (following,) = inside
         condition = _condition(plan, slot, following, shape.before[slot])
@@ -137,7 +137,7 @@ def _flow(plan: Plan, shape: Shape, start: frozenset[Fact]) -> tuple[Facts, list
 
 
 def _facts_on(plan: Plan, shape: Shape, first: int, following: int) -> frozenset[Fact]:
-    if len(set(plan.successors(first))) != 2:
+    if len(set(plan.following[first])) != 2:
         return frozenset()
     slot = plan.blocks[first][-1]
     condition = _condition(plan, slot, following, shape.before[slot])

@@ -11,12 +11,13 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from io import BytesIO
 from time import perf_counter
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..protocol import Unavailable
-from .support import call_source, find_source
+from .support import call_source, division_source, find_source
 
 if TYPE_CHECKING:
     import llvmlite.binding as llvm
@@ -43,6 +44,10 @@ class Timings:
         return {stage: getattr(self, stage) for stage in stages}
 
 
+class Unresolved(RuntimeError):
+    """Machine code that calls what is not there: it must not be run. The message names it."""
+
+
 @dataclass(slots=True, weakref_slot=True)
 class Code:
     """Machine code of one module; its memory is freed when the last reference to this object goes."""
@@ -55,6 +60,7 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     """Compile the module ``source`` and return the addresses of its functions ``names``.
 
     Raises:
+        Unresolved: the code needs a function that nobody supplies.
         Unavailable: llvmlite cannot be used here.
         RuntimeError: LLVM refuses the source, which is a defect of this package.
     """
@@ -67,15 +73,62 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     if level == "full":
         _optimize(module)
     optimized = perf_counter()
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    code = Code({name: engine.get_function_address(name) for name in names}, len(source))
-    weakref.finalize(code, _free, engine, context)
+    image = machine.emit_object(module)
+    module.close()
+    context.close()
+    code = _link(image, names, machine, level)
+    code.bytes_of_ir = len(source)
     timings.parsing += parsed - start
     timings.optimizing += optimized - parsed
     timings.generating += perf_counter() - optimized
     timings.modules += 1
     return code
+
+
+def _link(image: bytes, names: Iterable[str], machine: llvm.TargetMachine, level: Level) -> Code:
+    """Load the object file ``image``.
+
+    LLVM decides while it generates code which functions that needs, such as memset for a loop; the module does not
+    tell. ORC refuses code that needs one which is neither supplied here nor in the process, where MCJIT would take
+    the address 0 for it.
+    """
+    llvm = _load()
+    linker = llvm.create_lljit_compiler(machine, suppress_errors=True)
+    library = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+    supplied = _divisions() if level == "full" else {}
+    for name, address in supplied.items():
+        library.import_symbol(name, address)
+    for name in names:
+        library.export_symbol(name)
+    try:
+        tracker = library.link(linker, "code")
+    except RuntimeError as error:
+        linker.close()
+        missing = [name for name in _undefined(image) if name not in supplied and not llvm.address_of_symbol(name)]
+        raise Unresolved(f"LLVM made code that calls what is not there: {', '.join(missing) or error}") from None
+    code = Code({name: tracker[name] for name in names})
+    weakref.finalize(code, _free, tracker, linker)
+    return code
+
+
+def _undefined(image: bytes) -> list[str]:
+    """Return the symbols that an object file leaves to others, for a message; none if it is no ELF file."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    symbols = ELFFile(BytesIO(image)).get_section_by_name(".symtab") if image.startswith(b"\x7fELF") else None
+    if not isinstance(symbols, SymbolTableSection):
+        return []
+    return [symbol.name for symbol in symbols.iter_symbols() if symbol.name and symbol["st_shndx"] == "SHN_UNDEF"]
+
+
+@cache
+def _divisions() -> dict[str, int]:
+    """Return the functions that divide numbers of 128 bits, in which LLVM may work out how often a loop runs."""
+    names = ("__udivti3", "__umodti3")
+    code = generate(division_source(), names, "fast", Timings())
+    _KEPT.append(code)
+    return code.addresses
 
 
 def _optimize(module: llvm.ModuleRef) -> None:
@@ -94,9 +147,9 @@ def _pass_builder() -> llvm.PassBuilder:
     return llvm.create_pass_builder(_target_machine("full"), llvm.create_pipeline_tuning_options(speed_level=2))
 
 
-def _free(engine: llvm.ExecutionEngine, context: llvm.ContextRef) -> None:
-    engine.close()
-    context.close()
+def _free(tracker: llvm.ResourceTracker, linker: llvm.LLJIT) -> None:
+    tracker.close()
+    linker.close()
 
 
 @cache

@@ -25,6 +25,8 @@ from .plan import Plan, register_of, registers_of
 _UNROLLED = 48
 _MOST_UNROLLED = 8
 _MOST_COPIES = 4
+#: Loops of more blocks are left as they are.
+_MOST_BLOCKS = 64
 #: Accesses that move together are looked at together unless they are so many bytes apart.
 _WIDEST = 1 << 20
 
@@ -92,8 +94,8 @@ class Loop:
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
     """Return the innermost loops of the function at ``entry``, by header."""
-    blocks = [first for first in plan.reachable(entry) if first < len(plan.program)]
-    successors = {first: [slot for slot in plan.successors(first) if slot < len(plan.program)] for first in blocks}
+    blocks = [first for first in plan.functions[entry] if first in plan.blocks]
+    successors = {first: [slot for slot in plan.following[first] if slot in plan.blocks] for first in blocks}
     predecessors: dict[int, list[int]] = {first: [] for first in blocks}
     for first, following in successors.items():
         for slot in following:
@@ -102,6 +104,8 @@ def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop
     found = {}
     for header, body in bodies.items():
         inside = {first for first in body if first == header or first not in bodies}
+        if len(inside) > _MOST_BLOCKS:
+            continue
         order = _order(header, {first for first in inside if not _calls(plan, first)}, successors)
         if order:
             found[header] = _loop(plan, order, successors, places)

@@ -11,7 +11,7 @@ from ...spec import tree as t
 from .emit import RARELY, USUALLY, Operand, literal
 from .layout import READS, WRITES, Trap, Word
 from .loops import Access, place_in
-from .places import Place, places_of
+from .places import Place, State
 from .plan import Plan
 from .state import StateLowering, Style
 
@@ -24,10 +24,10 @@ _FOUND_WORDS = (
 class MemoryLowering(StateLowering):
     """Turns addresses of the machine into pointers of the host."""
 
-    def __init__(self, plan: Plan, style: Style, numbers: Iterator[int]) -> None:
+    def __init__(self, plan: Plan, style: Style, numbers: Iterator[int], places: dict[int, State]) -> None:
         super().__init__(plan, style, numbers)
         self.checks_inline = style.optimized and style.checked
-        self.places = places_of(plan) if style.optimized else {}
+        self.places = places
         #: Regions that accesses in the current loop without checks lead to.
         self.swept: dict[Access, tuple[str, Operand]] = {}
         self.needs_copy = False

@@ -46,7 +46,7 @@ def places_of(plan: Plan) -> dict[int, State]:
             entries[slot] = new
             todo.append(slot)
 
-    flow(plan.functions[0], tuple(start))
+    flow(next(iter(plan.functions)), tuple(start))
     while todo:
         first = todo.pop()
         state = entries[first]
@@ -57,7 +57,7 @@ def places_of(plan: Plan) -> dict[int, State]:
         if isinstance(control_of(item.instruction), t.CallLocal):
             flow(target_of(item, slot), tuple(_passed(n, place) for n, place in enumerate(state)))
             state = tuple(Place.NUMBER if n < 6 else place for n, place in enumerate(state))
-        for successor in plan.successors(first):
+        for successor in plan.following[first]:
             flow(successor, state)
     return result
 

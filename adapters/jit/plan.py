@@ -15,29 +15,34 @@ from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER
 from ...spec import tree as t
 from ...spec.encoding import Decoded, Program
 from ...spec.table import Instruction
-from .rows import FOLDED, NotLowerable
+from .rows import FOLDED, NotLowerable, TooLarge
 
 Control: TypeAlias = t.Jump | t.CallLocal | t.Return
+
+#: Blocks of all functions of a program together.
+MOST_BLOCKS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A program made ready for lowering.
 
-    ``blocks`` maps the first slot of each block to the slots in it. ``functions`` are the slots where the program
-    and its local functions begin, the program's own first. ``constants`` maps slots whose immediates are read from a
-    table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with calls of
-    platform functions, whose values are found before the program runs.
-    ``calls_locally`` and ``calls_helpers`` tell
-    what it calls.
+    ``blocks`` maps the first slot of each block to the slots in it, and ``following`` to the first slots of those that
+    come next, calls excepted. ``functions`` maps the slots where the program and its local functions begin, the
+    program's own first, to the first slots of the blocks that they lead to without calls, in order; the end of the
+    program may be one. ``called`` are the functions that are called. ``constants`` maps slots whose immediates are read
+    from a table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with
+    calls of platform functions, whose values are found before the program runs, and their places among these.
+    ``calls_helpers`` tells whether it calls any.
     """
 
     program: Sequence[Decoded | None]
     blocks: dict[int, tuple[int, ...]]
-    functions: tuple[int, ...]
+    following: dict[int, tuple[int, ...]]
+    functions: dict[int, tuple[int, ...]]
+    called: frozenset[int]
     constants: dict[int, int]
-    platform: tuple[tuple[int, t.Call], ...]
-    calls_locally: bool
+    platform: dict[tuple[int, t.Call], int]
     calls_helpers: bool
 
     def at(self, slot: int) -> Decoded:
@@ -59,48 +64,27 @@ class Plan:
             numbers += [item.imm, item.next_imm]
         return numbers
 
-    def reachable(self, entry: int) -> list[int]:
-        """Return the first slots of the blocks that ``entry`` leads to without calls, in order; the end may be one."""
-        found: set[int] = set()
-        todo = [entry]
-        while todo:
-            first = todo.pop()
-            if first not in found:
-                found.add(first)
-                if first < len(self.program):
-                    todo += self.successors(first)
-        return sorted(found)
-
     def calls_from(self, entry: int) -> set[int]:
         """Return where the functions begin that the one at ``entry`` calls itself."""
-        found = set()
-        for first in self.reachable(entry):
-            if first < len(self.program):
-                last = self.blocks[first][-1]
-                item = self.at(last)
-                if isinstance(control_of(item.instruction), t.CallLocal):
-                    found.add(target_of(item, last))
-        return {target for target in found if is_instruction(self.program, target)}
+        return {target for first in self.functions[entry] if (target := self.call_at(first)) is not None}
+
+    def call_at(self, first: int) -> int | None:
+        """Return where the function begins that the block at ``first`` calls at its end; None if it calls none."""
+        if first not in self.blocks:
+            return None
+        last = self.blocks[first][-1]
+        if not isinstance(control_of(self.at(last).instruction), t.CallLocal):
+            return None
+        target = target_of(self.at(last), last)
+        return target if is_instruction(self.program, target) else None
+
+    def size(self) -> int:
+        """Return how many instructions the functions have together."""
+        return sum(len(self.blocks.get(first, ())) for firsts in self.functions.values() for first in firsts)
 
     def loop_heads(self, entry: int) -> set[int]:
         """Return the blocks reached from ``entry`` that a jump leads back to; every loop has one."""
-        blocks = [first for first in self.reachable(entry) if first < len(self.program)]
-        return {slot for first in blocks for slot in self.successors(first) if slot <= first}
-
-    def successors(self, first: int) -> list[int]:
-        """Return the first slots of the blocks that follow the one at ``first``, calls excepted."""
-        last = self.blocks[first][-1]
-        item = self.at(last)
-        after = last + item.instruction.slots
-        match control_of(item.instruction):
-            case t.Return():
-                return []
-            case t.Jump(_, condition):
-                target = target_of(item, last)
-                found = [target] if is_instruction(self.program, target) else []
-                return found if condition is None else [*found, after]
-            case _:
-                return [after]
+        return {slot for first in self.functions[entry] for slot in self.following.get(first, ()) if slot <= first}
 
 
 def shape_of(program: Program, entry: int = 0) -> Hashable:
@@ -112,11 +96,12 @@ def shape_of(program: Program, entry: int = 0) -> Hashable:
     return entry, *items
 
 
-def plan_of(program: Program, entry: int = 0) -> Plan:
+def plan_of(program: Program, entry: int = 0, most_blocks: int = MOST_BLOCKS) -> Plan:
     """Find blocks and functions of ``program``, which has at least one instruction.
 
     Raises:
         NotLowerable: a row transfers control in a way that no row of RFC 9669 does.
+        TooLarge: the functions have more than ``most_blocks`` blocks, each counted as often as functions lead to it.
     """
     leaders = {entry}
     for slot, item in enumerate(program):
@@ -142,20 +127,63 @@ def plan_of(program: Program, entry: int = 0) -> Plan:
     plan = Plan(
         program,
         blocks={first: tuple(slots) for first, slots in blocks.items()},
-        functions=(entry,),
+        following={first: _following(program, slots[-1]) for first, slots in blocks.items()},
+        functions={},
+        called=frozenset(),
         constants=constants,
-        platform=tuple(platform),
-        calls_locally=False,
+        platform={call: place for place, call in enumerate(dict.fromkeys(platform))},
         calls_helpers=any(
             isinstance(node, t.CallHelper) for item in program if item for node in item.instruction.means
         ),
     )
-    functions = [entry]
+    return replace(plan, called=_find_functions(plan, entry, most_blocks))
+
+
+def _following(program: Program, last: int) -> tuple[int, ...]:
+    """Return where control goes on after the instruction at ``last``, in order; not where it is called."""
+    item = program[last]
+    assert item is not None
+    after = last + item.instruction.slots
+    match control_of(item.instruction):
+        case t.Return():
+            return ()
+        case t.Jump(_, condition):
+            target = target_of(item, last)
+            found = (target,) if is_instruction(program, target) else ()
+            return found if condition is None else (*found, after)
+        case _:
+            return (after,)
+
+
+def _find_functions(plan: Plan, entry: int, most_blocks: int) -> frozenset[int]:
+    """Fill in the functions of ``plan``, and return those that are called.
+
+    Functions that share blocks have each of them for themselves.
+    """
     called: set[int] = set()
-    for function in functions:
-        called.update(plan.calls_from(function))
-        functions += sorted(called.difference(functions))
-    return replace(plan, functions=tuple(functions), calls_locally=bool(called))
+    left = most_blocks
+    todo = [entry]
+    while todo:
+        function = todo.pop()
+        if function in plan.functions:
+            continue
+        found: set[int] = set()
+        blocks = [function]
+        while blocks:
+            first = blocks.pop()
+            if first not in found:
+                found.add(first)
+                blocks += plan.following.get(first, ())
+                if len(found) > left:
+                    raise TooLarge(
+                        f"the program is too large: its functions have more than {most_blocks} blocks together"
+                    )
+        left -= len(found)
+        plan.functions[function] = tuple(sorted(found))
+        calls = plan.calls_from(function)
+        called |= calls
+        todo += sorted(calls, reverse=True)
+    return frozenset(called)
 
 
 def _check_arguments(call: t.Call, item: Decoded) -> None:
@@ -173,7 +201,7 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
     Then pointers to the stack may be anywhere.
     """
     stores = set()
-    for first in plan.reachable(entry):
+    for first in plan.functions[entry]:
         for slot in plan.blocks.get(first, ()):
             item = plan.at(slot)
             if FRAME_POINTER not in (item.dst, item.src) and FRAME_POINTER not in named_registers(item.instruction):

@@ -6,8 +6,8 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from time import perf_counter
 
@@ -21,23 +21,29 @@ from ...spec.table import Isa
 from .driver import Driver
 from .emit import FREE_METADATA, METADATA
 from .functions import lower_program
-from .llvm import Code, Level, Timings, generate
+from .llvm import Code, Level, Timings, Unresolved, generate
 from .plan import Plan, plan_of, shape_of
+from .rows import NotLowerable, TooLarge
 from .state import Style
 from .support import DECLARATIONS
 from .trust import Acceptance, NotAccepted, digest_of
 
 #: How many shapes a compiler keeps the code of, in case that another program has the same.
 _KEPT_SHAPES = 512
+#: Lines of LLVM IR for one program; with them grows the time that LLVM takes.
+MOST_LINES = 300_000
+#: Lines (and instructions), and loops, of programs that are optimised; for these, it grows faster.
+MOST_LINES_OPTIMIZED, MOST_LOOPS_OPTIMIZED = 8_000, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Code for all programs that differ in the numbers of their 64-bit constants only."""
+    """Code for all programs that differ in the numbers of their 64-bit constants only, and how much it is optimised."""
 
     plan: Plan
     code: Code
     address: int
+    level: Level
 
 
 class CompiledProgram:
@@ -55,6 +61,11 @@ class CompiledProgram:
     def address(self) -> int:
         """Where the code is."""
         return self._shape.address
+
+    @property
+    def level(self) -> Level:
+        """How much it is optimised: programs that would take too long are not, whatever was asked for."""
+        return self._shape.level
 
     def __call__(
         self,
@@ -153,7 +164,7 @@ def compile(
     Raises:
         DecodeError: the bytes are no program of ``table``.
         NotAccepted: ``accepted`` is about another program, or another instruction set than that of RFC 9669.
-        NotLowerable: a row of ``table`` has a meaning of a shape that no row of RFC 9669 has.
+        NotLowerable: the program is declined; see there.
         Unavailable: llvmlite cannot be used here.
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
@@ -226,7 +237,9 @@ class Compiler:
         shapes = [shape_of(program, entry) for program in programs]
         ready = {shape: self._shapes[shape] for shape in shapes if shape in self._shapes}
         plans = {shape: program for shape, program in zip(shapes, programs, strict=True) if shape not in ready}
-        ready |= self._generate({shape: plan_of(program, entry) for shape, program in plans.items()}, start)
+        missing = {shape: plan_of(program, entry) for shape, program in plans.items()}
+        self.timings.lowering += perf_counter() - start
+        ready |= self._generate(missing, self.level)
         for shape in shapes:
             self._shapes[shape] = ready[shape]
             self._shapes.move_to_end(shape)
@@ -235,22 +248,49 @@ class Compiler:
         self.timings.programs += len(programs)
         return [ready[shape] for shape in shapes]
 
-    def _generate(self, plans: dict[Hashable, Plan], start: float) -> dict[Hashable, Shape]:
-        if not plans:
-            return {}
+    def _generate(self, plans: dict[Hashable, Plan], level: Level) -> dict[Hashable, Shape]:
+        """Compile ``plans``; those of which that would be too much without optimisation."""
+        start = perf_counter()
+        lowered: dict[Hashable, tuple[str, Plan]] = {}
+        rest: dict[Hashable, Plan] = {}
         lines = [DECLARATIONS]
         numbers = count(FREE_METADATA)
-        names = [f"p{number}" for number in range(len(plans))]
-        for name, plan in zip(names, plans.values(), strict=True):
-            lines += lower_program(plan, self.style, name, numbers)
+        style = replace(self.style, optimized=level == "full")
+        for shape, plan in plans.items():
+            name = f"p{len(lowered)}"
+            try:
+                lines += self._lower(plan, style, name, numbers)
+            except TooLarge:
+                if level == "fast":
+                    raise
+                rest[shape] = plan
+            else:
+                lowered[shape] = name, plan
         lines.append(METADATA)
-        source = "\n".join(lines)
         self.timings.lowering += perf_counter() - start
-        code = generate(source, names, self.level, self.timings)
-        return {
-            shape: Shape(plan, code, code.addresses[name])
-            for name, (shape, plan) in zip(names, plans.items(), strict=True)
-        }
+        made: dict[Hashable, Shape] = {}
+        if lowered:
+            try:
+                code = generate("\n".join(lines), [name for name, _ in lowered.values()], level, self.timings)
+            except Unresolved as error:
+                if level == "fast":
+                    raise NotLowerable(str(error)) from None
+                rest |= {shape: plan for shape, (_, plan) in lowered.items()}
+            else:
+                made = {
+                    shape: Shape(plan, code, code.addresses[name], level) for shape, (name, plan) in lowered.items()
+                }
+        return made | self._generate(rest, "fast") if rest else made
+
+    @staticmethod
+    def _lower(plan: Plan, style: Style, name: str, numbers: Iterator[int]) -> list[str]:
+        if not style.optimized:
+            return lower_program(plan, style, name, numbers, MOST_LINES)
+        if plan.size() > MOST_LINES_OPTIMIZED:
+            raise TooLarge("the program is too large to be optimised: it has too many instructions")
+        if sum(len(plan.loop_heads(function)) for function in plan.functions) > MOST_LOOPS_OPTIMIZED:
+            raise TooLarge("the program is too large to be optimised: it has too many loops")
+        return lower_program(plan, style, name, numbers, MOST_LINES_OPTIMIZED)
 
     def clear(self) -> None:
         """Forget what was compiled; code that a program still uses stays until that is gone."""

@@ -13,12 +13,21 @@ from collections.abc import Callable, Iterator
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
+from ...spec.errors import InputError
 from .emit import Emitter, Operand, literal
 from .layout import Trap
 
 
-class NotLowerable(ValueError):
-    """A row whose meaning has a shape that this engine does not compile; no row of RFC 9669 has one."""
+class NotLowerable(InputError):
+    """A program that this engine declines; the message says why.
+
+    Either a row has a meaning of a shape that no row of RFC 9669 has, or there is too much to compile
+    (:class:`TooLarge`), or LLVM makes code of it that calls a function which nobody supplies.
+    """
+
+
+class TooLarge(NotLowerable):
+    """A program of which there would be more code than can be made in bounded time."""
 
 
 ARITHMETIC = {

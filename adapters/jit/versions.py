@@ -12,6 +12,7 @@ from .forms import Sum
 from .guards import Guard
 from .loops import Indexed, Loop, Span, Sweep
 from .memory import MemoryLowering
+from .places import State
 from .plan import Plan
 from .state import Style
 
@@ -24,8 +25,8 @@ _LONGEST_STEP = 1 << 30
 class LoopLowering(MemoryLowering):
     """Writes the version of a loop without checks, and the decision which version to take."""
 
-    def __init__(self, plan: Plan, style: Style, numbers: Iterator[int]) -> None:
-        super().__init__(plan, style, numbers)
+    def __init__(self, plan: Plan, style: Style, numbers: Iterator[int], places: dict[int, State]) -> None:
+        super().__init__(plan, style, numbers, places)
         #: Which of the copies of the loop without checks is being written, and how many there are.
         self.copy, self.copies = 0, 1
         #: Jumps of that loop that are known to stay inside, with the block that they lead to.

@@ -18,6 +18,8 @@ from .state import HALF, Place, Pointer, State, Value
 
 P = TypeVar("P")
 _WHOLE = Place("value", 64)
+#: Points of loops that are looked at before it is given up, each once for every loop around it, and loops in loops.
+_MOST_POINTS, _MOST_NESTED = 300_000, 100
 
 
 class Edge(NamedTuple, Generic[P]):
@@ -45,6 +47,7 @@ class Bounds(Generic[P]):
         rounds: Callable[[P, State, frozenset[P]], list[State] | None],
     ) -> None:
         self.states, self.rounds = states, rounds
+        self.looked_at = 0
         self.after: dict[P, list[P]] = {point: [] for point in states}
         self.costs: dict[P, int] = dict.fromkeys(states, 0)
         for source, target, instructions in edges:
@@ -56,8 +59,11 @@ class Bounds(Generic[P]):
         """Return how many instructions are executed at most from ``start``; None if no bound is known."""
         return self._longest(frozenset(self.states), start, None)
 
-    def _longest(self, points: frozenset[P], first: P, head: P | None) -> int | None:
+    def _longest(self, points: frozenset[P], first: P, head: P | None, nested: int = 0) -> int | None:
         """Return the length of the longest way from ``first`` through ``points`` that does not come to ``head``."""
+        self.looked_at += len(points)
+        if self.looked_at > _MOST_POINTS:
+            return None
         after = {
             point: [target for target in self.after[point] if target in points and target != head] for point in points
         }
@@ -67,25 +73,26 @@ class Bounds(Generic[P]):
             arrived = [point for point in component if point in longest]
             if len(component) == 1 and arrived[0] not in after[arrived[0]]:
                 cost: int | None = self.costs[arrived[0]]
-            elif len(arrived) == 1:
-                cost = self._of_loop(frozenset(component), arrived[0])
+            elif len(arrived) == 1 and nested < _MOST_NESTED:
+                cost = self._of_loop(frozenset(component), arrived[0], nested + 1)
             else:
                 cost = None
             if cost is None:
                 return None
             total = max(longest[point] for point in arrived) + cost
             result = max(result, total)
+            members = frozenset(component)
             for point in component:
                 for target in after[point]:
-                    if target not in component:
+                    if target not in members:
                         longest[target] = max(longest.get(target, 0), total)
         return result
 
-    def _of_loop(self, points: frozenset[P], head: P) -> int | None:
+    def _of_loop(self, points: frozenset[P], head: P, nested: int) -> int | None:
         rounds = self._most_rounds(points, head)
         if rounds is None:
             return None
-        each = self._longest(points, head, head)
+        each = self._longest(points, head, head, nested)
         return None if each is None else each * rounds
 
     def _most_rounds(self, points: frozenset[P], head: P) -> int | None:

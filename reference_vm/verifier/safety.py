@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import compress
 
 from ...spec import tree as t
@@ -38,6 +39,9 @@ from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
 MOST_FOR_INVARIANTS, MOST_ON_PATHS, MOST_FOR_A_BOUND = 150_000, 30_000, 5_000
 #: Comparisons of states that take as long as an instruction.
 _COMPARED = 10
+#: Work is counted in values that are compared. Executing an instruction is worth so many, besides its expressions
+#: (:mod:`.transfer`), and so is joining or widening a value.
+_OF_AN_INSTRUCTION, _OF_A_JOIN = 10, 4
 #: Joins at a place before it is widened, and before it is widened to numbers that any program may have; and rounds of
 #: narrowing.
 _JOINS, _MANY_JOINS, _ROUNDS = 3, 100, 6
@@ -135,7 +139,10 @@ class _TooManyPaths(Exception):
 class _Search:
     """What both ways have in common: going from point to point."""
 
-    most = 0
+    #: How many instructions may be looked at, and how much work may be done for each of them, taken together.
+    most, work = 0, 0
+    #: The work done, without that of :attr:`looked_at`.
+    values = 0
 
     def __init__(self, program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int) -> None:
         self.program, self.byte_order, self.surroundings = program, byte_order, surroundings
@@ -175,6 +182,10 @@ class _Search:
         places = tuple((slot, place) for slot, place in sorted(self.places.items()) if place)
         return Proof(self.surroundings, most_steps, places, way, self.looked_at)
 
+    def exhausted(self) -> bool:
+        """Whether more has been looked at than may be: what counts is work, not time, which is another each time."""
+        return self.looked_at > self.most or (self.looked_at * _OF_AN_INSTRUCTION + self.values > self.most * self.work)
+
     def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
         """Execute from ``point`` to where ways meet or part; return how many instructions that are, and what follows.
 
@@ -193,7 +204,9 @@ class _Search:
                 raise NotProved(slot, None, "no instruction begins here")
             count += 1
             self.looked_at += 1
-            if self.looked_at > self.most:
+            self.values += transfer.values
+            transfer.values = 0
+            if self.exhausted():
                 raise NotProved(slot, item.instruction.name, "the program is too complex to be looked at as a whole")
             following = slot + item.instruction.slots
             try:
@@ -202,7 +215,9 @@ class _Search:
                     slot = following
                     continue
                 target = next((place for kind, place in targets(slot, item) if kind != "code address"), following)
-                return count, list(self._after(point, transfer, control, target, following))
+                ways = list(self._after(point, transfer, control, target, following))
+                self.values += transfer.values
+                return count, ways
             except Unreached:
                 return count, []
             except Unsafe as error:
@@ -237,10 +252,15 @@ class _Search:
                 yield Point(callers, following), transfer.state()
 
 
+def _turn(point: Point) -> tuple[int, int, tuple[int, ...], Point]:
+    """Return what says when it is the turn of ``point``: functions come before their callers, then by slot."""
+    return -len(point.callers), point.slot, point.callers, point
+
+
 class _Invariants(_Search):
     """One state for each point, that all executions are within."""
 
-    most = MOST_FOR_INVARIANTS
+    most, work = MOST_FOR_INVARIANTS, 26
     #: Whether something was widened, perhaps too far.
     guessed = False
 
@@ -276,11 +296,13 @@ class _Invariants(_Search):
         given = frozenset(states)
         mode: Mode = "trusting" if within is None else "tracing"
         states = dict(states)
-        todo = set(states)
+        todo = [_turn(point) for point in states]
+        heapify(todo)
+        waiting = set(states)
         joins: dict[Point, int] = {}
         while todo:
-            point = min(todo, key=lambda p: (-len(p.callers), p.slot))
-            todo.remove(point)
+            point = heappop(todo)[-1]
+            waiting.remove(point)
             _, after = self.follow(point, states[point], mode)
             for target, state in after:
                 if within is not None and (target in given or target not in within):
@@ -288,11 +310,13 @@ class _Invariants(_Search):
                         back.append(state)
                     continue
                 old = states.get(target)
+                self.values += state.size()
                 if old is None:
                     states[target] = state
                 elif state_includes(old, state):
                     continue
                 else:
+                    self.values += _OF_A_JOIN * state.size()
                     states[target] = joined(old, state)
                     if target.slot in self.heads:
                         joins[target] = joins.get(target, 0) + 1
@@ -301,7 +325,9 @@ class _Invariants(_Search):
                             # A program may have so many numbers that they would be too many for each loop.
                             stops = self.stops if joins[target] <= _MANY_JOINS else self.few_stops
                             states[target] = widened(old, state, stops)
-                todo.add(target)
+                if target not in waiting:
+                    waiting.add(target)
+                    heappush(todo, _turn(target))
         return states
 
     def _narrowed(self, states: dict[Point, State]) -> dict[Point, State]:
@@ -319,18 +345,19 @@ class _Invariants(_Search):
             if point == self.start:
                 incoming.append(self.entry_state())
             if not incoming:
-                for found in sources.values():
-                    found.pop(point, None)
+                for target, _ in after[point]:
+                    sources[target].pop(point, None)
                 del states[point]
                 continue
             new = incoming[0]
+            self.values += (1 + _OF_A_JOIN * (len(incoming) - 1)) * new.size()
             for state in incoming[1:]:
                 new = joined(new, state)
             if new == states[point]:
                 continue
             states[point] = new
-            for found in sources.values():
-                found.pop(point, None)
+            for target, _ in after[point]:
+                sources[target].pop(point, None)
             for target, state in self.follow(point, new, "trusting")[1]:
                 sources.setdefault(target, {}).setdefault(point, []).append(state)
         return states
@@ -343,6 +370,7 @@ class _Invariants(_Search):
         for point in sorted(states, key=lambda p: (p.slot, p.callers)):
             count, after = self.follow(point, states[point], "checking")
             for target, state in after:
+                self.values += state.size()
                 if target not in states or not state_includes(states[target], state):
                     raise NotProved(target.slot, None, "no bounds were found that hold in each round of this loop")
                 edges.append(Edge(point, target, count))
@@ -354,7 +382,7 @@ class _Invariants(_Search):
 class _Paths(_Search):
     """Every way by itself, until it ends or is where another one has been."""
 
-    most = MOST_ON_PATHS
+    most, work = MOST_ON_PATHS, 60
 
     def __init__(self, program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int) -> None:
         super().__init__(program, byte_order, surroundings, entry)
@@ -375,14 +403,16 @@ class _Paths(_Search):
                 try:
                     cost, following = self.follow(point, state, "checking")
                 except NotProved:
-                    if self.looked_at > self.most:
+                    if self.exhausted():
                         raise _TooManyPaths from None
                     raise
                 costs.append(cost)
                 todo += [(target, new, number) for target, new in reversed(following)]
             if source is not None:
                 after[source].append(number)
-            if self.seen.compared > self.most * _COMPARED:
+            self.values += self.seen.values
+            self.seen.values = 0
+            if self.seen.compared > self.most * _COMPARED or self.exhausted():
                 raise _TooManyPaths
         return self.proof(_longest(after, costs), "paths")
 
@@ -393,7 +423,7 @@ class _Seen:
     def __init__(self) -> None:
         #: By point, by which registers have one possible value, and by these: most rounds of a loop differ there.
         self._states: dict[Point, dict[tuple[bool, ...], dict[tuple[object, ...], list[tuple[State, int]]]]] = {}
-        self.compared = 0
+        self.compared = self.values = 0
 
     def add(self, point: Point, state: State, number: int) -> None:
         """Note a state."""
@@ -409,6 +439,7 @@ class _Seen:
             self.compared += 1
             for old, number in reversed(group.get(tuple(compress(single, chosen)), ())):
                 self.compared += 1
+                self.values += sum(map(len, state.stacks))
                 if state_includes(old, state):
                     return number
         return None

@@ -81,6 +81,10 @@ class State:
     stacks: tuple[Stack, ...]
     preserved: tuple[tuple[Value, ...], ...] = ()
 
+    def size(self) -> int:
+        """Return how many values there are."""
+        return len(self.registers) + sum(map(len, self.stacks)) + sum(map(len, self.preserved))
+
 
 # Values
 

@@ -92,6 +92,8 @@ def test_only_what_rfc_9669_decides_counts_for_a_group() -> None:
     assert by_group["base64"].must == Counter({Verdict.PASS: 3})
     assert by_group["base64"].other == Counter({Verdict.FAIL: 1})
     assert by_group["base32"].other == Counter()
+    twice = standings(made({"calls": FAILED}).results * 2)
+    assert [one.other for one in twice if one.group == "base64"] == [Counter({Verdict.FAIL: 2})]
 
 
 NOT_USABLE = RuntimeRun("other", None, problem="no such file")
@@ -112,6 +114,18 @@ NOT_USABLE = RuntimeRun("other", None, problem="no such file")
             (),
             Ending.FAILED,
             "mine fails 1 vectors that are not known to fail",
+        ),
+        (
+            [made({"smod": FAILED}), replace(made({"add64-x": FAILED}), name="other")],
+            (),
+            Ending.FAILED,
+            "mine fails 1, other fails 2 vectors that are not known to fail",
+        ),
+        (
+            [NOT_USABLE, replace(NOT_USABLE, name="another")],
+            (),
+            Ending.UNUSABLE,
+            "other, another could not be tested",
         ),
         (
             [replace(made({"add64-x": FAILED}), complete=False, problem="the run was interrupted")],

@@ -4,16 +4,37 @@
 import json
 import re
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bpf_isa.conformance import expectations
+from bpf_isa.adapters.protocol import RuntimeInfo
+from bpf_isa.conformance import expectations, results, runner
 from bpf_isa.conformance.cli import main
-from bpf_isa.conformance.expectations import ExpectationError, Expectations, Known, abbreviated, dump, load
+from bpf_isa.conformance.expectations import (
+    ExpectationError,
+    Expectations,
+    Known,
+    abbreviated,
+    dump,
+    foreseen,
+    load,
+    updated,
+)
+from bpf_isa.conformance.gate import Kind, Requirement, RequirementError, Violation, parse_requirements, violations
+from bpf_isa.conformance.model import Vector
+from bpf_isa.conformance.results import Run, Selection
+from bpf_isa.conformance.runner import RuntimeRun
+from bpf_isa.conformance.select import by_expression, by_groups
+from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.verdict import PASSED, Failure, Judgement, Verdict
 from bpf_isa.spec.strict_yaml import YamlError
+
+from .inprocess import run_of
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.yaml"
@@ -28,30 +49,30 @@ def bpf_isa(*arguments: str | Path) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results: right.json of a runtime `mine` without failures, wrong.json of a `mine` with one, and others."""
     folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        for name, runtimes in {
-            "right": ["mine=reference"],
-            "wrong": [f"mine=python:faulty:{WRONG}"],
-            "lenient": ["mine=python:faulty:ignores_the_source_of_bswap"],
-            "small": ["mine=python:faulty:claims_base32"],
-            "mute": ["mine=python:faulty:HasNoFunctions"],
-            "both": ["good=reference", f"bad=python:faulty:{WRONG}"],
-            "raises": ["mine=python:faulty:Raises"],
-            "missing": ["mine=python:faulty:unavailable", "reference"],
-        }.items():
-            named = [part for runtime in runtimes for part in ("-r", runtime)]
-            done = bpf_isa("run", "--vectors", SAMPLE, *named, "-j", "1", "--json", folder / f"{name}.json")
-            assert done.exit_code in {0, 1, 2}, done.output
-        for name, selection in {
-            "part": ["-k", "add64-x"],
-            "group": ["--group", "divmul64"],
-            "part-of-group": ["--group", "divmul64", "-k", "smod64"],
-        }.items():
-            done = bpf_isa(
-                "run", "--vectors", SAMPLE, *selection, "-r", "mine=reference", "--json", folder / f"{name}.json"
-            )
-            assert done.exit_code == 0, done.output
+    suite = load_suite([SAMPLE])
+
+    def kept(name: str, vectors: Sequence[Vector], runtimes: Mapping[str, str], selection: Selection) -> None:
+        runs = [run_of(runtime, vectors, as_name) for as_name, runtime in runtimes.items()]
+        document = results.document(Run(suite, vectors, runs, selection))
+        results.write(document, folder / f"{name}.json")
+
+    for name, runtimes in {
+        "right": {"mine": "reference"},
+        "wrong": {"mine": WRONG},
+        "lenient": {"mine": "ignores_the_source_of_bswap"},
+        "small": {"mine": "claims_base32"},
+        "mute": {"mine": "HasNoFunctions"},
+        "both": {"good": "reference", "bad": WRONG},
+        "raises": {"mine": "Raises"},
+        "missing": {"mine": "unavailable", "reference": "reference"},
+    }.items():
+        kept(name, suite.vectors, runtimes, Selection())
+    for name, selection, tests in [
+        ("part", Selection("add64-x"), [by_expression("add64-x")]),
+        ("group", Selection(groups=("divmul64",)), [by_groups(["divmul64"])]),
+        ("part-of-group", Selection("smod64", ("divmul64",)), [by_expression("smod64"), by_groups(["divmul64"])]),
+    ]:
+        kept(name, suite.select(tests), {"mine": "reference"}, selection)
     return folder
 
 
@@ -228,6 +249,95 @@ def test_what_the_package_knows_counts_if_that_is_asked_for(folder: Path, tmp_pa
     assert bpf_isa("gate", folder / "right.json", "--shipped").exit_code == 0
 
 
+def document(folder: Path, name: str, **changes: Any) -> results.Json:
+    """Results with changes at the top."""
+    data: results.Json = json.loads((folder / f"{name}.json").read_text())
+    return data | changes
+
+
+def test_a_run_that_ended_between_two_runtimes_keeps_the_gate_shut(folder: Path) -> None:
+    rest = Violation(Kind.NOT_RUN, "the run", "the rest", "it was interrupted before the last runtime")
+    data = document(folder, "right", complete=False)
+    assert violations([data], [], []) == [rest]
+    data["runtimes"][0]["complete"] = False
+    assert violations([data], [], []) == [
+        Violation(Kind.NOT_RUN, "mine", "the rest", "the run was interrupted: these results are partial")
+    ]
+
+
+def test_a_file_that_was_not_read_keeps_the_gate_shut(folder: Path) -> None:
+    data = document(folder, "right", unread=[{"file": "x.data", "reason": "x.data:3: no"}])
+    assert violations([data], [], []) == [Violation(Kind.NOT_RUN, "the run", "x.data", "x.data:3: no")]
+
+
+@pytest.mark.parametrize("narrower", [{}, {"levels": ["must"]}, {"sections": ["4"]}, {"expression": "x"}])
+def test_a_group_that_was_selected_was_run_as_a_whole_unless_something_else_was(
+    narrower: dict[str, Any], folder: Path
+) -> None:
+    data = document(folder, "group")
+    data["selection"] |= narrower
+    part = Violation(Kind.REQUIRED, "mine", "divmul64", "only a part of the suite was run: run all of it")
+    assert violations([data], [], [Requirement("divmul64")]) == ([part] if narrower else [])
+
+
+def test_a_group_without_vectors_is_not_shown_to_work(folder: Path) -> None:
+    none = Violation(Kind.REQUIRED, "mine", "packet", "no vector of the group was run")
+    assert violations([document(folder, "right")], [], [Requirement("packet")]) == [none]
+
+
+def test_what_is_required_is_counted_by_verdict(folder: Path) -> None:
+    data = document(folder, "right")
+    found = data["runtimes"][0]["results"]
+    for name in ("add64-x/wraps", "add64-x/carries"):
+        found[name] = {"verdict": "unsupported", "reason": "x: y", "outcome": None}
+    found["stx-mem-h/neighbours/order"] = {"verdict": "error", "reason": "x: y", "outcome": None}
+
+    def required(*known: Known) -> list[Violation]:
+        file = Expectations(Path("k.yaml"), "mine", known)
+        return [one for one in violations([data], [file], [Requirement("base64")]) if one.kind is Kind.REQUIRED]
+
+    def missing(number: int, told: str, first: str) -> list[Violation]:
+        message = f"{number} of 5 vectors do not pass ({told}), e.g. {first}"
+        return [Violation(Kind.REQUIRED, "mine", "base64", message)]
+
+    everything = missing(3, "1 error, 2 unsupported", "add64-x/wraps")
+    assert required() == everything
+    # Only what is known to be unsupported is excused: not what is about another vector, nor what is known to fail.
+    assert required(Known(("calls/local",), "unsupported", "no")) == everything
+    assert required(Known(("add64-x/*",), "fail", "no")) == everything
+    assert required(Known(("add64-x/*",), "unsupported", "no", versions="<0.1")) == everything
+    excused = required(Known(("add64-x/*", "stx-mem-h/*"), "unsupported", "no", versions=">=0.1"))
+    assert excused == missing(1, "1 error", "stx-mem-h/neighbours/order")
+
+
+def test_each_violation_says_of_whom_and_what(folder: Path) -> None:
+    data = document(folder, "missing", complete=False)
+    one = data["runtimes"][0]
+    one["complete"] = False
+    found = one["results"]
+    found["add64-x/wraps"] = {"verdict": "error", "reason": "not-run: it was interrupted", "outcome": None}
+    found["add64-x/carries"] = {"verdict": "error", "reason": "not-running: it broke", "outcome": None}
+    found["calls/local"] = {"verdict": "unsupported", "outcome": None}
+    known = (
+        Known(("calls/local", "atomic-fetch-add64"), "fail", "it is so", "crashed"),
+        Known(("add64-x/wraps",), "fail", "it was not run, which does not make this stale"),
+    )
+    files = [Expectations(Path("k.yaml"), "reference", known), Expectations(Path("m.yaml"), "mine", ())]
+    told = "known as fail (crashed)"
+    assert violations([data], files, []) == [
+        Violation(Kind.NOT_RUN, "reference", "the rest", "the run was interrupted: these results are partial"),
+        Violation(Kind.ERROR, "reference", "add64-x/carries", "not-running: it broke"),
+        Violation(Kind.UNEXPECTED_PASS, "reference", "atomic-fetch-add64", f"{told}: it is so"),
+        Violation(Kind.CHANGED, "reference", "calls/local", f"{told}, is unsupported: "),
+        Violation(Kind.NOT_RUN, "mine", "the runtime", "the moon is in the wrong phase: wait a week"),
+    ]
+
+
+def test_a_requirement_of_no_group_names_them() -> None:
+    with pytest.raises(RequirementError, match=r"^--require base46: the conformance groups are base32, base64, "):
+        parse_requirements(["linux:base32", "base46"])
+
+
 # Versions
 
 
@@ -263,6 +373,8 @@ def test_a_version_without_a_number_cannot_be_compared() -> None:
 
 BAD = {
     "no runtime": ("expectations: []\n", r":1: the document: 'runtime' is missing"),
+    "no runtime behind comments": ("# expectations\n\nexpectations: []\n", r":3: the document: 'runtime' is missing"),
+    "no mapping": ("expectations\n", r":1: the document: "),
     "no reason": (CARRY.replace(", reason: no carry", ""), r":3: expectations.0: 'reason' is missing"),
     "an empty reason": (CARRY.replace("no carry", "' '"), r":3: expectations.0.reason: .*does not match"),
     "unknown field": (CARRY.replace("reason", "resaon"), r":3: .*'re(sa|as)on'"),
@@ -277,7 +389,7 @@ BAD = {
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_files_that_cannot_be_used(tmp_path: Path, folder: Path, text: str, message: str) -> None:
     path = tmp_path / "k.yaml"
-    path.write_text(text if text.startswith("exp") else f"runtime: mine\nexpectations:\n{text}")
+    path.write_text(text if text.startswith(("exp", "#")) else f"runtime: mine\nexpectations:\n{text}")
     with pytest.raises(ExpectationError, match=message):
         load(path)
     done = bpf_isa("gate", folder / "right.json", "--expectations", path)
@@ -324,6 +436,22 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     path = tmp_path / "k.yaml"
     path.write_text(dump(Expectations(path, "null", known, "# one\n# two\n")))
     assert load(path) == Expectations(path, "null", known, "# one\n# two\n")
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("two words", "two words"),
+        ("yes", '"yes"'),
+        ("7", '"7"'),
+        ("a: b", '"a: b"'),
+        ('é \\ "', '"é \\\\ \\""'),
+        ("A " + "long " * 40 + "one", '"A ' + "long " * 40 + 'one"'),
+    ],
+)
+def test_texts_stand_on_one_line(reason: str, text: str) -> None:
+    written = dump(Expectations(Path("k.yaml"), "r", (Known(("a",), "fail", reason),)))
+    assert written == f"runtime: r\nexpectations:\n  - vectors: a\n    verdict: fail\n    reason: {text}\n"
 
 
 # Update
@@ -422,6 +550,68 @@ def test_families_are_abbreviated() -> None:
     every = ["a/x/1", "a/x/2", "a/y", "b/1", "b/2", "c/1"]
     assert abbreviated(["a/x/1", "a/x/2", "b/1", "c/1"], every) == ["a/x/*", "b/1", "c/1"]
     assert abbreviated(["a/x/1", "a/x/2", "a/y"], every) == ["a/*"]
+
+
+def known_of(old: tuple[Known, ...], results: dict[str, Any], **options: Any) -> tuple[Known, ...]:
+    """What is known after an update with results of version 2.0."""
+    before = Expectations(Path("x.yaml"), "r", old, "# it\n")
+    after = updated(before, "2.0", results, options.pop("findings", {}), unsupported=False, **options)
+    assert (after.path, after.runtime, after.header) == (before.path, before.runtime, before.header)
+    return after.known
+
+
+def test_an_update_keeps_all_that_is_still_so() -> None:
+    others = tuple(Known((name,), "fail", name, versions="<1") for name in "ab")
+    still = Known(("c",), "fail", "c", "crashed", "https://example.org/1", ">=1")
+    results = {"a": {"verdict": "pass"}, "c": {"verdict": "fail", "failure": "crashed"}}
+    assert known_of((*others, still), results) == (*others, still)
+    assert known_of((Known(("gone",), "fail", "it"),), results | {"c": {"verdict": "pass"}}) == ()
+    gone = (Known(("gone",), "fail", "it"),)
+    assert known_of(gone, {"a": {"verdict": "pass"}}, whole=False) == gone
+
+
+@pytest.mark.parametrize(
+    ("reason", "finding", "told"),
+    [(None, None, ""), ("a: b: c", None, "a"), ("a: b", "it adds wrongly", "it adds wrongly")],
+)
+def test_what_comes_to_a_file_says_what_was_found(reason: str | None, finding: str | None, told: str) -> None:
+    result = {"verdict": "fail"} | ({"reason": reason} if reason else {})
+    (known,) = known_of((), {"a": result}, findings={"a": finding} if finding else {})
+    assert known == Known(("a",), "fail", f"unexplained: {told}")
+    assert known.describe() == "fail"
+    assert Known((), "fail", "", "crashed").describe() == "fail (crashed)"
+
+
+def test_failures_that_the_package_knows_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expectations, "_KNOWN", tmp_path)
+    written(
+        tmp_path / "it.yaml",
+        "  - {vectors: add64-x/*, verdict: fail, failure: wrong-result, reason: a}\n"
+        "  - {vectors: calls/*, verdict: fail, reason: b}\n"
+        '  - {vectors: smod64-k/*, verdict: fail, reason: c, versions: "<2"}\n',
+        "it",
+    )
+    adds, calls, _ = load(tmp_path / "it.yaml").known
+    failures = {
+        "atomic-fetch-add64": None,
+        "add64-x/wraps": Failure.WRONG_RESULT,
+        "stx-mem-h/neighbours/order": Failure.CRASHED,
+        "add64-x/carries": Failure.WRONG_RESULT,
+        "smod64-k/dividend-negative": Failure.CRASHED,
+        "calls/local": Failure.CRASHED,
+    }
+    vectors = {vector.id: vector for vector in load_suite([SAMPLE]).vectors}
+    made = [
+        runner.Result(vectors[name], None, Judgement(Verdict.FAIL, failure, "x") if failure else PASSED)
+        for name, failure in failures.items()
+    ]
+    info = RuntimeInfo("it", "2.0", "unknown", "x", "little", None, frozenset({"r0"}))
+    one = RuntimeRun("mine", info, made)
+    assert foreseen(one) == {adds: [made[1], made[3]], calls: [made[5]]}
+    made[1] = made[1]._replace(judgement=Judgement(Verdict.FAIL, Failure.CRASHED, "x"))
+    assert foreseen(replace(one, results=made)) == {adds: [made[3]], calls: [made[5]]}
+    assert foreseen(replace(one, info=replace(info, name="mine"))) == {}
+    assert foreseen(replace(one, info=None)) == {}
 
 
 # Comparison

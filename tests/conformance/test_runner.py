@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs, as they are made by the command: what is asked, what is not, and how a run goes on that was interrupted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.adapters.registry import RuntimeSpec
-from bpf_isa.conformance.runner import Result, RuntimeRun, run, was_not_run
+from bpf_isa.conformance.runner import Result, RuntimeRun, ask, run, was_not_run
 from bpf_isa.conformance.suite import load_suite
-from bpf_isa.conformance.verdict import Failure, Verdict
+from bpf_isa.conformance.verdict import Failure, Verdict, harness_error
+
+from .inprocess import here
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.yaml"
@@ -169,3 +172,39 @@ def test_runtimes_that_show_r0_only_take_several_rounds(name: str) -> None:
     (one,) = run([spec(name)], VECTORS, processes=2)
     failed = [name for name, verdict in verdicts(one).items() if verdict is not Verdict.PASS]
     assert failed == ([] if name == "shows_r0_only" else ["calls/local"])
+
+
+def test_whatever_a_runtime_claims_it_can_be_asked() -> None:
+    """And the results are in the order of the vectors, whatever is settled first."""
+    adapter = ReferenceAdapter(observes=frozenset({"r0"}))
+    info = replace(adapter.info(), groups=frozenset({"base32"}))
+    everything = ask(here(adapter), info, VECTORS)
+    assert [result.vector for result in everything] == list(VECTORS)
+    assert {result.judgement.verdict for result in everything} == {Verdict.PASS}
+    claimed = ask(here(adapter), info, VECTORS, trust_claims=True)
+    assert [result.vector for result in claimed] == list(VECTORS)
+    for result in claimed:
+        asked = result.vector.groups <= {"base32"}
+        assert (result.judgement.verdict is Verdict.PASS) == asked
+        assert (result.outcome is not None) == asked
+
+
+def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:
+    """Whatever else was answered in the round: nothing is known."""
+
+    class Fails(ReferenceAdapter):
+        """Answers rightly at first, then folds wrongly, and fails at the second of the probes."""
+
+        asked = 0
+
+        def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+            for outcome in super().run(jobs):
+                self.asked += 1
+                if self.asked == 4:
+                    raise KeyError("it")
+                yield outcome._replace(r0=1) if self.asked == 1 else outcome
+
+    (vector,) = (one for one in VECTORS if one.id == "calls/local")
+    adapter = Fails(observes=frozenset({"r0"}))
+    (result,) = ask(here(adapter), adapter.info(), [vector])
+    assert result == Result(vector, None, harness_error("adapter: KeyError: 'it'"))

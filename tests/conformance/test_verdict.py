@@ -6,7 +6,7 @@ import pytest
 from bpf_isa.adapters.protocol import Outcome, OutcomeKind
 from bpf_isa.conformance.explain import hint
 from bpf_isa.conformance.model import Expectation
-from bpf_isa.conformance.verdict import Difference, Failure, Verdict, judge
+from bpf_isa.conformance.verdict import Difference, Failure, Judgement, Verdict, harness_error, hex64, judge
 
 RETURN = Expectation({"r0": 5, "r6": 6}, memory=b"\1\2")
 REJECT = Expectation({}, rejected=True, witness=7)
@@ -59,7 +59,14 @@ def test_verdicts(expect: Expectation, outcome: Outcome, verdict: Verdict, failu
 
 def test_what_no_table_knows_tells_nothing_about_the_runtime() -> None:
     said = Outcome(OutcomeKind.UNSUPPORTED, reason="unclassified: the kernel is tired")
-    assert judge(RETURN, said).verdict is Verdict.ERROR
+    assert judge(RETURN, said) == harness_error("unclassified: the kernel is tired")
+    assert harness_error("a: b") == Judgement(Verdict.ERROR, reason="a: b")
+
+
+def test_all_that_is_not_shown_or_wrong_is_named() -> None:
+    shown = Outcome(OutcomeKind.RETURNED, 5)
+    assert judge(RETURN, shown).reason == "observe: the runtime does not show r6, memory"
+    assert judge(RETURN, GOOD._replace(r0=6, registers={"r6": 0})).reason == "wrong r0, r6"
 
 
 def test_differences_name_each_value() -> None:
@@ -100,6 +107,21 @@ def test_differences_of_memory_end_with_the_last_byte() -> None:
     outcome = Outcome(OutcomeKind.RETURNED, 0, {}, bytes(17) + b"\2\3" + bytes(8))
     (difference,) = judge(Expectation({}, memory=bytes(17) + b"\1" + bytes(9)), outcome).differences
     assert difference == Difference("memory[16:19]", "00 01 00", "00 02 03")
+
+
+def test_memory_of_another_length() -> None:
+    assert judge(RETURN, GOOD._replace(memory=b"\1")).differences == (Difference("memory", "2 bytes", "1 bytes"),)
+
+
+def test_the_first_byte_that_is_not_shown_counts_as_more() -> None:
+    got = b"\1" + bytes(31) + b"\1"
+    (difference,) = judge(Expectation({}, memory=bytes(33)), Outcome(OutcomeKind.RETURNED, 0, {}, got)).differences
+    assert difference.got == f"{got[:32].hex(' ')} (+1 bytes)"
+
+
+@pytest.mark.parametrize(("value", "digits", "text"), [(None, 0, "?"), (0, 0, "0x0"), (10, 4, "0x000a")])
+def test_numbers_as_people_read_them(value: int | None, digits: int, text: str) -> None:
+    assert hex64(value, digits) == text
 
 
 def test_differences_of_memory_show_the_place() -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutation tests of what decides about verdicts: ``tox -e judge [-- --sample N] [NAME...]``.
 
-mutmut changes the modules of :data:`JUDGE` in small ways and runs :data:`TESTS`. A mutant that no test notices needs a
-reason in ``survivors.yaml``; a mutant of the wording of a message has one: nothing decides by it. Without a sample,
-entries of ``survivors.yaml`` that no mutant survives by any more are told as well.
+mutmut changes each module of :data:`JUDGE` in small ways, and runs the module's own tests on each change. A mutant that
+no test notices needs a reason in ``survivors.yaml``; a mutant of the wording of a message has one: nothing decides by
+it. Without a sample, entries of ``survivors.yaml`` that no mutant survives by any more are told as well.
+
+A mutant whose tests do not come to an end in time, or die, is tried again alone: the machine may have been busy. If
+that happens again it counts as noticed, and is told.
 
 Exit status: 0, or 1 if a mutant survives without a reason.
 """
@@ -14,11 +17,11 @@ import argparse
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tokenize
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -28,16 +31,27 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.yaml")
 PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
-JUDGE = (
-    *("verdict", "inquiry", "fold", "ends", "runner", "workers", "results", "journal", "report/recorded"),
-    *("expectations", "gate", "conclusion", "discovery"),
-)
-TESTS = (
-    *("verdict", "misbehaving", "fold", "runner", "bounded", "results", "expectations", "conclusion"),
-    *("discovery",),
-)
-#: What mutmut keeps of the end of the tests: no test noticed; no test reaches the code. All else was noticed.
-_SURVIVED, _UNREACHED = 0, 33
+#: The modules, each with the test files that are about it.
+JUDGE = {
+    "verdict": ("verdict", "misbehaving"),
+    "inquiry": ("inquiry", "misbehaving", "fold"),
+    "fold": ("fold",),
+    "ends": ("ends",),
+    "conclusion": ("conclusion",),
+    "runner": ("runner", "bounded"),
+    "workers": ("runner", "bounded"),
+    "results": ("results",),
+    "journal": ("results",),
+    "report/recorded": ("results",),
+    "expectations": ("expectations",),
+    "gate": ("expectations",),
+    "discovery": ("discovery",),
+}
+#: How the tests of a mutant end, as mutmut keeps it: none failed, or none reaches the code; or one failed, with or
+#: without ending pytest. All else is a signal or a limit of time.
+_SURVIVED, _NOTICED = {0, 5, 33}, {1, 2, 3}
+#: Bytes that a process may have: some mutants collect something without end.
+_MOST_MEMORY = 8 << 30
 
 
 class Mutant(NamedTuple):
@@ -78,43 +92,67 @@ def main() -> int:
     """Run the mutation tests as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="Modules to mutate, of: " + ", ".join(JUDGE))
-    parser.add_argument("--sample", type=int, help="Test so many mutants, taken evenly from all.")
+    parser.add_argument("--sample", type=int, help="Test so many mutants of each module, always the same.")
     parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--folder", type=Path, default=ROOT / ".tox" / "judge" / "stage", help="Where it is done.")
     arguments = parser.parse_args()
-    stage(arguments.folder)
-    modules = [f"bpf_isa.conformance.{name.replace('/', '.')}" for name in arguments.names or JUDGE]
-    run(arguments.folder, arguments.jobs, [f"{modules[0]}.*__mutmut_1"])  # makes all mutants
-    chosen = [name for name in exit_codes(arguments.folder) if name.startswith(tuple(f"{one}." for one in modules))]
-    if arguments.sample:
-        chosen = chosen[:: max(1, len(chosen) // arguments.sample)]
-    run(arguments.folder, arguments.jobs, chosen)
-    return report(arguments.folder, chosen, whole=not (arguments.sample or arguments.names))
+    if unknown := [name for name in arguments.names if name not in JUDGE]:
+        parser.error(f"no such module: {', '.join(unknown)}")
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    failed = [
+        name
+        for name in arguments.names or JUDGE
+        if not test(name, arguments.folder / name.replace("/", "-"), arguments.jobs, arguments.sample)
+    ]
+    return 1 if failed else 0
 
 
-def stage(folder: Path) -> None:
+def test(name: str, folder: Path, jobs: int, sample: int | None) -> bool:
+    """Test the mutants of one module, or some of them; return whether all that survive have a reason."""
+    stage(name, folder)
+    # mutmut has no command that only makes the mutants. It makes them, and finds out which tests reach what, before it
+    # refuses a name that there is not.
+    run(folder, jobs, ["none"], check=False)
+    chosen = list(exit_codes(folder))
+    if sample:
+        chosen = chosen[:: -(-len(chosen) // sample)]
+    run(folder, jobs, chosen)
+    again = [one for one, code in exit_codes(folder).items() if one in chosen and code not in _SURVIVED | _NOTICED]
+    if again:
+        run(folder, 1, again)
+    return report(name, folder, chosen, again, whole=not sample)
+
+
+def stage(name: str, folder: Path) -> None:
     """Lay the packages out as mutmut needs them: it takes the names of modules from their paths."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, folder / "src" / "bpf_isa" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, folder / "src" / "bpf_isa" / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    # Python does not look again into folders of its path that were not there when it started.
+    (folder / "mutants" / "src").mkdir(parents=True)
     settings = {
         "source_paths": ["src"],
-        "only_mutate": [f"src/bpf_isa/conformance/{name}.py" for name in JUDGE],
+        "only_mutate": [f"src/bpf_isa/conformance/{name}.py"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "--import-mode=importlib"],
-        "pytest_add_cli_args_test_selection": [f"tests/conformance/test_{name}.py" for name in TESTS],
+        "pytest_add_cli_args_test_selection": [f"tests/conformance/test_{test}.py" for test in JUDGE[name]],
+        # Tests may take (the usual time + constant) * multiplier; the usual time is without that of fixtures.
+        "timeout_constant": 6.0,
+        "timeout_multiplier": 5.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     lines += ["use_git_change_detection = false", "track_dependencies = false"]
     (folder / "pyproject.toml").write_text("[tool.mutmut]\n" + "\n".join(lines) + "\n")
 
 
-def run(folder: Path, jobs: int, names: Sequence[str]) -> None:
+def run(folder: Path, jobs: int, names: Sequence[str], *, check: bool = True) -> None:
     """Let mutmut test mutants; the processes that tests start run the mutant, too."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "mutants" / "src")}
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs), *names]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if check and done.returncode:
         sys.exit(f"mutmut failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
 
 
@@ -126,30 +164,34 @@ def exit_codes(folder: Path) -> dict[str, int | None]:
     return found
 
 
-def report(folder: Path, chosen: Sequence[str], *, whole: bool) -> int:
-    """Print what survived without a reason; return the exit status."""
+def report(name: str, folder: Path, chosen: Sequence[str], again: Sequence[str], *, whole: bool) -> bool:
+    """Print what survived without a reason, and return whether nothing did."""
     codes = exit_codes(folder)
-    survived = [mutant(folder, name) for name in chosen if codes[name] in {_SURVIVED, _UNREACHED, None}]
-    reasons: dict[tuple[str, str, str], str] = {
-        (entry["function"], entry["before"], entry["after"]): entry["reason"] for entry in _read_reasons()
+    survived = [mutant(folder, one) for one in chosen if codes[one] in {*_SURVIVED, None}]
+    endless = [one for one in again if codes[one] not in {*_SURVIVED, *_NOTICED, None}]
+    module = name.replace("/", ".")
+    reasons = {
+        (entry["function"], entry["before"], entry["after"])
+        for entry in _read_reasons()
+        if entry["function"].startswith(f"{module}.")
     }
     known = [one for one in survived if one[1:] in reasons]
     wording = [one for one in survived if one not in known and one.is_wording]
     left = [one for one in survived if one not in known and one not in wording]
     for one in left:
         print(f"{one.name} survives:\n  - {one.before}\n  + {one.after}")  # noqa: T201
-    stale = reasons.keys() - {one[1:] for one in survived} if whole else set()
+    for ended in endless:
+        print(f"{ended}: its tests did not come to an end, or died, twice ({codes[ended]})")  # noqa: T201
+    stale = reasons - {one[1:] for one in survived} if whole else set()
     for function, before, after in sorted(stale):
         print(f"survivors.yaml: {function}: {before} -> {after} does not survive any more: take it out")  # noqa: T201
-    noticed = len(chosen) - len(survived)
     print(  # noqa: T201
-        f"{len(chosen)} mutants of {len(codes)}: {noticed} noticed, {len(known)} with a reason, "
-        f"{len(wording)} of the wording of messages, {len(left)} survive"
+        f"{name}: {len(chosen)} mutants of {len(codes)}: {len(chosen) - len(survived)} noticed"
+        f" ({len(endless)} of them by not ending), {len(known)} with a reason, "
+        f"{len(wording)} of the wording of messages, {len(left)} survive",
+        flush=True,
     )
-    per_module = Counter(one.function.rpartition(".")[0] for one in left)
-    for module, number in per_module.most_common():
-        print(f"  {number:4} {module}")  # noqa: T201
-    return 1 if left or stale else 0
+    return bool(chosen) and not left and not stale
 
 
 def _read_reasons() -> Iterator[dict[str, str]]:

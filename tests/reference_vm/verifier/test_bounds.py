@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from bpf_isa.reference_vm.verifier.bounds import Bounds, Edge
+from bpf_isa.reference_vm.verifier.state import State
+
 from .proving import check_accepted, proved
 
 #: Assembly, bytes of memory, and the bound.
@@ -150,3 +153,27 @@ def test_a_round_that_begins_in_the_middle_is_no_round_of_a_bound() -> None:
     """
     assert proved(asm, 8).most_steps is None
     assert proved(asm.replace("goto middle", "goto next"), 8).most_steps is not None
+
+
+class TwoRounds(Bounds[int]):
+    """As if each loop were known to do two rounds."""
+
+    def _most_rounds(self, points: frozenset[int], head: int) -> int:
+        return 2
+
+
+def test_loops_are_looked_at_in_so_many_loops_only() -> None:
+    def most_steps(depth: int) -> int | None:
+        ways = [(point, point + 1) for point in range(2 * depth)]
+        ways += [(2 * depth - 1 - head, head) for head in range(depth)]
+        edges = [Edge[int](source, target, 1) for source, target in ways]
+        points = range(2 * depth + 1)
+        state = State((), ())
+        return TwoRounds(edges, dict.fromkeys(points, state), lambda *_: None).most_steps(0)
+
+    # The innermost loop has two points, each loop around it one before and one behind.
+    assert most_steps(1) == 4
+    assert most_steps(2) == 12
+    assert most_steps(100) is not None
+    assert most_steps(101) is None
+    assert most_steps(2000) is None

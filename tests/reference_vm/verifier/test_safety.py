@@ -399,6 +399,28 @@ def test_a_program_can_be_too_complex(monkeypatch: pytest.MonkeyPatch) -> None:
         proved(f"{body}f6:\nr0 = 1\nexit")
 
 
+def test_a_program_with_many_loops_is_refused_after_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Invariants, "most", 3000)
+    monkeypatch.setattr(_Paths, "most", 600)
+    body = "r3 = 10\nagain{0}:\nr0 += r3\nr3 += -1\nif r3 != 0 goto again{0}\n"
+
+    def loops(count: int) -> str:
+        return "".join(map(body.format, range(count))) + "exit"
+
+    assert proved(loops(10)).most_steps == 10 * 31 + 1
+    with pytest.raises(NotProved, match="too complex"):
+        proved(loops(400))
+
+
+def test_what_is_kept_on_the_stack_counts_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Invariants, "most", 3000)
+    monkeypatch.setattr(_Paths, "most", 600)
+    stores = [f"*(u8 *)(r10 - {1 + number}) = {number % 100}" for number in range(500)]
+    assert proved("\n".join([*stores[:100], "exit"])).looked_at == 202
+    with pytest.raises(NotProved, match="too complex"):
+        proved("\n".join([*stores, "exit"]))
+
+
 def test_a_program_may_mention_many_numbers() -> None:
     numbers = "".join(f"r5 = {300 + 9 * n}\n" for n in range(500))
     proof = proved(f"{numbers}r3 = *(u8 *)(r1 + 0)\nagain:\nr3 += 1\nif r3 < 100000 goto again\nexit", 1)

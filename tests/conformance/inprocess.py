@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs as the runner makes them, but in this process: what they come to is the same, and no process has to start."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from bpf_isa.adapters.protocol import Job, Unavailable
+from bpf_isa.adapters.reference import ReferenceAdapter
+from bpf_isa.conformance.model import Vector
+from bpf_isa.conformance.runner import RuntimeRun, ask
+from bpf_isa.conformance.worker import HarnessFailure
+from bpf_isa.conformance.workers import OnAnswer, WorkerPool
+
+from . import faulty
+
+
+class _Here:
+    """In place of worker processes."""
+
+    def __init__(self, adapter: ReferenceAdapter) -> None:
+        self._adapter = adapter
+
+    def run(self, jobs: Sequence[Job], on_answer: OnAnswer) -> None:
+        for index, job in enumerate(jobs):
+            try:
+                (answer,) = self._adapter.run([job])
+            except LookupError as error:
+                on_answer(index, HarnessFailure(f"adapter: {type(error).__name__}: {error}"))
+            else:
+                on_answer(index, answer)
+
+
+def here(adapter: ReferenceAdapter) -> WorkerPool:
+    """Return what runs jobs on ``adapter`` as a pool does."""
+    return cast("WorkerPool", _Here(adapter))
+
+
+def run_of(runtime: str, vectors: Sequence[Vector], name: str = "") -> RuntimeRun:
+    """Test a runtime of :mod:`.faulty`, or ``reference``."""
+    name = name or runtime
+    try:
+        adapter: ReferenceAdapter = ReferenceAdapter() if runtime == "reference" else getattr(faulty, runtime)()
+    except Unavailable as reason:
+        return RuntimeRun(name, None, problem=str(reason))
+    with adapter:
+        info = adapter.info()
+        results = ask(here(adapter), info, vectors, trust_claims=True)
+    return RuntimeRun(name, info, results, seconds=1.23456)
