@@ -3,7 +3,8 @@
 
 A runtime is named on the command line as ``KIND``, ``KIND:ARGUMENT`` or, with a name for the results, as
 ``NAME=KIND:ARGUMENT``: ``linux``, ``reference:big``, ``ubpf-jit=plugin:./ubpf_plugin:--jit``. Names that a project
-has given to its runtimes (:mod:`.configured`) can be used in place of a kind.
+has given to its runtimes (:mod:`.configured`) can be used in place of a kind. Other distributions add kinds by entry
+points of the group :data:`ENTRY_POINTS`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +32,8 @@ class SpecError(InputError):
 class Kind(NamedTuple):
     """A kind of runtime: what to import, and what its argument is.
 
-    ``target`` is ``module:callable``, relative to this package; it is called with the argument, if there is one, and
-    returns an adapter or raises :class:`.protocol.Unavailable`.
+    ``target`` is ``module:callable``, relative to this package if it begins with a dot; it is called with the argument,
+    if there is one, and returns an adapter or raises :class:`.protocol.Unavailable`.
     """
 
     target: str
@@ -67,8 +70,37 @@ KINDS = {
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
     "miniature": Kind(".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
 }
+#: Entry points of this group lead to a :class:`Kind` each; their names are those of the kinds.
+ENTRY_POINTS = "bpf_isa.adapters"
 #: What is tested where nothing else is asked for.
 DEFAULT = ("reference", "linux")
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """Return all kinds by name: those of this package, then those of other distributions.
+
+    Raises:
+        SpecError: another distribution's entry point cannot be loaded, or has the name of a kind of this package.
+    """
+    found = dict(KINDS)
+    for point in entry_points(group=ENTRY_POINTS):
+        where = f"the entry point {point.name!r} of {point.dist.name if point.dist else 'a distribution'}"
+        if point.name in found:
+            raise SpecError(f"{where} has the name of another kind of runtime: uninstall it, or ask for another name")
+        try:
+            kind = point.load()
+        except Exception as error:  # noqa: BLE001 the module is somebody else's
+            raise SpecError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from None
+        if not isinstance(kind, Kind):
+            raise SpecError(f"{where} leads to {kind!r}, which is no bpf_isa.adapters.registry.Kind")
+        found[point.name] = kind
+    return found
+
+
+def _kind(name: str) -> Kind | None:
+    """Return a kind by name; other distributions are only asked for what this package does not have."""
+    return KINDS.get(name) or kinds().get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +114,17 @@ class RuntimeSpec:
     claims: tuple[str, ...] | None = None
     """The conformance groups that the user claims for it; None leaves that to the runtime or its configuration."""
 
+    @property
+    def _kind(self) -> Kind:
+        return KINDS.get(self.kind) or kinds()[self.kind]
+
     def open(self) -> Adapter:
         """Return an adapter.
 
         Raises:
             protocol.Unavailable: the runtime cannot be used here.
         """
-        module, _, attribute = KINDS[self.kind].target.partition(":")
+        module, _, attribute = self._kind.target.partition(":")
         make = getattr(importlib.import_module(module, __package__), attribute)
         arguments = () if self.argument is None else (self.argument,)
         adapter: Adapter = make(*arguments, **self.options)
@@ -110,7 +146,7 @@ class RuntimeSpec:
 
     def allowing(self, seconds: float) -> RuntimeSpec:
         """Return the runtime with ``seconds`` for each vector, if it keeps time itself and was not told otherwise."""
-        if "timeout" not in KINDS[self.kind].options:
+        if "timeout" not in self._kind.options:
             return self
         return replace(self, options={"timeout": seconds, **self.options})
 
@@ -188,11 +224,13 @@ def parse_spec(text: str) -> RuntimeSpec:
         return _spec(text, name, kind, argument if colon else None, {})
     configured = _configured()
     if rest not in configured:
-        raise _no_kind(kind, [*KINDS, *configured])
+        if _kind(kind):
+            return _spec(text, name, kind, argument if colon else None, {})
+        raise _no_kind(kind, [*kinds(), *configured])
     use, options = configured[rest]
     kind, colon, argument = use.partition(":")
-    if kind not in KINDS:
-        raise _no_kind(kind, list(KINDS), f"{rest}: use: ")
+    if not _kind(kind):
+        raise _no_kind(kind, list(kinds()), f"{rest}: use: ")
     return _spec(use, name, kind, argument if colon else None, options)
 
 
@@ -203,11 +241,15 @@ def _no_kind(kind: str, known: Sequence[str], where: str = "") -> SpecError:
 
 
 def _spec(text: str, name: str, kind: str, argument: str | None, options: Mapping[str, Any]) -> RuntimeSpec:
-    """Return a runtime, if ``kind`` takes the argument and the options."""
-    allowed = KINDS[kind].arguments
+    """Return a runtime, if ``kind``, which there is, takes the argument and the options."""
+    of = _kind(kind)
+    assert of is not None
+    allowed = of.arguments
     if argument is not None and allowed is not None and argument not in allowed:
         takes = f"one of {', '.join(allowed)}" if allowed else "no argument"
         raise SpecError(f"{text!r}: {kind} takes {takes}")
+    if not argument and of.needs and kind not in KINDS:
+        raise SpecError(f"{text!r}: {kind} takes {of.needs}")
     if kind == "python" and not all((argument or "").partition(":")):
         raise SpecError(f"{text!r}: python takes MODULE:CALLABLE")
     if kind in _COMMANDS and not argument:
@@ -215,11 +257,11 @@ def _spec(text: str, name: str, kind: str, argument: str | None, options: Mappin
     if argument is not None and kind in _COMMANDS and "args" not in options:
         _split(argument.partition(":")[2] if kind == "plugin" else argument, text)
     # A folder only tells where the name was found; the others were asked for.
-    unknown = options.keys() - KINDS[kind].options - {"folder"}
+    unknown = options.keys() - of.options - {"folder"}
     if unknown:
         words = ", ".join(sorted(option.replace("_", "-") for option in unknown))
         raise SpecError(f"{name}: {kind} takes no {words}")
-    kept = {key: value for key, value in options.items() if key in KINDS[kind].options}
+    kept = {key: value for key, value in options.items() if key in of.options}
     return RuntimeSpec(name, kind, argument, kept)
 
 

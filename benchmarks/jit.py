@@ -10,8 +10,7 @@ for one answer (uBPF's plugin with --jit: four times, to compare the results). T
 wheel `ziglang`.
 
 No test: the figures depend on the machine and on what else it does. Exit status 1 if memory grows without end, or if
-the JIT is slower than it is meant to be: checked no slower than uBPF's on what computes and branches and at most half
-as long again on memory, unchecked faster.
+the JIT is slower than it is meant to be: 1.4 times the time of another JIT checked, 1.1 times unchecked.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 
 REPEAT = 7
-#: How long the code may take, compared with other JITs: checked, and unchecked. Checks may cost on memory loops only.
-MOST = dict.fromkeys(PROGRAMS, (1.0, 1.0)) | dict.fromkeys(("words", "chain"), (1.5, 1.0))
+#: How long the code may take, compared with other JITs: checked, and unchecked.
+MOST = (1.4, 1.1)
 COMPILATIONS: dict[Level, int] = {"fast": 10_000, "full": 2_000}
 #: Growth of memory over the second half of the compilations that would be a leak, in KiB.
 MOST_GROWTH = 1024
@@ -215,9 +214,9 @@ def compare(contestants: Sequence[Contestant], limit: str, others: Sequence[str]
         for other in others:
             if other in seconds:
                 ratios = checked / seconds[other], unchecked / seconds[other]
-                met = all(ratio <= most for ratio, most in zip(ratios, MOST[name], strict=True))
+                met = all(ratio <= most for ratio, most in zip(ratios, MOST, strict=True))
                 fine &= met
-                modes = zip(("checked", "unchecked"), ratios, MOST[name], strict=True)
+                modes = zip(("checked", "unchecked"), ratios, MOST, strict=True)
                 told = ", ".join(f"{mode} {ratio:.2f} (meant: at most {most})" for mode, ratio, most in modes)
                 echo(f"  compared with {other}: {told}   {'ok' if met else 'SLOWER'}")
     return fine

@@ -35,14 +35,13 @@ def literal(value: Operand, bits: int) -> str:
 class Emitter:
     """Collects the lines of one function; ``block`` is the label of the block being written.
 
-    ``numbers`` gives numbers for metadata that no other function of the module has. Instructions on integers are
-    written for vectors of ``width`` integers if that is not 1. Names of results begin with ``prefix``.
+    ``numbers`` gives numbers for metadata that no other function of the module has.
     """
 
-    def __init__(self, numbers: Iterator[int], *, width: int = 1, prefix: str = "v") -> None:
+    def __init__(self, numbers: Iterator[int]) -> None:
         self.lines: list[str] = []
         self.block = ""
-        self.width, self._prefix, self._names = width, prefix, 0
+        self._names = 0
         self.numbers = numbers
         self.metadata: list[str] = []
 
@@ -58,7 +57,7 @@ class Emitter:
     def value(self, text: str) -> str:
         """Write an instruction and return the name of its result."""
         self._names += 1
-        name = f"%{self._prefix}{self._names}"
+        name = f"%v{self._names}"
         self.lines.append(f"{name} = {text}")
         return name
 
@@ -81,21 +80,11 @@ class Emitter:
         self.metadata.append(f"!{number} = distinct !{{!{number}, !2{unrolled}}}")
         return f", !llvm.loop !{number}"
 
-    # Integers, or vectors of them
-
-    def kind(self, bits: int) -> str:
-        """Return the type of integers of ``bits`` bits."""
-        return f"i{bits}" if self.width == 1 else f"<{self.width} x i{bits}>"
-
-    def operand(self, value: Operand, bits: int) -> str:
-        """Return ``value`` as written in IR; a number is the same in all lanes."""
-        if self.width == 1 or isinstance(value, str):
-            return literal(value, bits)
-        return f"<{', '.join([f'i{bits} {literal(value, bits)}'] * self.width)}>"
+    # Integers
 
     def binary(self, op: str, bits: int, left: Operand, right: Operand) -> str:
         """Write the instruction ``op`` on two integers of ``bits`` bits."""
-        return self.value(f"{op} {self.kind(bits)} {self.operand(left, bits)}, {self.operand(right, bits)}")
+        return self.value(f"{op} i{bits} {literal(left, bits)}, {literal(right, bits)}")
 
     def compare(self, predicate: str, bits: int, left: Operand, right: Operand) -> str:
         """Write a comparison of two integers; the result has one bit."""
@@ -104,13 +93,10 @@ class Emitter:
     def select(self, condition: Operand, bits: int, then: Operand, otherwise: Operand) -> str:
         """Write a choice between two values that are both computed."""
         chosen = ((condition, 1), (then, bits), (otherwise, bits))
-        return self.value(
-            f"select {', '.join(f'{self.kind(width)} {self.operand(value, width)}' for value, width in chosen)}"
-        )
+        return self.value(f"select {', '.join(f'i{width} {literal(value, width)}' for value, width in chosen)}")
 
     def byte_swap(self, bits: int, value: Operand) -> Operand:
         """Write the reversal of the bytes of ``value``."""
         if bits == 8:
             return value
-        name, kind = f"i{bits}" if self.width == 1 else f"v{self.width}i{bits}", self.kind(bits)
-        return self.value(f"call {kind} @llvm.bswap.{name}({kind} {self.operand(value, bits)})")
+        return self.value(f"call i{bits} @llvm.bswap.i{bits}(i{bits} {literal(value, bits)})")

@@ -72,7 +72,7 @@ class FunctionLowering(LoopLowering):
         self.stack_use = stack_use(plan, entry)
         loops = loops_of(plan, entry, self.places) if style.optimized else {}
         #: Loops to be written in several versions; and how often LLVM should unroll the only one, or the last.
-        self.loops = loops if style.counted else {header: loop for header, loop in loops.items() if loop.lanes}
+        self.loops = loops if style.counted else {}
         self.unrolled = {} if style.counted else {header: loop.unrolled for header, loop in loops.items()}
         if not style.counted:
             # It makes use of it where iterations can be done side by side; elsewhere plain numbers are quicker.
@@ -115,10 +115,8 @@ class FunctionLowering(LoopLowering):
         for first in self.plan.functions[self.entry]:
             if first in self.plan.blocks:
                 loop = self.loops.get(first)
-                if loop and self.style.counted:
+                if loop:
                     self.quick_loop(loop)
-                elif loop and loop.lanes:
-                    self.vectors_only(loop, loop.lanes)
                 self.write_block(first)
             else:
                 self._end_of_program(first)

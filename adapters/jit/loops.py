@@ -3,8 +3,7 @@
 
 A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
 without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
-its accesses begin, and from its conditions (:mod:`.versions`, :mod:`.guards`). Of some loops there is a third version,
-for several iterations at once (:mod:`.lanes`).
+its accesses begin, and from its conditions (:mod:`.versions`, :mod:`.guards`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from ...spec import tree as t
 from ...spec.encoding import Decoded
 from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
 from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
-from .lanes import Lanes, lanes_of
 from .places import Place, State
 from .plan import Plan, register_of, registers_of
 
@@ -80,8 +78,7 @@ class Loop:
 
     An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
     ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses what the one before
-    has computed for more than to add to it: LLVM does not do them side by side. The ``lanes`` tell how that can be
-    done all the same, None that it cannot.
+    has computed for more than to add to it: LLVM does not do them side by side.
     """
 
     header: int
@@ -93,7 +90,6 @@ class Loop:
     copies: int
     unrolled: int
     chained: bool
-    lanes: Lanes | None
 
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
@@ -201,9 +197,6 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
     chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first]], steps)
     spans = tuple(_spans(plan, shape, steps, places))
     guards = guards_of(plan, shape, steps)
-    lanes = lanes_of(plan, shape, guards, steps) if chained else None
-    if lanes and not lanes.streams.keys() <= {access.slot for span in spans for access in span.accesses}:
-        lanes = None
     return Loop(
         header,
         tuple(order),
@@ -214,7 +207,6 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
         copies=min(_MOST_COPIES, unrolled),
         unrolled=unrolled,
         chained=chained,
-        lanes=lanes,
     )
 
 

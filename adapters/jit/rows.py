@@ -72,10 +72,8 @@ class RowLowering(Emitter):
     ``byte_order`` is that of the machine, ``swapped`` says that the host has the other one.
     """
 
-    def __init__(
-        self, byte_order: ByteOrder, numbers: Iterator[int], *, swapped: bool, width: int = 1, prefix: str = "v"
-    ) -> None:
-        super().__init__(numbers, width=width, prefix=prefix)
+    def __init__(self, byte_order: ByteOrder, numbers: Iterator[int], *, swapped: bool) -> None:
+        super().__init__(numbers)
         self.byte_order, self.swapped = byte_order, swapped
         self.item: Decoded
         self.slot = 0
@@ -144,13 +142,13 @@ class RowLowering(Emitter):
         return self.item.dst if name == "dst" else self.item.src if name == "src" else int(name[1:])
 
     def _get(self, kind: t.Type, pointer: str) -> Operand:
-        value: Operand = self.value(f"load {self.kind(kind.bits)}, ptr {pointer}, align 1")
+        value: Operand = self.value(f"load i{kind.bits}, ptr {pointer}, align 1")
         return self.byte_swap(kind.bits, value) if self.swapped else value
 
     def _put(self, kind: t.Type, pointer: str, value: Operand) -> None:
         if self.swapped:
             value = self.byte_swap(kind.bits, value)
-        self.line(f"store {self.kind(kind.bits)} {self.operand(value, kind.bits)}, ptr {pointer}, align 1")
+        self.line(f"store i{kind.bits} {literal(value, kind.bits)}, ptr {pointer}, align 1")
 
     # Expressions
 
@@ -198,7 +196,7 @@ class RowLowering(Emitter):
         if new.bits == old.bits:
             return value
         instruction = "trunc" if new.bits < old.bits else "sext" if old.signed else "zext"
-        return self.value(f"{instruction} {self.kind(old.bits)} {value} to {self.kind(new.bits)}")
+        return self.value(f"{instruction} i{old.bits} {value} to i{new.bits}")
 
     def _arithmetic(self, op: str, bits: int, left: Operand, right: Operand) -> Operand:
         if isinstance(left, int) and isinstance(right, int):

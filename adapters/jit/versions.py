@@ -10,12 +10,11 @@ from functools import reduce
 from .emit import USUALLY, Operand, literal
 from .forms import Sum
 from .guards import Guard
-from .lanes import LANES, Lanes
 from .loops import Indexed, Loop, Span, Sweep
+from .memory import MemoryLowering
 from .places import State
 from .plan import Plan
 from .state import Style
-from .vectors import VectorLowering
 
 #: More iterations than any loop can have.
 _MANY = 1 << 40
@@ -23,7 +22,7 @@ _MANY = 1 << 40
 _LONGEST_STEP = 1 << 30
 
 
-class LoopLowering(VectorLowering):
+class LoopLowering(MemoryLowering):
     """Writes the version of a loop without checks, and the decision which version to take."""
 
     def __init__(self, plan: Plan, style: Style, numbers: Iterator[int], places: dict[int, State]) -> None:
@@ -49,8 +48,7 @@ class LoopLowering(VectorLowering):
 
         Where nothing but the budget limits the latter, it does ``loop.copies`` iterations at a time as long as the
         budget allows for; then it is decided again. Otherwise the number of iterations is worked out first; they are
-        counted, or, if they do not all take the same part of the budget, the instructions that they take at least. If
-        several can be done at once, it is for those that remain.
+        counted, or, if they do not all take the same part of the budget, the instructions that they take at least.
         """
         header, alike = loop.header, loop.least == loop.most
         self.begin(f"b{header}")
@@ -75,13 +73,6 @@ class LoopLowering(VectorLowering):
                 bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
                 stop = self.value(f"call i64 @llvm.umax.i64(i64 {bound}, i64 {dearest})")
         self.quick = loop
-        if loop.lanes:
-            self.branch(go, f"d{header}", f"c{header}", USUALLY)
-            self.begin(f"d{header}")
-            self.vectors(loop, loop.lanes, rounds, f"q{header}.0")
-            rest = self.binary("urem", 64, rounds, LANES)
-            self.line(f"store i64 {rest}, ptr %rounds")
-            go = self.compare("ne", 64, rest, 0)
         self.branch(go, f"q{header}.0", f"c{header}", USUALLY)
         for self.copy in range(copies):
             for first in loop.blocks:
@@ -97,14 +88,6 @@ class LoopLowering(VectorLowering):
         self.branch(again, f"q{header}.0", otherwise, USUALLY + hint)
         self.quick = None
         self.swept.clear()
-
-    def vectors_only(self, loop: Loop, lanes: Lanes) -> None:
-        """Write the version of ``loop`` that does several iterations at once, before the one that does the rest."""
-        self.begin(f"b{loop.header}")
-        self.values.clear()
-        rounds = reduce(self._least, self._prospects(loop)[1])
-        self.vectors(loop, lanes, rounds, f"c{loop.header}")
-        self.line(f"br label %c{loop.header}")
 
     def _prospects(self, loop: Loop) -> tuple[Operand, list[Operand]]:
         """Return whether the loop can be done without checks at all, and if so, for how many iterations at most."""
@@ -126,6 +109,13 @@ class LoopLowering(VectorLowering):
         return self.value(f"call i64 @llvm.umin.i64(i64 {literal(one, 64)}, i64 {literal(other, 64)})")
 
     # For how many iterations
+
+    def sum_of(self, form: Sum) -> Operand:
+        """Return the sum of registers and number, where an iteration begins."""
+        total: Operand = form.number
+        for register in form.registers:
+            total = self.binary("add", 64, self.read(register), total)
+        return total
 
     def region_of(self, span: Span) -> tuple[str, Operand, str, Operand]:
         """Return the region of ``span``: where the host has it, and its address; and where in it ``span`` begins.

@@ -32,18 +32,18 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
     Exit status: 0; 1 if a runtime that was named does not work; 2 if a name means nothing.
     """
     from ...adapters.processes.client import containment
-    from ...adapters.registry import KINDS, choose, configured_names
+    from ...adapters.registry import choose, configured_names, kinds
     from ..discovery import look
 
-    alone = [name for name, kind in KINDS.items() if not kind.needs]
+    alone = [name for name, kind in kinds().items() if not kind.needs]
     found = list(look(choose(names or [*alone, *configured_names()])))
-    needy = {} if names else {name: kind for name, kind in KINDS.items() if kind.needs}
+    needy = {} if names else {name: kind for name, kind in kinds().items() if kind.needs}
     if json_file is not None:
         data = {
             "format": "bpf-isa-runtimes",
             "version": 1,
             "runtimes": [_plain(one) for one in found],
-            "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in KINDS.items()},
+            "kinds": {name: {"summary": kind.summary, "needs": kind.needs or None} for name, kind in kinds().items()},
             "containment": containment().kind,
         }
         write_json(data, json_file, indent=2)
@@ -73,14 +73,14 @@ def _plain(one: Found) -> dict[str, Any]:
 def _show(found: Sequence[Found], console: Any) -> None:
     from rich.text import Text
 
-    from ...adapters.registry import KINDS
+    from ...adapters.registry import kinds
 
     width = max((len(one.spec.name) for one in found), default=0)
     for one in found:
         head = Text.assemble(("  works  ", "green") if one.info else ("  no     ", "bold red"))
         head.append(f"{one.spec.name:{width}}  ", "bold")
         head.append(_identity(one) if one.info else one.problem, "" if one.info else "yellow")
-        head.append(f"  ({KINDS[one.spec.kind].summary})", "dim")
+        head.append(f"  ({kinds()[one.spec.kind].summary})", "dim")
         console.say(head)
 
 

@@ -12,11 +12,11 @@ Words: TypeAlias = Iterator[tuple[str, str]]
 
 def runtimes() -> Words:
     """Yield the kinds of runtimes, with a colon those that need an argument, and the configured runtimes."""
-    from ...adapters.registry import KINDS, SpecError, configured_names
+    from ...adapters.registry import SpecError, configured_names, kinds
 
-    for name, kind in KINDS.items():
-        yield f"{name}:" if kind.needs else name, kind.summary
     try:
+        for name, kind in kinds().items():
+            yield f"{name}:" if kind.needs else name, kind.summary
         for name in configured_names():
             yield name, "configured"
     except SpecError:  # the command will say so
