@@ -133,16 +133,9 @@ class _Elaborator:
         body = self.block(list(statements))
         loads = [n for n in t.walk(*body) if isinstance(n, t.Load)]
         stores = [n for n in body if isinstance(n, t.Store)]
-        if (
-            len(loads) != 1
-            or len(stores) != 1
-            or (loads[0].type, loads[0].address)
-            != (
-                stores[0].type,
-                stores[0].address,
-            )
-        ):
-            raise PseudocodeError("lock { } must read one place of memory and write the same place, each once")
+        places = [(access.type, access.address) for access in (*loads, *stores)]
+        if not places or len(set(places)) > 1 or len(loads) > 1 or len(stores) > 1:
+            raise PseudocodeError("lock { } must read or write one place of memory, or read and then write it, each once")
         return t.Lock(body)
 
     def _distance(self, raw: _RawNode) -> t.Expr:

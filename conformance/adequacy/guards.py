@@ -277,8 +277,8 @@ def _by_address(row: Instruction) -> Iterator[Mutant]:
         loaded: t.Expr = value
         if atomic:
             first = cast("t.Lock", row.means[0]).body[0]
-            assert isinstance(first, t.Assign)
-            loaded = first.target
+            if isinstance(first, t.Assign) and isinstance(first.target, t.Local):
+                loaded = first.target
         for number in (0, -1, 1 << (value.type.bits - 1), (1 << (value.type.bits - 1)) - 1):
             label = f"memory holds {_shown(number, value.type.bits)}"
             tests.append((label, t.Compare("==", loaded, const(number, loaded.type))))

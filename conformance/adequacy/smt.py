@@ -152,7 +152,7 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load)) // 8
         solver.add(z3.ULE(z3.simplify(right.address - _packet(z3)), MOST_PACKET_BYTES - size))
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
-        size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Store)) // 8
+        size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load | t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
     # No stack ends there, and what is read of R10 in place of a divisor is none that is 0.
     solver.add(z3.Extract(31, 0, start.registers[_STACK_POINTER]) != 0)
