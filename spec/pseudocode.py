@@ -131,11 +131,10 @@ class _Elaborator:
 
     def _do_lock(self, *statements: _RawNode) -> t.Stmt:
         body = self.block(list(statements))
-        loads = [n for n in t.walk(*body) if isinstance(n, t.Load)]
-        stores = [n for n in body if isinstance(n, t.Store)]
-        places = [(access.type, access.address) for access in (*loads, *stores)]
-        if not places or len(set(places)) > 1 or len(loads) > 1 or len(stores) > 1:
-            raise PseudocodeError("lock { } must read or write one place of memory, or read and then write it, each once")
+        accesses = [n for n in t.walk(*body) if isinstance(n, t.Load | t.Store)]
+        places = {(access.type, access.address) for access in accesses}
+        if len(places) != 1 or len({type(access) for access in accesses}) != len(accesses):
+            raise PseudocodeError("lock { } must read or write one place of memory, or read it and write it, each once")
         return t.Lock(body)
 
     def _distance(self, raw: _RawNode) -> t.Expr:

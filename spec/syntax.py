@@ -96,7 +96,7 @@ def _operators(template: str) -> list[str]:
 
 
 def _token_pattern(templates: Iterable[str]) -> re.Pattern[str]:
-    """Return what splits lines into the tokens of ``templates``; of two operators that begin alike the longer counts."""
+    """Return what splits lines into the tokens of ``templates``; the longest operator that fits counts."""
     operators = {*_PUNCTUATION, *_SIGNS, *(operator for template in templates for operator in _operators(template))}
     longest_first = sorted(operators, key=lambda operator: (-len(operator), operator))
     return re.compile(_TOKEN.replace("OPERATORS", "|".join(map(re.escape, longest_first))), re.ASCII)
