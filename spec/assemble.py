@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .encoding import SLOT_BYTES, ByteOrder, Decoded, Program, decode, pack, slots_of
-from .syntax import AsmError, Dialect, Hole, Match, Token, syntax, tokenize
+from .syntax import AsmError, Dialect, Hole, Match, Token, syntax
 from .table import FIELD_RANGES, Isa, isa
 
 __all__ = ["AsmError", "assemble", "assemble_program"]
@@ -85,7 +85,7 @@ def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[Item, .
     """
     items: list[Item] = []
     statement: list[Token] = []
-    for token in tokenize(text):
+    for token in syntax(table, dialect).tokenize(text):
         if token.text == ";":
             if statement:
                 items.append(_read_statement(statement, table, dialect))

@@ -131,18 +131,10 @@ class _Elaborator:
 
     def _do_lock(self, *statements: _RawNode) -> t.Stmt:
         body = self.block(list(statements))
-        loads = [n for n in t.walk(*body) if isinstance(n, t.Load)]
-        stores = [n for n in body if isinstance(n, t.Store)]
-        if (
-            len(loads) != 1
-            or len(stores) != 1
-            or (loads[0].type, loads[0].address)
-            != (
-                stores[0].type,
-                stores[0].address,
-            )
-        ):
-            raise PseudocodeError("lock { } must read one place of memory and write the same place, each once")
+        accesses = [n for n in t.walk(*body) if isinstance(n, t.Load | t.Store)]
+        places = {(access.type, access.address) for access in accesses}
+        if len(places) != 1 or len({type(access) for access in accesses}) != len(accesses):
+            raise PseudocodeError("lock { } must read or write one place of memory, or read it and write it, each once")
         return t.Lock(body)
 
     def _distance(self, raw: _RawNode) -> t.Expr:

@@ -7,7 +7,7 @@ ids that occur twice and references that lead nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from . import strict_yaml, table, validate
 from .errors import InputError
+from .location import specification_file
 from .table import Instruction
 
 HERE = Path(__file__).parent
@@ -32,8 +33,16 @@ class RegistryError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A document that makes statements, such as RFC 9669; ``url`` is where it is published."""
+
+    document: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
-    """One testable statement of RFC 9669, in this project's words.
+    """One testable statement of a document, in this project's words.
 
     ``keyword`` is the BCP 14 word of the sentence, or ``statement``; ``binds`` says who has to keep it;
     ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of entries that bear on it. It is about
@@ -42,6 +51,7 @@ class Requirement:
     """
 
     id: str
+    source: Source
     section: str
     keyword: Keyword
     binds: Literal["runtime", "program", "document"]
@@ -110,8 +120,8 @@ class Erratum:
 
 @cache
 def load_requirements() -> Mapping[str, Requirement]:
-    """Return the requirements of RFC 9669 by id, in the order of the file (read once)."""
-    return MappingProxyType(read_requirements(HERE / "requirements.yaml", load_errata()))
+    """Return the requirements by id, in the order of the file (read once)."""
+    return MappingProxyType(read_requirements(specification_file("requirements.yaml"), load_errata()))
 
 
 @cache
@@ -130,7 +140,7 @@ def rows_of(requirement: str) -> frozenset[str]:
 @cache
 def load_errata() -> Mapping[str, Erratum]:
     """Return the errata of RFC 9669 by id, in the order of the file (read once)."""
-    return MappingProxyType(read_errata(HERE / "errata.yaml"))
+    return MappingProxyType(read_errata(specification_file("errata.yaml")))
 
 
 def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Requirement]:
@@ -141,10 +151,15 @@ def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Re
         RegistryError: an entry is malformed, repeats an id, or cites an unknown erratum.
     """
     found: dict[str, Requirement] = {}
-    for where, entry in _entries(path, "requirements"):
+    data, entries = _entries(path, "requirements")
+    sources = {name: Source(**source) for name, source in data["sources"].items()}
+    for where, entry in entries:
         lists = {name: tuple(entry.get(name, ())) for name in ("errata", "rows")}
-        item = Requirement(**{**entry, **lists})
-        if not item.id.startswith(f"rfc9669-{item.section}-"):
+        name = entry["id"].partition("-")[0]
+        if name not in sources:
+            raise RegistryError(f"{where}: the id does not begin with one of the sources, {', '.join(sources)}")
+        item = Requirement(**{**entry, **lists, "source": sources[name]})
+        if not item.id.startswith(f"{name}-{item.section}-"):
             raise RegistryError(f"{where}: the id does not begin with its section, {item.section}")
         for unknown in sorted(set(item.errata) - set(errata)):
             raise RegistryError(f"{where}: there is no erratum {unknown}")
@@ -162,7 +177,7 @@ def read_errata(path: Path) -> dict[str, Erratum]:
         RegistryError: an entry is malformed or repeats an id.
     """
     found: dict[str, Erratum] = {}
-    for where, entry in _entries(path, "errata"):
+    for where, entry in _entries(path, "errata")[1]:
         item = Erratum(
             **{
                 **entry,
@@ -180,18 +195,17 @@ def read_errata(path: Path) -> dict[str, Erratum]:
     return found
 
 
-def _entries(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the entries of the list ``kind`` with their places, once the file has followed the schema of that name."""
+def _entries(path: Path, kind: str) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """Return a file that follows the schema ``kind``, and the entries of the list of that name with their places."""
     document = strict_yaml.load(path)
     data: Any = document.data
     try:
         validate.check(data, HERE / "schema" / f"{kind}.schema.json")
     except validate.SchemaError as error:
-        inside_entry = len(error.path) > 1
+        inside_entry = len(error.path) > 1 and error.path[0] == kind
         place = _place(document, data[kind][error.path[1]]) if inside_entry else document.name
         raise RegistryError(f"{place}: {error}") from None
-    for entry in data[kind]:
-        yield _place(document, entry), entry
+    return data, [(_place(document, entry), entry) for entry in data[kind]]
 
 
 def _place(document: strict_yaml.Document, entry: Any) -> str:

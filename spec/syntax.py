@@ -16,13 +16,14 @@ A template such as ``if {dst:w} s> {imm} goto {offset:pc}`` is compiled once and
 ``{imm:label}``        the same, but only a label
 =====================  =====================================================================================
 
-Space between tokens means nothing. ``#`` and ``//`` begin a comment, ``/* */`` encloses one within a line.
+The operators are those that stand in the templates of the table, so that a row may bring a new one. Space between
+tokens means nothing. ``#`` and ``//`` begin a comment, ``/* */`` encloses one within a line.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -65,29 +66,45 @@ class Token(NamedTuple):
     hole: str | None = None
 
 
-_TOKEN = re.compile(
+#: What splits a line, but for the operators, which are those of the table's templates.
+_TOKEN = (
     r"(?:[ \t\r\f]+|/\*.*?\*/)+"
     r"|(?P<comment>(?:\#|//).*)"
     r"|(?P<register>(?P<half>%?r|w)(?P<index>\d+))(?![\w.$])"
     r"|(?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|0|[1-9][0-9]*)(?![\w.$])"
     r"|(?P<hole>(?<![\w.$}])\{[A-Za-z_]\w*\})(?![\w.$])"
-    r"|(?P<symbol>s?(?:>>=|>=|<=|/=|%=|<(?!<)|>(?!>))|<<=|[-+*&|^=!]=|[-+*&|^=!(){}\[\],;:])"
+    r"|(?P<symbol>OPERATORS)"
     r"|(?P<name>[A-Za-z_.$][\w.$]*)"
-    r"|(?P<wrong>[\w.$]+|.)",
-    re.ASCII,
+    r"|(?P<wrong>[\w.$]+|.)"
 )
+#: Symbols of every table: brackets, what separates statements and bytes, and the signs of numbers.
+_PUNCTUATION = "(){}[],;:"
+_SIGNS = ("+", "-")
+#: An operator that begins with letters, such as ``s>>=``, and the operators in a word such as ``*(u32``.
+_WORD_OPERATOR = re.compile(r"[A-Za-z]+[^\w\s.$(){}\[\],;:]+", re.ASCII)
+_OPERATOR = re.compile(r"[^\w\s.$(){}\[\],;:\0]+", re.ASCII)
 #: No number of 64 bits needs more characters.
 _LONGEST_NUMBER = 80
 
 
-def tokenize(line: str) -> list[Token]:
-    """Split a line into tokens. A sign before a number belongs to it, unless something to add to precedes it.
+def _operators(template: str) -> list[str]:
+    """Return the operators in ``template``: runs of special characters, with the letters of a word that ends in one."""
+    found: list[str] = []
+    for word in _PLACEHOLDER.sub("\0", template).split():
+        found += [word] if _WORD_OPERATOR.fullmatch(word) else _OPERATOR.findall(word)
+    return found
 
-    Raises:
-        AsmError: characters that begin no token; its line is 0.
-    """
+
+def _token_pattern(templates: Iterable[str]) -> re.Pattern[str]:
+    """Return what splits lines into the tokens of ``templates``; the longest operator that fits counts."""
+    operators = {*_PUNCTUATION, *_SIGNS, *(operator for template in templates for operator in _operators(template))}
+    longest_first = sorted(operators, key=lambda operator: (-len(operator), operator))
+    return re.compile(_TOKEN.replace("OPERATORS", "|".join(map(re.escape, longest_first))), re.ASCII)
+
+
+def _tokenize(pattern: re.Pattern[str], line: str) -> list[Token]:
     tokens: list[Token] = []
-    for found in _TOKEN.finditer(line):
+    for found in pattern.finditer(line):
         text, column, group = found.group(), found.start() + 1, found.lastgroup
         if group is None:
             continue
@@ -204,20 +221,31 @@ def _variants(template: str) -> Iterator[str]:
         yield _OPTIONAL.sub("", template)
 
 
-def _compile(row: Instruction, template: str) -> Form:
+def _compile(row: Instruction, template: str, pattern: re.Pattern[str]) -> Form:
     parts: list[str | Placeholder] = []
     steps: list[tuple[str, ...]] = []
     places: list[tuple[int, Placeholder]] = []
     for part in _split(row, template):
         parts.append(part)
         if isinstance(part, str):
-            steps += [(token.text,) for token in tokenize(part)]
+            steps += [(token.text,) for token in _literal(row, part, pattern)]
             continue
         if part.style in {"+", "?"}:
             steps.append(("+", "-"))
         places.append((len(steps), part))
         steps.append(_keys(part))
     return Form(row, tuple(parts), tuple(steps), tuple(places))
+
+
+def _literal(row: Instruction, text: str, pattern: re.Pattern[str]) -> list[Token]:
+    """Return the tokens of a text between placeholders; no character of it may be lost in a comment."""
+    try:
+        tokens = _tokenize(pattern, text)
+    except AsmError as error:
+        raise TableError(f"{row.name} (line {row.line}): asm: {error.message}") from None
+    if "".join(token.text for token in tokens) != "".join(text.split()):
+        raise TableError(f"{row.name} (line {row.line}): asm: {text.strip()!r} begins a comment")
+    return tokens
 
 
 def _split(row: Instruction, template: str) -> Iterator[str | Placeholder]:
@@ -288,10 +316,12 @@ class Syntax:
         self.dialect = dialect
         self._root = _Node()
         self._printed: dict[str, Form] = {}
+        # The operators of both dialects: what is wrong with a text of the other one is its form.
+        self._tokens = _token_pattern(form for row in table.instructions for form in (*row.asm, *row.mnemonic))
         for row in table.instructions:
             for template in row.asm if dialect == "llvm" else row.mnemonic:
                 for variant in _variants(template):
-                    form = _compile(row, variant)
+                    form = _compile(row, variant, self._tokens)
                     self._printed.setdefault(row.name, form)
                     self._insert(form)
             if row.name not in self._printed:
@@ -315,6 +345,14 @@ class Syntax:
                 also = f"{self._field} is also that of {other.name} (line {other.line})"
                 raise TableError(f"{row.name} (line {row.line}): {also}")
             node.form = form
+
+    def tokenize(self, line: str) -> list[Token]:
+        """Split a line into tokens. A sign before a number belongs to it, unless something to add to precedes it.
+
+        Raises:
+            AsmError: characters that begin no token; its line is 0.
+        """
+        return _tokenize(self._tokens, line)
 
     def match(self, tokens: Sequence[Token]) -> Match:
         """Read one instruction, all of ``tokens``.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import strict_yaml, tree, unparse, validate
 from .errors import InputError
+from .location import specification_file
 
 ISA_FILE = Path(__file__).parent / "isa.yaml"
 SCHEMA_FILE = Path(__file__).parent / "schema" / "isa.schema.json"
@@ -174,11 +175,16 @@ class Isa:
 
 @cache
 def isa() -> Isa:
-    """Return the instruction set of RFC 9669 (read once).
+    """Return the instruction set of this process: RFC 9669's, unless ``BPF_ISA_SPEC`` is set (read once).
 
-    That the pseudocode of its rows is right is not checked again here: :func:`load` does that, and the tests with it.
+    That the pseudocode of RFC 9669's rows is right is not checked again here: the tests do that.
+
+    Raises:
+        location.LocationError: the variable names no specification.
+        strict_yaml.YamlError, TableError: see :func:`load`; not for RFC 9669's table.
     """
-    return _table(strict_yaml.load(ISA_FILE))
+    path = specification_file(ISA_FILE.name)
+    return _table(strict_yaml.load(path)) if path == ISA_FILE else load(path)
 
 
 def load(path: Path) -> Isa:

@@ -234,7 +234,8 @@ class Return:
 class Lock:
     """Statements that no other access to the same memory may interrupt (section 5.3).
 
-    The body reads one place into a :class:`Local`, stores to the same place once, and may assign registers.
+    The body reads one place of memory at most once, stores to the same place at most once, does at least one of both,
+    and may assign registers.
     """
 
     body: tuple[Stmt, ...]

@@ -114,7 +114,9 @@ class MemoryLowering(StateLowering):
             room = self.value(f"call i64 @llvm.usub.sat.i64(i64 {room}, i64 {size - 1})")
         return host, start, room
 
-    def atomic_pointer(self, pointer: str, address: Operand, size: int) -> tuple[str, Callable[[], None] | None]:
+    def atomic_pointer(
+        self, pointer: str, address: Operand, size: int, *, writes: bool = True
+    ) -> tuple[str, Callable[[], None]]:
         """Return ``pointer``, or for a misaligned place that of a copy, kept under a lock until it is written back.
 
         Processors do not agree on atomic accesses to misaligned places: they are atomic among each other here.
@@ -147,7 +149,8 @@ class MemoryLowering(StateLowering):
             back, after = self.label(), self.label()
             self.branch(is_misaligned, back, after, RARELY)
             self.begin(back)
-            self.line(f"store i{bits} {self.value(f'load i{bits}, ptr {copy}')}, ptr {pointer}, align 1")
+            if writes:
+                self.line(f"store i{bits} {self.value(f'load i{bits}, ptr {copy}')}, ptr {pointer}, align 1")
             again = self.get_word(Word.LOCK, "ptr")
             self.line(f"store atomic i32 0, ptr {again} release, align 4")
             self.line(f"br label %{after}")

@@ -78,6 +78,8 @@ class RowLowering(Emitter):
         self.item: Decoded
         self.slot = 0
         self.locals: dict[str, Operand] = {}
+        #: Whether the statement is in a lock block: its access to memory is atomic, and ordered with all others.
+        self.locked = False
 
     # What surrounds an instruction
 
@@ -112,7 +114,9 @@ class RowLowering(Emitter):
         """Prepare for blocks of which not all are executed: what ``node`` reads must be known to all of them."""
 
     @abstractmethod
-    def atomic_pointer(self, pointer: str, address: Operand, size: int) -> tuple[str, Callable[[], None] | None]:
+    def atomic_pointer(
+        self, pointer: str, address: Operand, size: int, *, writes: bool = True
+    ) -> tuple[str, Callable[[], None]]:
         """Prepare for atomic access; return the pointer, and how to end it."""
 
     @abstractmethod
@@ -131,7 +135,8 @@ class RowLowering(Emitter):
             case t.Store(kind, address, value):
                 where = self.expression(address)
                 what = self.expression(value)
-                self._put(kind, self.pointer(where, kind.bits // 8, writes=True, expression=address), what)
+                pointer = self.pointer(where, kind.bits // 8, writes=True, expression=address)
+                self._put_atomic(kind, pointer, where, what) if self.locked else self._put(kind, pointer, what)
             case t.Lock(body):
                 self._lock(body)
             case t.Jump() | t.CallHelper() | t.CallLocal() | t.Return():
@@ -180,7 +185,8 @@ class RowLowering(Emitter):
                 return self._choose(node)
             case t.Load(kind, address):
                 where = self.expression(address)
-                return self._get(kind, self.pointer(where, kind.bits // 8, reads=True, expression=address))
+                pointer = self.pointer(where, kind.bits // 8, reads=True, expression=address)
+                return self._get_atomic(kind, pointer, where) if self.locked else self._get(kind, pointer)
             case t.Call(name, args) if name in t.BYTE_ORDER_FUNCTIONS:
                 number = self.expression(args[0])
                 if name.startswith("bswap") or (name[:2] == "be") != (self.byte_order == "big"):
@@ -237,9 +243,12 @@ class RowLowering(Emitter):
     # Atomicity
 
     def _lock(self, body: tuple[t.Stmt, ...]) -> None:
-        """Lower a body that reads a place, stores to the same place, then assigns registers, to one atomic access.
+        """Lower a body to one atomic access, which no other access to memory is moved across.
 
-        A body of another shape, which no row of RFC 9669 has, is executed in its order, without atomicity.
+        A body reads a place, stores to the same place and then assigns registers, or it only reads or only stores.
+
+        Raises:
+            NotLowerable: it reads and stores in another way, which no row of RFC 9669 does.
         """
         match body:
             case (t.Assign(t.Local(old), t.Load(kind, address)), t.Store(kind2, address2, value), *rest) if (
@@ -252,8 +261,26 @@ class RowLowering(Emitter):
                 pointer = self.pointer(where, size, reads=True, writes=True, expression=address)
                 self._atomic(kind, pointer, where, old, value)
                 body = tuple(rest)
+            case _ if sum(isinstance(node, t.Load | t.Store) for node in t.walk(*body)) > 1:
+                row = self.item.instruction
+                raise NotLowerable(f"{row.name}: {row.means_text}: no atomic operation of LLVM does this")
+        self.locked = True
         for statement in body:
             self.statement(statement)
+        self.locked = False
+
+    def _get_atomic(self, kind: t.Type, pointer: str, address: Operand) -> Operand:
+        place, done = self.atomic_pointer(pointer, address, kind.bits // 8, writes=False)
+        ordered = f"seq_cst, align {kind.bits // 8}"
+        value = self._in_memory(kind.bits, self.value(f"load atomic i{kind.bits}, ptr {place} {ordered}"))
+        done()
+        return value
+
+    def _put_atomic(self, kind: t.Type, pointer: str, address: Operand, value: Operand) -> None:
+        place, done = self.atomic_pointer(pointer, address, kind.bits // 8)
+        what = literal(self._in_memory(kind.bits, value), kind.bits)
+        self.line(f"store atomic i{kind.bits} {what}, ptr {place} seq_cst, align {kind.bits // 8}")
+        done()
 
     def _atomic(self, kind: t.Type, pointer: str, address: Operand, old: str, value: t.Expr) -> None:
         """Replace what is at ``pointer`` by ``value``, which may use the local name ``old`` for what was there."""
@@ -279,8 +306,7 @@ class RowLowering(Emitter):
             case _:
                 before = self._retry(kind, place, old, value)
         self.locals[old] = before
-        if done:
-            done()
+        done()
 
     def _in_memory(self, bits: int, value: Operand) -> Operand:
         return self.byte_swap(bits, value) if self.swapped else value

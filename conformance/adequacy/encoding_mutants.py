@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from ...spec.encoding import Decoded, Slot, identify
+from ...spec.facts import Kind, facts
 from ...spec.table import CLASSES, FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
 from .bench import Broken
 from .mutants import differing_part
@@ -141,7 +142,7 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
         for name in names[:2]:
             what = f"{name} above r10 means r10"
             # What R10 holds is no index into a packet.
-            readers = [row for row in rows if name in row.reads - row.writes and row.section != "5.5"]
+            readers = [row for row in rows if name in row.reads - row.writes and facts(row).kind is not Kind.PACKET]
             parts = [EncodingMutant(row, what, row.opcode, name, None, LAST_REGISTER) for row in readers]
             if parts:
                 yield ClassMutant(f"{label}: {what}", tuple(parts))
@@ -179,7 +180,7 @@ def _high_registers(row: Instruction) -> Iterator[EncodingMutant]:
         if isinstance(row.fields[name], Operand):
             for number in range(LAST_REGISTER + 1, 16):
                 # Which register it is taken for makes no difference to whether it is let pass; R6 is the packet's.
-                taken_for = 5 if row.section == "5.5" and number & 7 == 6 else number & 7
+                taken_for = 5 if facts(row).kind is Kind.PACKET and number & 7 == 6 else number & 7
                 what = f"{name} = {number} means r{taken_for}"
                 yield EncodingMutant(row, what, row.opcode, name, number, taken_for)
 

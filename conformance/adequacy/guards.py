@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeAlias, cast
 
 from ...spec import tree as t
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Operand
 from .build import SHIFTS, both, coerce, const, in_statements, negation
 from .mutant import WRITABLE, Condition, FieldName, Mutant
@@ -78,7 +79,7 @@ def _numbers(row: Instruction, name: FieldName) -> Iterable[int]:
 
     What R6 and R10 hold in packet access are addresses, which are no indices.
     """
-    if row.section == "5.5":
+    if facts(row).kind is Kind.PACKET:
         return [number for number in range(WRITABLE) if number != _PACKET_CONTEXT]
     return range(WRITABLE if name in row.writes else _STACK_POINTER + 1)
 
@@ -277,8 +278,8 @@ def _by_address(row: Instruction) -> Iterator[Mutant]:
         loaded: t.Expr = value
         if atomic:
             first = cast("t.Lock", row.means[0]).body[0]
-            assert isinstance(first, t.Assign)
-            loaded = first.target
+            if isinstance(first, t.Assign) and isinstance(first.target, t.Local):
+                loaded = first.target
         for number in (0, -1, 1 << (value.type.bits - 1), (1 << (value.type.bits - 1)) - 1):
             label = f"memory holds {_shown(number, value.type.bits)}"
             tests.append((label, t.Compare("==", loaded, const(number, loaded.type))))

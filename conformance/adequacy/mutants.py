@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from ...spec import tree as t
+from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Isa, Operand
 from .build import NodeT, complement, const, in_statements, places, through
 from .expressions import ALIGNS, edits
@@ -124,7 +125,7 @@ _SCRATCH = range(1, 6)
 def _clobbering(row: Instruction) -> Iterator[Mutant]:
     """A register that the instruction has nothing to do with loses its value."""
     # Packet access calls a function of the platform (erratum packet-access-undefined).
-    spared: frozenset[int] = frozenset(_SCRATCH) if row.section == "5.5" else frozenset()
+    spared: frozenset[int] = frozenset(_SCRATCH) if facts(row).kind is Kind.PACKET else frozenset()
     match row.means[0]:
         case t.Return():
             spared = frozenset(range(1, WRITABLE))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...spec import tree as t
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Operand
 from .build import DIVISIONS, SHIFTS, coerce, const
 from .mutant import Condition, Mutant
@@ -23,7 +24,7 @@ _POWERS = (1, 2, 16, 30)
 def shortcuts(row: Instruction) -> Iterator[Mutant]:
     """Yield mutants of ``row`` that treat special operands as if little or nothing had to be done."""
     match row.means:
-        case (t.Assign(t.Register("dst") as dst, value),) if row.section in ("4.1", "4.2"):
+        case (t.Assign(t.Register("dst") as dst, value),) if facts(row).kind in (Kind.ALU, Kind.SWAP):
             yield from _left_out(row, dst, value)
             for label, when, new in _shifted_division(row, value):
                 yield Mutant(row, _FAMILY, label, (t.Assign(dst, new),), when)

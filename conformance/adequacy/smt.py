@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder
+from ...spec.facts import Kind, facts
 from ...spec.pseudocode import FIELD_TYPES
 from ...spec.table import Fixed, Instruction, Operand
 from .build import total
@@ -148,11 +149,11 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     wrong = _Machine(fields, dst, src, byte_order, start).run(means)
     solver = _solver()
     solver.add(*_admitted(mutant, fields))
-    if mutant.row.section == "5.5":
+    if facts(mutant.row).kind is Kind.PACKET:
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load)) // 8
         solver.add(z3.ULE(z3.simplify(right.address - _packet(z3)), MOST_PACKET_BYTES - size))
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
-        size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Store)) // 8
+        size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load | t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
     # No stack ends there, and what is read of R10 in place of a divisor is none that is 0.
     solver.add(z3.Extract(31, 0, start.registers[_STACK_POINTER]) != 0)
@@ -220,7 +221,7 @@ def _field(mutant: Mutant, name: str, bits: int) -> Term:
     import z3
 
     row = mutant.row
-    if name == "imm" and row.section == "5.5" and "src" not in row.operands:
+    if name == "imm" and facts(row).kind is Kind.PACKET and "src" not in row.operands:
         low = MOST_PACKET_BYTES.bit_length() - 1
         return z3.ZeroExt(bits - low, z3.BitVec(name, low))
     if name == "imm" and any(

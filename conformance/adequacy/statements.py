@@ -122,10 +122,11 @@ def disorder(means: Means) -> Iterator[Change]:
 
 def _atomic(body: Means) -> Iterator[Change]:
     """Faults of read-modify-write: what is fetched, when, and what is written back."""
-    loaded, store, *rest = body
-    if not isinstance(loaded, t.Assign) or not isinstance(store, t.Store):
-        return
-    old = loaded.target
+    match body:
+        case (t.Assign() as loaded, t.Store() as store, *rest):
+            old = loaded.target
+        case _:
+            return
     back = [statement for statement in rest if isinstance(statement, t.Assign)]
     names: tuple[t.RegisterName, ...] = ("src", "r0")
     for name in names:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
+from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
 from ..suite import load_suite
 from .bench import Bench, Case, Refusal
@@ -227,10 +228,10 @@ def _operands(mutant: Mutant, difference: Difference) -> dict[str, Any]:
 
 
 def _covers(mutant: Mutant, bench: Bench) -> list[str]:
-    """Return the requirements that the vectors of the row cover, the most frequent first; any, if there are none."""
+    """Return the requirements that the vectors of the row cover, the most frequent first, or some about the row."""
     cases = bench.using(mutant.row.name)[:50]
     covered = Counter(name for case in cases for name in bench.vectors[case.id].entry.covers)
-    return [name for name, _ in covered.most_common(2)] or [f"rfc9669-{mutant.row.section}"]
+    return [name for name, _ in covered.most_common(2)] or list(requirements_of(mutant.row))[:2]
 
 
 # Mutants of encodings

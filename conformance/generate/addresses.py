@@ -9,45 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from . import atomics, jumps, memory
-from .arithmetic import slug
-from .draft import Draft, line
+from . import atomics, jumps
+from .covers import covers
+from .draft import Draft, line, slug
 from .registers import VALUES
 
 _ALL = tuple(f"r{n}" for n in range(10))
-#: Operands with which a condition holds, and with which it does not.
-HOLDS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
-    "JEQ": ((5, 5), (6, 5)),
-    "JNE": ((6, 5), (5, 5)),
-    "JSET": ((7, 5), (2, 5)),
-    "JGT": ((-1, 5), (5, -1)),
-    "JGE": ((-1, 5), (5, -1)),
-    "JLT": ((5, -1), (-1, 5)),
-    "JLE": ((5, -1), (-1, 5)),
-    "JSGT": ((5, -1), (-1, 5)),
-    "JSGE": ((5, -1), (-1, 5)),
-    "JSLT": ((-1, 5), (5, -1)),
-    "JSLE": ((-1, 5), (5, -1)),
-}
-
-
 #: At the end no register holds an address.
 _NUMBERS = "".join(f"r{n} = {n}\n" for n in range(10))
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of conditional jumps, loads, stores and atomic operations."""
+    conditions = jumps.known_conditions()
     for row in isa().instructions:
-        if row.section == "4.3" and "dst" in row.operands:
+        what = facts(row)
+        if row in conditions:
             yield _immediate_condition(row) if "imm" in row.operands else _condition(row)
-        elif row.section in ("5.1", "5.2") and memory.is_load(row):
+        elif what.kind is Kind.LOAD:
             yield _load_from_stack(row)
-        elif row.section == "5.1" and "src" in row.operands:
+        elif what.kind is Kind.STORE and "src" in row.operands:
             yield _store_on_stack(row)
             yield _store_own_address(row)
             yield _store_frame_pointer(row)
-        elif row.section == "5.3":
+        elif what.kind is Kind.ATOMIC and what.operation:
             yield _atomic_addresses(row)
             if "r0" in row.writes:
                 yield _exchange_on_stack(row)
@@ -60,22 +47,21 @@ def _condition(row: Instruction) -> Draft:
         asm += f"{line(row, dst=dst, src=src, offset='+1')}\nr{{m}} += {1 << bit}\n"
     cases = {f"r{n}": {"n": str(n), "m": "0" if n else "9"} for n in range(10)}
     what = "r10 against a copy of it, on either side, and against itself: a bit of r0 for each jump that was not taken"
-    found = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
+    found = (*covers(row), "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range")
     return Draft(f"{slug(row)}/r10", what, found, cases, f"{asm}r{{n}} = 7\nr0 = r{{m}}\nexit\n")
 
 
 def _immediate_condition(row: Instruction) -> Draft:
     """R10 and a copy of it decide alike, whatever they hold; then numbers for which the condition is known."""
-    name = row.name.split("_", maxsplit=1)[0][:-2]
     asm = "r0 = 0\nr3 = r10\n"
     for number in (0, -1, 512):
         for register, step in (("10", "+= 1"), ("3", "-= 1")):
             asm += f"{line(row, dst=register, imm=str(number), offset='+1')}\nr0 {step}\n"
-    for (value, number), weight in zip(HOLDS[name], (16, 32), strict=True):
+    for (value, number), weight in zip(jumps.HOLDS[str(facts(row).operation)], (16, 32), strict=True):
         asm += f"r3 = {value}\n{line(row, dst='3', imm=str(number), offset='+1')}\nr0 += {weight}\n"
     what = "r10 against numbers: as often taken as with a copy of it"
-    covers = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range")
-    return Draft(f"{slug(row)}/r10", what, covers, {"all": {}}, f"{asm}exit\n")
+    found = (*covers(row), "rfc9669-3.1-dst-reg-range")
+    return Draft(f"{slug(row)}/r10", what, found, {"all": {}}, f"{asm}exit\n")
 
 
 def _load_from_stack(row: Instruction) -> Draft:
@@ -87,7 +73,7 @@ def _load_from_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{loads}exit\n",
-        covers=memory.covers(row),
+        found=covers(row),
         level="abi",
         errata=("stack-and-call-depth",),
     )
@@ -104,7 +90,7 @@ def _store_own_address(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"b": str(n), "p": "8" if n == 9 else "9", "q": "1" if n == 0 else "0"} for n in range(10)}
     what = "the base itself: what differs from a copy of it, stored through another base, is in memory"
-    return _draft(row, "own-address", what, asm, cases, covers=memory.covers(row), memory="11*8 22*8")
+    return _draft(row, "own-address", what, asm, cases, found=covers(row), memory="11*8 22*8")
 
 
 def _store_frame_pointer(row: Instruction) -> Draft:
@@ -131,7 +117,7 @@ def _store_frame_pointer(row: Instruction) -> Draft:
         "r10",
         what,
         asm,
-        covers=memory.covers(row),
+        found=covers(row),
         memory="11*8 22*8 00*88",
         level="abi",
         errata=("stack-and-call-depth",),
@@ -149,7 +135,7 @@ def _store_on_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{setting}{stores}{loads}exit\n",
-        covers=memory.covers(row),
+        found=covers(row),
         level="abi",
         errata=("stack-and-call-depth",),
     )
@@ -178,7 +164,7 @@ def _atomic_addresses(row: Instruction) -> Draft:
         "addresses",
         what,
         asm,
-        covers=atomics.covers(row),
+        found=covers(row),
         memory=f"00*{16 + 16 * len(pairs)}",
         level="abi",
         errata=("stack-and-call-depth",),
@@ -187,11 +173,10 @@ def _atomic_addresses(row: Instruction) -> Draft:
 
 def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str:
     """Assembly of one operation with base and operand in these registers; what comes of it is stored at ``kept``."""
-    bits = atomics.bits(row)
+    bits = facts(row).width
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
     p, t, plain = [n for n in (9, 8, 7, 6, 5) if n not in (base, operand)][:3]
     place = f"(r{p} + 0)" if base < 10 else "(r10 - 16)"
-    name = "MOV" if exchanges else row.name.removeprefix("ATOMIC_").removeprefix("FETCH_")[:-2].replace("XCHG", "MOV")
     address = "r10" if operand == 10 else f"r{p}"
     lines = [f"r{p} = *(u64 *)(r10 - 8)"]
     if operand not in (base, 10):
@@ -213,14 +198,14 @@ def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str
     else:
         lines += [f"r{t} -= {address}"]
     lines += [f"*(u64 *)(r{p} + {kept}) = r{t}"]
-    lines += [line(isa().by_name[f"{name}{bits}_X"], dst=str(plain), src=source.removeprefix("r"))]
+    lines += [line(atomics.ordinary(row), dst=str(plain), src=source.removeprefix("r"))]
     lines += [f"r{t} = *(u{bits} *){place}", f"r{t} -= r{plain}", f"*(u64 *)(r{p} + {kept + 8}) = r{t}"]
     return "\n".join(lines) + "\n"
 
 
 def _exchange_on_stack(row: Instruction) -> Draft:
     """CMPXCHG with R10 as base and each operand: what R0 holds afterwards and what is stored, one after the other."""
-    bits = atomics.bits(row)
+    bits = facts(row).width
     text = ""
     for n in range(10):
         p, t = [number for number in (9, 8, 7) if number != n][:2]
@@ -232,9 +217,7 @@ def _exchange_on_stack(row: Instruction) -> Draft:
     asm = f"*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = 0\n{text}{_NUMBERS}exit\n"
     what = "on the stack with each register as operand: R0 and what is stored, one after the other in memory"
     errata = ("stack-and-call-depth",)
-    return _draft(
-        row, "on-the-stack", what, asm, covers=atomics.covers(row), memory="00*160", level="abi", errata=errata
-    )
+    return _draft(row, "on-the-stack", what, asm, found=covers(row), memory="00*160", level="abi", errata=errata)
 
 
 def _draft(
@@ -244,7 +227,7 @@ def _draft(
     asm: str,
     cases: Mapping[str, Mapping[str, str]] | None = None,
     *,
-    covers: tuple[str, ...],
+    found: tuple[str, ...],
     memory: str | None = None,
     level: str = "must",
     errata: tuple[str, ...] = (),
@@ -252,7 +235,7 @@ def _draft(
     return Draft(
         f"{slug(row)}/{name}",
         what,
-        (*covers, "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
+        (*found, "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
         cases or {"all": {}},
         asm,
         observe=_ALL if memory is None else (*_ALL, "after"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, Operand, isa
 from .boundaries import AMOUNTS, CORE, IMMEDIATES, edges, hexed, immediate_pairs, pairs, singles
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 
-_SHIFTS = ("LSH", "RSH", "ARSH")
-_DIVISIONS = ("DIV", "SDIV", "MOD", "SMOD")
 #: Values that shifts move: each half and each end is set or clear in some of them.
 _SHIFTED = ("1", "m1", "s64min", "2p31", "pos-neg", "neg-pos", "s64max")
 #: What a 32-bit program can put in a register with one instruction, sign bit set or clear.
@@ -19,64 +19,12 @@ _BASE32_VALUES = ("0", "1", "m1", "m3", "s32max", "s32min", "12345678")
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of all arithmetic instructions: 64-bit inputs first, then programs of base32 only."""
-    rows = [row for row in isa().instructions if row.section == "4.1"]
+    rows = [row for row in isa().instructions if facts(row).kind is Kind.ALU]
     for row in rows:
-        yield _shift_amounts(row) if operation(row) in _SHIFTS else _with_wide_inputs(row)
+        yield _shift_amounts(row) if facts(row).operation in SHIFTS else _with_wide_inputs(row)
     for row in rows:
         if row.groups & {"base32", "divmul32"}:
             yield _base32_only(row)
-
-
-def operation(row: Instruction) -> str:
-    """Return the RFC's name of the operation of an arithmetic row: ADD for ADD32_K, MOVSX for MOVSX64_8."""
-    return row.name.split("_", maxsplit=1)[0].removesuffix("32").removesuffix("64")
-
-
-def is_32_bit(row: Instruction) -> bool:
-    """Whether an arithmetic or conditional row works on 32-bit operands."""
-    return row.name.split("_", maxsplit=1)[0].endswith("32")
-
-
-def slug(row: Instruction) -> str:
-    """Return the name of a row as ids of vectors have it: add32-k."""
-    return row.name.lower().replace("_", "-")
-
-
-def covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements that operands alone put to the test."""
-    name, narrow = operation(row), is_32_bit(row)
-    width = "32" if narrow else "64"
-    found = [name.lower(), "alu32-width" if narrow else "alu64-width"]
-    if narrow:
-        found.append("alu32-zero-extends")
-    elif row.name.endswith("_K"):
-        found.append("alu64-imm-sign-extends")
-    if name in _SHIFTS:
-        found.append(f"shift-mask-{width}")
-    elif name in _DIVISIONS:
-        found += _division_covers(row, name, width)
-    elif name in ("ADD", "SUB", "MUL", "NEG"):
-        found.append(f"wrap-{width}")
-    elif name == "MOVSX":
-        found.append(f"movsx{row.fields['offset'].value}-{width}")  # type: ignore[union-attr]  # fixed in these rows
-        found += ["movsx-32-zero-extends"] if narrow else []
-    elif name == "MOV":
-        found.append(f"mov-{row.name[-1].lower()}-{width}")
-    return tuple(f"rfc9669-4.1-{part}" for part in found)
-
-
-def _division_covers(row: Instruction, name: str, width: str) -> list[str]:
-    signed = name.startswith("S")
-    found = [f"mod-by-zero-{width}" if "MOD" in name else "sdiv-by-zero" if signed else "div-by-zero"]
-    if signed:
-        found.append(f"{name.lower()}-overflow-{width}")
-    if name == "SMOD":
-        found.append("smod-truncates")
-    if row.name.endswith("_K"):
-        found.append(f"{name.lower()}-imm-{width}")
-    else:
-        found.append("div-zero-tests-operand")
-    return found
 
 
 def _with_wide_inputs(row: Instruction) -> Draft:
@@ -85,7 +33,7 @@ def _with_wide_inputs(row: Instruction) -> Draft:
     if "src" in row.operands:
         asm = f"r1 = {{src}} ll\n{head}{line(row, dst='0', src='1')}\nexit\n"
         chosen: Mapping[str, Mapping[str, str]]
-        if operation(row) == "MOVSX":
+        if facts(row).operation == "extend":
             chosen = {name: {"dst": hexed(~value), "src": hexed(value)} for name, value in singles()}
         else:
             chosen = {name: {"dst": hexed(a), "src": hexed(b)} for name, a, b in pairs()}
@@ -95,7 +43,7 @@ def _with_wide_inputs(row: Instruction) -> Draft:
     else:
         asm = f"{head}{line(row, dst='0')}\nexit\n"
         chosen = {name: {"dst": hexed(value)} for name, value in singles()}
-    if operation(row) in _DIVISIONS:
+    if facts(row).operation in DIVISIONS:
         chosen = {**chosen, **_powers(row)}
     return Draft(f"{slug(row)}/operands", "results for pairs of boundary values", covers(row), chosen, asm)
 
@@ -105,7 +53,7 @@ def _powers(row: Instruction) -> Mapping[str, Mapping[str, str]]:
     if "imm" in row.operands:
         divisors = {f"2p{bit}": str((1 << bit) - ((1 << 32) if bit == 31 else 0)) for bit in range(32)}
     else:
-        divisors = {f"2p{bit}": hexed(1 << bit) for bit in range(32 if is_32_bit(row) else 64)}
+        divisors = {f"2p{bit}": hexed(1 << bit) for bit in range(facts(row).width)}
     hole = "imm" if "imm" in row.operands else "src"
     return {f"odd_{name}": {"dst": "0x87654321a7654321", hole: divisor} for name, divisor in divisors.items()}
 
@@ -114,8 +62,8 @@ def _shift_amounts(row: Instruction) -> Draft:
     """Every amount that a mask can leave, and amounts that need the mask."""
     values = {name: CORE[name] for name in _SHIFTED}
     requirement = (
-        f"rfc9669-4.1-shift-mask-{'32' if is_32_bit(row) else '64'}",
-        f"rfc9669-4.1-{operation(row).lower()}",
+        f"rfc9669-4.1-shift-mask-{facts(row).width}",
+        covers(row)[0],
     )
     if "src" in row.operands:
         wide = {"2p32": 1 << 32, "2p32p1": (1 << 32) + 1, "2p63": 1 << 63, "m1": -1, "m32": -32, "m64": -64}
@@ -132,7 +80,7 @@ def _shift_amounts(row: Instruction) -> Draft:
             name = _SHIFTED[(index + step) % len(_SHIFTED)]
             text = hexed(amount) if hole == "src" else str(amount)
             chosen[f"{amount_name}_{name}"] = {"dst": hexed(values[name]), hole: text}
-    for value in edges(32 if is_32_bit(row) else 64):
+    for value in edges(facts(row).width):
         chosen[f"by7_{value:x}"] = {"dst": hexed(value), hole: hexed(7) if hole == "src" else "7"}
     return Draft(f"{slug(row)}/amounts", "every shift amount, within the mask and beyond it", requirement, chosen, asm)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import slug
 from .boundaries import edges, hexed
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 from .memory import BASE_OFFSETS, address_in, other_than_r1
 from .registers import VALUES, prologue
 
@@ -33,7 +34,7 @@ _OFFSETS = (
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of all atomic operations."""
     for row in isa().instructions:
-        if row.section != "5.3":
+        if facts(row).kind is not Kind.ATOMIC or not facts(row).operation:
             continue
         yield _operands(row)
         yield _neighbours(row)
@@ -52,31 +53,9 @@ def drafts() -> Iterator[Draft]:
             yield _base32_only(row)
 
 
-def bits(row: Instruction) -> int:
-    """Return the width of the operation: 32 or 64."""
-    return int(row.name[-2:])
-
-
-def covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements of an atomic row."""
-    width = bits(row)
-    name = row.name.removeprefix("ATOMIC_")[:-2].lower().replace("_", "-")
-    found = [f"{name}-{width}", "class-and-mode", "imm-selects", "size-w-32" if width == 32 else "size-dw-64"]
-    if "src" in row.writes:
-        found.append("fetch")
-        if width == 32:
-            found.append("fetch-32-zero-extends")
-    elif _compares(row):
-        found += ["cmpxchg-loads-r0", "cmpxchg-keeps-src"]
-        found += ["cmpxchg-32-zero-extends", "cmpxchg-32-low-half"] if width == 32 else []
-    else:
-        found.append("no-fetch-keeps-src")
-    return tuple(f"rfc9669-5.3-{part}" for part in found)
-
-
 def _compares(row: Instruction) -> bool:
     """Whether the row is CMPXCHG: the text leaves open what its operand holds then (erratum cmpxchg-and-fetch)."""
-    return "r0" in row.writes
+    return facts(row).operation == "compare-exchange"
 
 
 def _fetches_narrow(row: Instruction) -> bool:
@@ -84,14 +63,14 @@ def _fetches_narrow(row: Instruction) -> bool:
 
     The text leaves open what the other half holds (erratum fetch32-zero-extends).
     """
-    return "src" in row.writes and bits(row) == 32
+    return "src" in row.writes and facts(row).width == 32
 
 
 def _settled(row: Instruction, operand: str) -> str:
     """Assembly before an operation, after which its result does not depend on what the text leaves open."""
     if _fetches_narrow(row):
         return f"w{operand} = w{operand}\n"
-    return "w0 = w0\n" if _compares(row) and bits(row) == 32 else ""
+    return "w0 = w0\n" if _compares(row) and facts(row).width == 32 else ""
 
 
 def _value(row: Instruction, number: int) -> int:
@@ -106,13 +85,12 @@ def _visible(row: Instruction, *registers: str) -> tuple[str, ...]:
 
 def _store(row: Instruction, base: str, value: str) -> str:
     """A plain store that prepares the memory, in the width of the operation."""
-    name = "STX_MEM_W" if bits(row) == 32 else "STX_MEM_DW"
-    return line(isa().by_name[name], dst=base, src=value, offset="8")
+    return f"*({_width(row)} *)(r{base} + 8) = r{value}"
 
 
 def _width(row: Instruction) -> str:
     """Return the type of the operand in memory."""
-    return f"u{bits(row)}"
+    return f"u{facts(row).width}"
 
 
 def _operands(row: Instruction) -> Draft:
@@ -124,11 +102,11 @@ def _operands(row: Instruction) -> Draft:
     # What is fetched shows what was in memory, whatever the operation makes of it.
     if "src" in row.writes:
         operand = hexed(_value(row, VALUES[4]))
-        cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": operand} for value in edges(bits(row))}
+        cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": operand} for value in edges(facts(row).width)}
     else:
-        cases["max_r4"] = {"mem": hexed((1 << bits(row) - 1) - 1), "val": hexed(VALUES[4])}
-    cases |= {f"r5_{value:x}": {"mem": hexed(VALUES[5]), "val": hexed(value)} for value in edges(bits(row))}
-    kind, size = _width(row), bits(row) // 8
+        cases["max_r4"] = {"mem": hexed((1 << facts(row).width - 1) - 1), "val": hexed(VALUES[4])}
+    cases |= {f"r5_{value:x}": {"mem": hexed(VALUES[5]), "val": hexed(value)} for value in edges(facts(row).width)}
+    kind, size = _width(row), facts(row).width // 8
     asm = (
         f"r6 = r1\nr3 = {{mem}} ll\n{_store(row, '6', '3')}\n*({kind} *)(r6 + {8 - size}) = 0x11223344\n"
         f"*({kind} *)(r6 + {8 + size}) = 0x6f5e4d3c\nr3 = {{val}} ll\nr0 = {VALUES[0]:#x} ll\n"
@@ -144,7 +122,7 @@ def _operands(row: Instruction) -> Draft:
 
 def _neighbours(row: Instruction) -> Draft:
     """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
-    cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - bits(row) // 8 + 1, bits(row) // 8)}
+    cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - facts(row).width // 8 + 1, facts(row).width // 8)}
     number = hexed(_value(row, 0xFFFFFFFFFFFFFFFF))
     asm = f"r3 = {number} ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
     what = "no byte beside the operand changes"
@@ -223,9 +201,7 @@ def _match_on_the_stack(row: Instruction) -> str:
     """For CMPXCHG: R0 is what the operands of r1 to r4 meet."""
     if not _compares(row):
         return ""
-    suffix = "W" if bits(row) == 32 else "DW"
-    store = isa().by_name[f"STX_MEM_{suffix}"]
-    return "".join(f"{line(store, dst='10', src='0', offset=str(-8 * (n + 1)))}\n" for n in (1, 2, 3, 4))
+    return "".join(f"*({_width(row)} *)(r10 + {-8 * (n + 1)}) = r0\n" for n in (1, 2, 3, 4))
 
 
 def _one_register(row: Instruction) -> Draft:
@@ -235,12 +211,10 @@ def _one_register(row: Instruction) -> Draft:
     what ordinary instructions make of the same operands, r1 the register itself, relative to the address where it
     must still hold it.
     """
-    suffix = "W" if bits(row) == 32 else "DW"
-    load = line(isa().by_name[f"LDX_MEM_{suffix}"], dst="7", src="6", offset="8")
-    store = line(isa().by_name[f"STX_MEM_{suffix}"], dst="6", src="8", offset="8")
+    load, store = f"r7 = *({_width(row)} *)(r6 + 8)", _store(row, "6", "8")
     asm = (
         f"r6 = r1\nr8 = {VALUES[6]:#x} ll\n{store}\n{load}\nr0 = r7\nr{{b}} = r6\n"
-        f"{line(row, dst='{b}', src='{b}', offset='8')}\n{load}\n{_ordinary(row)}\n"
+        f"{line(row, dst='{b}', src='{b}', offset='8')}\n{load}\n{line(ordinary(row), dst='8', src='6')}\n"
         f"r1 = r{{b}}\n{'' if 'src' in row.writes else 'r1 -= r6'}\nr7 -= r8\nr0 = r7\nexit\n"
     )
     cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or not _compares(row)}
@@ -248,11 +222,12 @@ def _one_register(row: Instruction) -> Draft:
     return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
 
 
-def _ordinary(row: Instruction) -> str:
-    """The operation on r8 and r6 without atomicity; r8 is cut to the width as a load of it would be."""
-    name = row.name.removeprefix("ATOMIC_").removeprefix("FETCH_")[:-2]
-    plain = "MOV" if name in ("XCHG", "CMPXCHG") else name
-    return line(isa().by_name[f"{plain}{bits(row)}_X"], dst="8", src="6")
+def ordinary(row: Instruction) -> Instruction:
+    """Return the instruction that does the operation of an atomic one to registers; an exchange moves."""
+    what = facts(row)
+    operation = "move" if what.operation in ("exchange", "compare-exchange") else what.operation
+    wanted = (Kind.ALU, operation, what.width)
+    return next(other for other in isa().instructions if facts(other)[:3] == wanted and "src" in other.operands)
 
 
 def _comparison(row: Instruction) -> Draft:
@@ -280,11 +255,11 @@ def _r0_as_base(row: Instruction) -> Draft:
 
     r0 is what was stored, r1 the difference of R0 to the address, in the width of the operation: 0.
     """
-    cut = "w7 = w7\n" if bits(row) == 32 else ""
+    cut, kind = "w7 = w7\n" if facts(row).width == 32 else "", _width(row)
     asm = (
-        f"r6 = r1\nr0 = r6\nr0 += {{adjust}}\n*(u{bits(row)} *)(r6 + 8) = r0\nr7 = r0\nr{{v}} = {VALUES[8]:#x} ll\n"
+        f"r6 = r1\nr0 = r6\nr0 += {{adjust}}\n*({kind} *)(r6 + 8) = r0\nr7 = r0\nr{{v}} = {VALUES[8]:#x} ll\n"
         f"{line(row, dst='0', src='{v}', offset='{off}')}\nr1 = r0\n"
-        f"{cut}r1 -= r7\nr0 = *(u{bits(row)} *)(r6 + 8)\nexit\n"
+        f"{cut}r1 -= r7\nr0 = *({kind} *)(r6 + 8)\nexit\n"
     )
     cases = {f"r{n}": {"v": str(n), "off": "8", "adjust": "0"} for n in (1, 2, 3, 4, 5, 9)}
     for offset in (0, -128, 128, 4096):

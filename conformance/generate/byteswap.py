@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import slug
 from .boundaries import IMMEDIATES, hexed, singles
-from .draft import Draft, line
-from .registers import byte_swap_covers
+from .covers import covers
+from .draft import Draft, line, slug
 
 _MORE = {
     "bytes": 0x0102030405060708,
@@ -27,7 +27,7 @@ _MORE = {
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of the byte swap instructions."""
     for row in isa().instructions:
-        if row.section == "4.2":
+        if facts(row).kind is Kind.SWAP:
             yield _operands(row)
             yield _twice(row)
             if "base32" in row.groups:
@@ -38,7 +38,7 @@ def _operands(row: Instruction) -> Draft:
     cases = {name: {"dst": hexed(value)} for name, value in [*_MORE.items(), *singles()]}
     asm = f"r0 = {{dst}} ll\n{line(row, dst='0')}\nexit\n"
     what = "the low bytes are put in order and the rest of the register is cleared"
-    return Draft(f"{slug(row)}/operands", what, byte_swap_covers(row), cases, asm)
+    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm)
 
 
 def _twice(row: Instruction) -> Draft:
@@ -46,12 +46,12 @@ def _twice(row: Instruction) -> Draft:
     swap = line(row, dst="0")
     asm = f"r0 = {{dst}} ll\n{swap}\n{swap}\nexit\n"
     what = "swapping twice gives back the low bytes"
-    covers = (*byte_swap_covers(row), "rfc9669-2.2-direction-agnostic")
-    return Draft(f"{slug(row)}/twice", what, covers, cases, asm)
+    found = (*covers(row), "rfc9669-2.2-direction-agnostic")
+    return Draft(f"{slug(row)}/twice", what, found, cases, asm)
 
 
 def _base32_only(row: Instruction) -> Draft:
     cases = {name: {"dst": str(value)} for name, value in IMMEDIATES.items()}
     asm = f"w0 = {{dst}}\n{line(row, dst='0')}\nexit\n"
     what = "in a program of 32-bit instructions only"
-    return Draft(f"{slug(row)}/base32", what, byte_swap_covers(row), cases, asm)
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm)

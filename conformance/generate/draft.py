@@ -126,6 +126,11 @@ def _observed(outcome: Returned, columns: Iterable[str]) -> dict[str, str]:
     }
 
 
+def slug(row: Instruction) -> str:
+    """Return the name of a row as ids of vectors have it: add32-k."""
+    return row.name.lower().replace("_", "-")
+
+
 def line(row: Instruction, **operands: str) -> str:
     """Return the assembly of ``row`` with the given texts for its operands.
 

@@ -17,11 +17,11 @@ from ...reference_vm.interpreter import execute
 from ...spec import tree
 from ...spec.assemble import assemble
 from ...spec.encoding import ByteOrder, Decoded, Slot, identify, pack, slots_of
+from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Operand, isa
 from ..adequacy.mutants import differing_part
 from ..values import parse_bytes
-from .arithmetic import slug
-from .draft import BYTE_ORDERS, Draft
+from .draft import BYTE_ORDERS, Draft, slug
 
 #: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.
 _STRAY = {
@@ -83,7 +83,7 @@ def _all() -> Iterator[Draft]:
 def carrier(row: Instruction) -> Carrier:
     """Return a program in which ``row`` would change what is returned in r0."""
     has_memory = any(isinstance(node, tree.Load | tree.Store) for node in tree.walk(*row.means))
-    if row.section == "5.5":
+    if facts(row).kind is Kind.PACKET:
         return Carrier("r6 = r1\nr0 = 1\nr4 = 1\n", {"src": 4, "imm": 2}, "exit\n")
     if has_memory:
         values = {"dst": 4, "src": 3} if "dst" in row.writes else {"dst": 3, "src": 4}
@@ -106,9 +106,10 @@ def carrier(row: Instruction) -> Carrier:
         return _jump_carrier(row)
     before = "r3 = 0x8877665544332211 ll\nr4 = 0x1020304\n"
     values = {"dst": 3, "src": 4, "imm": 0x1234, "next_imm": 0}
-    if row.wide and row.name != "LD_IMM64":
-        values |= {"imm": 1 if row.name == "LD_CODE_ADDR" else 0}
-    variables = ((0, _MAP),) if row.name == "LD_VAR_ADDR" else ()
+    function = facts(row).operation
+    if facts(row).kind is Kind.ADDRESS:
+        values |= {"imm": 1 if function == "code_addr" else 0}
+    variables = ((0, _MAP),) if function == "var_addr" else ()
     return Carrier(before, values, "r0 = r3\nexit\n", variables, maps=(_MAP,) if row.wide else ())
 
 
@@ -168,19 +169,10 @@ def _cases(
 def _witness(row: Instruction, around: Carrier) -> dict[str, str]:
     results = _run(around, _fixed(row, around))
     idle = _run(around, Decoded(isa().by_name["JA"]))
-    if results is None or results == idle or row.name in _UNPREDICTABLE:
+    if results is None or results == idle or facts(row).kind is Kind.ADDRESS:
         return {}
     little, big = (f"{results[order]:#x}" for order in BYTE_ORDERS)
     return {"witness": little} if little == big else {"witness.little": little, "witness.big": big}
-
-
-#: Rows whose result is an address.
-_UNPREDICTABLE = frozenset(
-    row.name
-    for row in isa().instructions
-    if any(isinstance(node, tree.Call) and node.name in tree.PLATFORM_FUNCTIONS for node in tree.walk(*row.means))
-    and row.section != "5.5"
-)
 
 
 def _draft(
@@ -245,7 +237,7 @@ def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
         return (
             *(
                 _END_WIDTHS
-                if row.section == "4.2"
+                if facts(row).kind is Kind.SWAP
                 else (*range(256), (1 << 31) - 1, -1, *(-value for value in defined))
             ),
             *beyond,
@@ -275,19 +267,25 @@ def _is_unused(row: Instruction, name: str) -> bool:
     return isinstance(rule, Fixed) and (rule.unused or name == "next_imm")
 
 
+#: By kind and field: what leaves other values of a field open that selects an instruction, and the erratum.
+_VALUE_RULES = {
+    (Kind.SWAP, "imm"): ("4.2-end-width", "undefined-offsets"),
+    (Kind.HELPER, "src"): ("4.3-call-src-reg", "reserved-opcodes"),
+    (Kind.CALL, "src"): ("4.3-call-src-reg", "reserved-opcodes"),
+    (Kind.ATOMIC, "imm"): ("5.3-undefined-imm", "undefined-atomic-imm"),
+    (Kind.CONSTANT, "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
+    (Kind.ADDRESS, "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
+}
+
+
 def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ...], str]:
     """Return the requirements and the erratum about a field of a row that holds no such value."""
     word = name.replace("_", "-")
     if name == "next_imm":
         return ("rfc9669-5.4-unused-next-imm-zero",), "unused-fields-and-runtimes"
     if not rule.unused:
-        requirement, erratum = {
-            ("4.2", "imm"): ("4.2-end-width", "undefined-offsets"),
-            ("4.3.1", "src"): ("4.3-call-src-reg", "reserved-opcodes"),
-            ("4.3.2", "src"): ("4.3-call-src-reg", "reserved-opcodes"),
-            ("5.3", "imm"): ("5.3-undefined-imm", "undefined-atomic-imm"),
-            ("5.4", "src"): ("5.4-undefined-subtypes", "undefined-lddw-subtypes"),
-        }[row.section, name]
+        kind = Kind.ATOMIC if facts(row).locked else facts(row).kind
+        requirement, erratum = _VALUE_RULES.get((kind, name), ("3.1-unused-fields-zero", "undefined-offsets"))
         return (f"rfc9669-{requirement}",), erratum
     general = ("rfc9669-3.1-unused-fields-zero", f"rfc9669-3.1-unused-{word}-zero")
     defined = any(isinstance(r := other.fields[name], Fixed) and not r.unused for other in isa().by_opcode[row.opcode])
@@ -317,7 +315,7 @@ def _high_registers(row: Instruction) -> Iterator[Draft]:
 def _carrier_for_any(row: Instruction, role: str) -> Carrier:
     """Return a program that runs to its end whichever of r3 to r7 a register above r10 is taken for."""
     accesses = [node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store)]
-    if not accesses or row.section == "5.5":
+    if not accesses or facts(row).kind is Kind.PACKET:
         return carrier(row)
     is_base = any(isinstance(node, tree.Register) and node.name == role for node in tree.walk(accesses[0].address))
     value, base = "0x8877665544332211 ll", "r9"
@@ -412,7 +410,7 @@ def _close_to(opcode: int) -> Iterator[tuple[Instruction, str]]:
     ]
     for other in sorted(near, key=lambda other: ((other ^ opcode).bit_count(), other ^ opcode)):
         row = table.by_opcode[other][0]
-        yield row, _OPCODE_RULES[row.section]
+        yield row, _OPCODE_RULES[facts(row).kind]
     if not near:
         code = opcode & 7
         rule = (
@@ -425,16 +423,12 @@ def _close_to(opcode: int) -> Iterator[tuple[Instruction, str]]:
         yield table.by_name["ADD64_X"], rule
 
 
-#: By section of the closest instruction: the requirement that leaves an opcode undefined.
+#: By kind of the closest instruction: the requirement that leaves an opcode undefined.
 _OPCODE_RULES = {
-    "4.1": "4.1-undefined-codes",
-    "4.2": "4.1-undefined-codes",
-    "4.3": "4.3-undefined-codes",
-    "4.3.1": "4.3-call-k-jmp-only",
-    "4.3.2": "4.3-call-k-jmp-only",
-    "5.1": "5-undefined-combinations",
-    "5.2": "5-undefined-combinations",
-    "5.3": "5-undefined-combinations",
-    "5.4": "5-undefined-combinations",
-    "5.5": "5-undefined-combinations",
+    **dict.fromkeys((Kind.ALU, Kind.SWAP), "4.1-undefined-codes"),
+    **dict.fromkeys((Kind.CONDITION, Kind.JUMP), "4.3-undefined-codes"),
+    **dict.fromkeys((Kind.HELPER, Kind.CALL), "4.3-call-k-jmp-only"),
+    Kind.EXIT: "4.3-undefined-codes",
+    **dict.fromkeys((Kind.LOAD, Kind.STORE, Kind.ATOMIC), "5-undefined-combinations"),
+    **dict.fromkeys((Kind.CONSTANT, Kind.ADDRESS, Kind.PACKET), "5-undefined-combinations"),
 }

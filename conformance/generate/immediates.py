@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from . import arithmetic, jumps
-from .arithmetic import operation, slug
 from .boundaries import IMMEDIATES, hexed
-from .draft import Draft, line
-from .memory import covers as access_covers
-from .memory import width
+from .covers import covers
+from .draft import Draft, line, slug
 from .registers import ALL, prologue
 
 _MIN, _MAX = -(1 << 31), (1 << 31) - 1
@@ -38,22 +36,23 @@ _SIMPLE = (0, 1, -1)
 _SHIFTS = (2, 3, 12, 16, 20, 21, 24, 31, 32, 33, 48, 63, 64, 127, 128, 255, 256, 4096, _MAX, _MIN, -1, -8, -128)
 _DIVIDENDS = ("0xffffffffffffffff", "0x7ffffffe7ffffffe", "0xfedcba9876543210")
 #: The smallest number of either width is one that signed division by -1 cannot negate.
-_SIGNED_DIVIDENDS = {"64": "0x8000000000000000", "32": "0x7ffffffe80000000"}
+_SIGNED_DIVIDENDS = {64: "0x8000000000000000", 32: "0x7ffffffe80000000"}
 _VALUES = ("0xfedcba9876543210", "0xffffffff00000001")
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, conditional jumps and stores with an immediate, and of 64-bit constants."""
     for row in isa().instructions:
-        if row.name == "LD_IMM64":
+        if facts(row).kind is Kind.CONSTANT:
             yield _halves(row)
         if "imm" not in row.operands or row.wide:
             continue
-        if row.section == "4.1":
+        what = facts(row)
+        if what.kind is Kind.ALU:
             yield _arithmetic(row)
-        elif row.section == "4.3" and "dst" in row.operands:
+        elif what.kind is Kind.CONDITION:
             yield _condition(row)
-        elif row.section == "5.1":
+        elif what.kind is Kind.STORE:
             yield _store(row)
 
 
@@ -63,21 +62,21 @@ def _arithmetic(row: Instruction) -> Draft:
     A zero from memory makes a register unknown to whoever would compute the results beforehand. All other registers
     hold something, too: machine code for some immediates only may want one more.
     """
-    name = operation(row)
-    factors = name in ("MUL", "DIV", "SDIV", "MOD", "SMOD")
-    limits = _SHIFTS if name in ("LSH", "RSH", "ARSH") else LIMITS
+    name = facts(row).operation
+    factors = name == "*" or name in DIVISIONS
+    limits = _SHIFTS if name in SHIFTS else LIMITS
     numbers = dict.fromkeys((*_SIMPLE, *(_FACTORS if factors else ()), *limits))
     registers = ("r3", "r4", "r5") if factors else ("r3", "r4")
     asm = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(6, *(int(register[1:]) for register in registers)))}"
     values = _DIVIDENDS if factors else _VALUES
-    if name in ("SDIV", "SMOD"):
-        values = (_SIGNED_DIVIDENDS["32" if arithmetic.is_32_bit(row) else "64"], *_DIVIDENDS[1:])
+    if name in ("s/", "s%"):
+        values = (_SIGNED_DIVIDENDS[facts(row).width], *_DIVIDENDS[1:])
     for register, value in zip(registers, values, strict=True):
         asm += f"{register} = {value} ll\n" + (f"{register} ^= r6\n" if register != registers[-1] else "")
         asm += f"{line(row, dst=register[1:], imm='{imm}')}\n"
     cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in numbers}
     what = f"{len(registers)} numbers with immediates at the limits of what machines encode; no other register changes"
-    return Draft(f"{slug(row)}/limits", what, arithmetic.covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
+    return Draft(f"{slug(row)}/limits", what, covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
 
 def _condition(row: Instruction) -> Draft:
@@ -96,7 +95,7 @@ def _condition(row: Instruction) -> Draft:
         "the immediate, the next and the last number, alone and beside an upper half: each bit of r0 is a condition "
         "that did not hold; no other register changes"
     )
-    return Draft(f"{slug(row)}/limits", what, jumps.covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
+    return Draft(f"{slug(row)}/limits", what, covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
 
 def _halves(row: Instruction) -> Draft:
@@ -110,13 +109,13 @@ def _halves(row: Instruction) -> Draft:
         }
     asm = f"{prologue()}{line(row, dst='0', imm64='{low}')}\n{line(row, dst='3', imm64='{high}')}\nexit\n"
     what = "the number as the lower and as the upper half of a 64-bit constant; no other register changes"
-    covers = ("rfc9669-5.4-imm64", "rfc9669-3.2-two-immediates")
-    return Draft(f"{slug(row)}/limits", what, covers, cases, asm, observe=ALL)
+    found = ("rfc9669-5.4-imm64", "rfc9669-3.2-two-immediates")
+    return Draft(f"{slug(row)}/limits", what, found, cases, asm, observe=ALL)
 
 
 def _store(row: Instruction) -> Draft:
     """All immediates, one after the other in memory."""
-    size = width(row)
+    size = facts(row).width // 8
     numbers = (*LIMITS, *_SIMPLE)
     asm = prologue(skip=(1,)) + "".join(
         f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(numbers)
@@ -126,7 +125,7 @@ def _store(row: Instruction) -> Draft:
     return Draft(
         f"{slug(row)}/limits",
         what,
-        access_covers(row),
+        covers(row),
         cases,
         f"{asm}exit\n",
         observe=(*(register for register in ALL if register != "r1"), "after"),

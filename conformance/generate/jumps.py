@@ -5,10 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import is_32_bit, slug
 from .boundaries import IMMEDIATES, hexed, immediate_pairs, pairs
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
+
+#: Operands with which a condition holds, and with which it does not.
+HOLDS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "==": ((5, 5), (6, 5)),
+    "!=": ((6, 5), (5, 5)),
+    "&": ((7, 5), (2, 5)),
+    ">": ((-1, 5), (5, -1)),
+    ">=": ((-1, 5), (5, -1)),
+    "<": ((5, -1), (-1, 5)),
+    "<=": ((5, -1), (-1, 5)),
+    "s>": ((5, -1), (-1, 5)),
+    "s>=": ((5, -1), (-1, 5)),
+    "s<": ((-1, 5), (5, -1)),
+    "s<=": ((-1, 5), (5, -1)),
+}
+
+
+def known_conditions() -> list[Instruction]:
+    """Return the conditional jumps whose operation has operands in the tables of this package."""
+    return [row for row in isa().instructions if facts(row).kind is Kind.CONDITION and facts(row).operation in HOLDS]
+
 
 #: r0 tells which way control went: 1 after the jump, 2 where it fell through.
 _FORWARD = "{head}\nr0 = 3\n{jump}\nr0 = 2\nexit\nr0 = 4\nexit\ntaken:\nr0 = 1\nexit\n"
@@ -21,22 +43,12 @@ _BASE32_NUMBERS = ("0", "1", "m1", "m3", "s32max", "s32min", "12345678")
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of all conditional jumps."""
-    rows = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    rows = [row for row in isa().instructions if facts(row).kind is Kind.CONDITION]
     for row in rows:
         yield _operands(row, "forward", _FORWARD)
         yield _operands(row, "backward", _BACKWARD)
-        if is_32_bit(row):
+        if facts(row).width == 32:
             yield _base32_only(row)
-
-
-def covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements that a conditional jump's operands put to the test."""
-    found = [row.name.split("_", maxsplit=1)[0][:-2].lower(), "fall-through"]
-    if is_32_bit(row):
-        found += ["jmp32-width"] + (["jmp32-imm"] if row.name.endswith("_K") else [])
-    else:
-        found += ["jmp-width"] + (["jmp-imm-sign-extends"] if row.name.endswith("_K") else [])
-    return tuple(f"rfc9669-4.3-{part}" for part in found)
 
 
 def _operands(row: Instruction, direction: str, program: str) -> Draft:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...spec import tree
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import slug
 from .boundaries import IMMEDIATES
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 from .registers import VALUES, prologue
 
 #: Offsets at the ends of the field, around the limits of displacements of 8, 9, 12 and 13 bits, and small ones.
@@ -28,10 +28,10 @@ _ALL = tuple(f"r{n}" for n in range(10))
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of regular and sign-extending loads and stores."""
     for row in isa().instructions:
-        if row.section not in ("5.1", "5.2"):
+        if facts(row).kind not in (Kind.LOAD, Kind.STORE):
             continue
         yield _offsets(row)
-        if width(row) > 1:
+        if facts(row).width > 8 and not facts(row).locked:
             yield _unaligned(row)
         yield _register_pairs(row)
         yield _base_offsets(row)
@@ -50,28 +50,7 @@ def drafts() -> Iterator[Draft]:
 
 def is_load(row: Instruction) -> bool:
     """Whether the row reads memory into a register."""
-    return "dst" in row.writes
-
-
-def width(row: Instruction) -> int:
-    """Return how many bytes a load or store of the row touches."""
-    (access,) = (node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store))
-    return access.type.bits // 8
-
-
-def covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements that an access of the row puts to the test."""
-    name = slug(row)
-    size = name.rsplit("-", maxsplit=1)[1]
-    found = [f"rfc9669-{row.section}-{name}", f"rfc9669-5-size-{size}", "rfc9669-5.1-address-offset"]
-    if row.section == "5.1":
-        found.append("rfc9669-5-mode-mem")
-        found.append("rfc9669-5.1-ldx-zero-extends" if is_load(row) else "rfc9669-5.1-store-size")
-        if width(row) > 1:
-            found.append("rfc9669-5.1-host-byte-order")
-    else:
-        found.append("rfc9669-5-mode-memsx")
-    return tuple(found)
+    return facts(row).kind is Kind.LOAD
 
 
 def address_in(base: str) -> str:
@@ -213,7 +192,7 @@ def _stored_address(row: Instruction) -> Draft:
 
 def _stack_ends(row: Instruction) -> Draft:
     """The first and the last bytes of the 512 that a stack frame has."""
-    size = width(row)
+    size = facts(row).width // 8
     cases = {"first": {"off": "-512"}, "last": {"off": f"-{size}"}, "middle": {"off": "-256"}}
     fill = "".join(f"*(u64 *)(r10 - {at}) = r3\n" for at in (512, 504, 264, 256, 248, 16, 8))
     if is_load(row):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import is_32_bit, operation, slug
-from .draft import Draft, line
-from .surroundings import covers
+from .covers import covers
+from .draft import Draft, line, slug
 
 #: Double words whose bytes make numbers at the edges of widths in one byte order or the other, or in both.
 _DATA = (
@@ -22,35 +22,38 @@ _DATA = (
 _COUNT = len(_DATA.split())
 _AREA = 8 * _COUNT
 _IMMEDIATES = (0, 1, -1, 2, 127, -128, 128, 4096, 32768, 0x12345678, (1 << 31) - 1, -(1 << 31))
-_DIVISIONS = frozenset(["DIV", "SDIV", "MOD", "SMOD"])
 _AMOUNTS = (0, 1, 8, 31, 32, 33, 63)
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, byte swaps and conditional jumps."""
-    rows = [row for row in isa().instructions if row.section in ("4.1", "4.2")]
+    rows = [row for row in isa().instructions if _computes(row)]
     division = [row for row in rows if {"divmul32", "divmul64"} & row.groups]
     yield _each_register("arithmetic", [row for row in rows if row not in division], _PAIRS)
     yield _each_register("division", division, _PAIRS)
-    yield _divided_by_0([row for row in division if operation(row) in _DIVISIONS and "imm" in row.operands])
-    conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    yield _divided_by_0([row for row in division if facts(row).operation in DIVISIONS and "imm" in row.operands])
+    conditions = [row for row in isa().instructions if facts(row).kind is Kind.CONDITION]
     yield _each_register("conditions", [row for row in conditions if "src" in row.operands], _COMPARED)
     yield _each_register("conditions-k", [row for row in conditions if "imm" in row.operands], _COMPARED)
     for row in isa().instructions:
-        if row.section in ("4.1", "4.2") and ("src" in row.operands or "dst" in row.reads):
+        if _computes(row) and ("src" in row.operands or "dst" in row.reads):
             yield _computation(row)
-        elif row.section == "4.3" and "dst" in row.operands:
+        elif row in conditions:
             yield _condition(row)
+
+
+def _computes(row: Instruction) -> bool:
+    return facts(row).kind in (Kind.ALU, Kind.SWAP)
 
 
 def _immediates(row: Instruction) -> tuple[int, ...]:
     """The immediates that stand in the program; one that is not used where there is none."""
     if "imm" not in row.operands:
         return (0,)
-    if operation(row) in ("LSH", "RSH", "ARSH"):
-        return tuple(amount for amount in _AMOUNTS if amount < (32 if is_32_bit(row) else 64))
+    if facts(row).operation in SHIFTS:
+        return tuple(amount for amount in _AMOUNTS if amount < facts(row).width)
     # Linux refuses a division by the constant 0: there is a vector of its own for that.
-    return _IMMEDIATES[1:] if operation(row) in _DIVISIONS else _IMMEDIATES
+    return _IMMEDIATES[1:] if facts(row).operation in DIVISIONS else _IMMEDIATES
 
 
 def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
@@ -130,7 +133,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
         result = 16 * len(pairs) + 16 * place
         asm += "r{t} = *(u64 *)(r10 - 8)\nr{s} = *(u64 *)(r{t} + 8)\nr{d} = *(u64 *)(r{t} + 0)\n"
         asm += f"r{{u}} = 1\n{line(row, dst='{d}', src='{s}', imm=str(_imm(row)), offset='+1')}\n"
-        asm += "r{u} = 2\n" if row.section == "4.3" else ""
+        asm += "r{u} = 2\n" if facts(row).kind is Kind.CONDITION else ""
         asm += f"r{{t}} = *(u64 *)(r10 - 16)\n*(u64 *)(r{{t}} + {result}) = r{{d}}\n"
         asm += f"r{{u}} ^= r{{s}}\n*(u64 *)(r{{t}} + {result + 8}) = r{{u}}\n"
     for at, step in ((8, 16), (16, 16 * len(rows)), (24, 1)):
@@ -160,6 +163,6 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
 
 def _imm(row: Instruction) -> int:
     """An immediate for all registers: an amount for shifts, otherwise between the numbers that are compared."""
-    if operation(row) in ("LSH", "RSH", "ARSH"):
+    if facts(row).operation in SHIFTS:
         return 5
-    return -0x1234567 if row.section == "4.1" else -5
+    return -0x1234567 if facts(row).kind is Kind.ALU else -5

@@ -3,24 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .arithmetic import slug
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 from .registers import VALUES, prologue
 
 _ALL = tuple(f"r{n}" for n in range(10))
 #: Sixteen bytes that differ in every place.
 _CONTENT = "a1 b2 c3 d4 e5 f6 07 18 29 3a 4b 5c 6d 7e 8f 90"
-_COVERS: Mapping[str, str] = {
-    "LD_MAP_FD": "map-by-fd",
-    "LD_MAP_FD_VALUE": "map-val-by-fd",
-    "LD_VAR_ADDR": "var-addr",
-    "LD_CODE_ADDR": "code-addr",
-    "LD_MAP_IDX": "map-by-idx",
-    "LD_MAP_IDX_VALUE": "map-val-by-idx",
-}
 #: Numbers of variables: each bit alone, and all of them.
 _NUMBERS = (*(1 << bit for bit in range(31)), -(1 << 31), -1)
 #: Offsets into the value of a map: each bit alone, the limits of 8, 12, 15, 16 and 20 bits, and negative ones.
@@ -36,53 +29,49 @@ _REMOTE = (-1, -128, -129, -2048, -2049, -32768, -32769, -(1 << 31), 32767, 3276
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of wide instructions and of packet access."""
     for row in isa().instructions:
-        if row.name in _COVERS:
+        what = facts(row)
+        if what.kind is Kind.ADDRESS:
             yield _registers(row)
-            if row.name == "LD_VAR_ADDR":
+            if what.operation == "var_addr":
                 yield _variables(row)
             if "next_imm" in row.reads:
                 yield _map_values(row)
-        elif row.name in ("CALL_HELPER", "CALL_BTF"):
+        elif what.kind is Kind.HELPER:
             yield _functions(row)
-        elif row.section == "5.5":
+        elif what.kind is Kind.PACKET:
             yield _values(row)
             # Linux can run the first of them, the second is too long a packet for it.
             yield _places(row, "places", _PLACES, 3000)
-            last = (1 << 16) - {"B": 1, "H": 2, "W": 4}[row.name[-1]]
+            last = (1 << 16) - what.width // 8
             yield _places(row, "far-places", (*_FAR_PLACES, last), 1 << 16)
             if "src" in row.operands:
                 yield _indices(row)
 
 
-def _covers(row: Instruction) -> tuple[str, ...]:
-    if row.section == "5.5":
-        return (f"rfc9669-5.5-{slug(row).removeprefix('ld-')}",)
-    return (f"rfc9669-5.4-{_COVERS[row.name]}", "rfc9669-5.4-subtype")
-
-
 def _registers(row: Instruction) -> Draft:
     """Each register receives an address or a handle: what is there, or the difference to the same in another one."""
     cases = {f"r{n}": {"d": str(n), "e": str((n + 1) % 10)} for n in range(10)}
-    if row.name == "LD_VAR_ADDR" or "next_imm" in row.reads:
-        operands = {"imm": "7"} if row.name == "LD_VAR_ADDR" else {"imm": "1", "next_imm": "8"}
+    function = str(facts(row).operation)
+    if function == "var_addr" or "next_imm" in row.reads:
+        operands = {"imm": "7"} if function == "var_addr" else {"imm": "1", "next_imm": "8"}
         cases = {name: {"d": values["d"]} for name, values in cases.items()}
         use = f"{line(row, dst='{d}', **operands)}\nr{{d}} = *(u64 *)(r{{d}} + 0)\n"
         what = "each register receives the address of what is loaded through it; no other register changes"
     else:
-        operands = {"imm": "there" if row.name == "LD_CODE_ADDR" else "1"}
+        operands = {"imm": "there" if function == "code_addr" else "1"}
         both = [line(row, dst=hole, **operands) for hole in ("{d}", "{e}")]
         use = f"{both[0]}\n{both[1]}\nr{{d}} -= r{{e}}\nr{{e}} = {VALUES[8]:#x} ll\n"
         what = "each register receives what another one does; no other register changes"
-    errata = ("code-addr-base",) if row.name == "LD_CODE_ADDR" else ()
+    errata = ("code-addr-base",) if function == "code_addr" else ()
     return Draft(
         f"{slug(row)}/registers",
         what,
-        (*_covers(row), "rfc9669-3.1-dst-reg-range"),
+        (*covers(row), "rfc9669-3.1-dst-reg-range"),
         cases,
         f"{prologue()}{use}there:\nexit\n" if "there" in use else f"{prologue()}{use}exit\n",
         observe=_ALL,
-        maps=("00*16", _CONTENT) if "MAP" in row.name else (),
-        variables=((6, "00*8"), (7, _CONTENT)) if row.name == "LD_VAR_ADDR" else (),
+        maps=("00*16", _CONTENT) if function.startswith("map") else (),
+        variables=((6, "00*8"), (7, _CONTENT)) if function == "var_addr" else (),
         errata=errata,
         level="interpretation" if errata else "must",
     )
@@ -96,7 +85,7 @@ def _variables(row: Instruction) -> Draft:
     return Draft(
         f"{slug(row)}/numbers",
         "variables whose numbers have one bit each, one after the other in memory",
-        _covers(row),
+        covers(row),
         {"all": {}},
         f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
@@ -114,7 +103,7 @@ def _functions(row: Instruction) -> Draft:
     )
     kept = "".join(f"r{n} = {VALUES[n]:#x} ll\n" for n in (7, 8, 9))
     scratch = "".join(f"r{n} = 0\n" for n in range(7) if n != 6)
-    by = "btf" if row.name == "CALL_BTF" else "static"
+    by = str(facts(row).operation)
     return Draft(
         f"{slug(row)}/numbers",
         "functions whose ids have one bit each: results are in memory; r6 to r9 keep their values",
@@ -139,7 +128,7 @@ def _map_values(row: Instruction) -> Draft:
     return Draft(
         f"{slug(row)}/offsets",
         "offsets of one bit each and beside the limits of widths, taken off again before the access",
-        _covers(row),
+        covers(row),
         {"all": {}},
         f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
@@ -153,7 +142,7 @@ def _packet(row: Instruction, name: str, what: str, asm: str, memory: str) -> Dr
     return Draft(
         f"{slug(row)}/{name}",
         what,
-        _covers(row),
+        covers(row),
         {"all": {}},
         f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
         observe=("r0", "r7", "r8", "r9"),

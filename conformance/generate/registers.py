@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from . import arithmetic, jumps
-from .arithmetic import is_32_bit, operation, slug
+from . import jumps
 from .boundaries import hexed
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 
 #: r0 to r9 at the start: distinct, both halves distinct, sign bits of either half set in some.
 VALUES = (
@@ -40,31 +41,31 @@ def prologue(skip: tuple[int, ...] = ()) -> str:
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of arithmetic, byte swaps, moves of constants and conditional jumps."""
+    conditions = jumps.known_conditions()
     for row in isa().instructions:
-        if row.section in ("4.1", "4.2"):
+        what = facts(row)
+        if what.kind in (Kind.ALU, Kind.SWAP):
             yield _computation(row)
-            if row.section == "4.1" and is_32_bit(row) and operation(row) not in ("MOV", "MOVSX"):
+            if what.kind is Kind.ALU and what.width == 32 and what.operation not in ("move", "extend", None):
                 yield _negative_result(row)
             if "src" in row.operands:
                 yield _frame_pointer(row)
-        elif row.section == "4.3" and "dst" in row.operands:
+        elif row in conditions:
             yield _condition(row)
             if "src" in row.operands:
                 yield _frame_pointer_condition(row)
-        elif row.name in ("JA", "JA32"):
+        elif what.kind is Kind.JUMP:
             yield _jump(row)
     yield _wide_constant()
 
 
 def _computation(row: Instruction) -> Draft:
-    section = "4.1" if row.section == "4.1" else "4.2"
-    covers = arithmetic.covers(row) if section == "4.1" else byte_swap_covers(row)
     if "src" in row.operands:
         text = line(row, dst="{d}", src="{s}")
         cases: dict[str, Mapping[str, str]] = {
             f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d in range(10) for s in range(10)
         }
-        if operation(row) == "MOVSX":
+        if facts(row).operation == "extend":
             # A source that is not negative in the width that is extended would tell nothing.
             text = f"r{{s}} = {{value}} ll\n{text}"
             cases = {n: {**c, "value": f"{VALUES[int(c['s'])] | 0x80808080:#x}"} for n, c in cases.items()}
@@ -82,34 +83,24 @@ def _computation(row: Instruction) -> Draft:
         what = "each register; no other register changes"
         roles = ("rfc9669-3.1-dst-reg-range",)
     asm = f"{prologue()}{text}\nexit\n"
-    return Draft(f"{slug(row)}/registers", what, (*covers, *roles), cases, asm, observe=ALL)
+    return Draft(f"{slug(row)}/registers", what, (*covers(row), *roles), cases, asm, observe=ALL)
 
 
 def _negative_result(row: Instruction) -> Draft:
     """A 32-bit result with its sign bit set, in each register: extended it would fill the upper half."""
-    name = operation(row)
-    number = {"DIV": 1, "SDIV": 1, "MUL": 1, "LSH": 0, "RSH": 0, "AND": -7, "MOD": -7, "SMOD": -7}.get(name, 5)
+    name = facts(row).operation or ""
+    number = {"/": 1, "s/": 1, "*": 1, "<<": 0, ">>": 0, "&": -7, "%": -7, "s%": -7}.get(name, 5)
     cases = {f"r{d}": {"d": str(d), "s": str((d + 3) % 10)} for d in range(10)}
     if "src" not in row.operands:
         cases = {name: {"d": values["d"]} for name, values in cases.items()}
-    value = 0x5A5A5A5A10000001 if name == "NEG" else 0x5A5A5A5AF0000001
+    value = 0x5A5A5A5A10000001 if name == "negate" else 0x5A5A5A5AF0000001
     asm = f"{prologue()}r{{d}} = {value:#x} ll\n"
     if "src" in row.operands:
         asm += f"r{{s}} = {number}\n{line(row, dst='{d}', src='{s}')}\nexit\n"
     else:
         asm += f"{line(row, dst='{d}', imm=str(number))}\nexit\n"
     what = "each register, with a result that is negative as a 32-bit number"
-    return Draft(f"{slug(row)}/negative", what, arithmetic.covers(row), cases, asm, observe=ALL)
-
-
-def byte_swap_covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements of a byte swap row."""
-    name = row.name.lower()
-    found = [f"rfc9669-2.2-{name}", f"rfc9669-4.2-{name}", "rfc9669-4.2-dst-only", "rfc9669-4.2-end-width"]
-    if not row.name.endswith("64"):
-        found.append("rfc9669-4.2-end-zero-extends")
-    found.append("rfc9669-4.2-bswap-unconditional" if name.startswith("bswap") else "rfc9669-4.2-source-selects-order")
-    return tuple(found)
+    return Draft(f"{slug(row)}/negative", what, covers(row), cases, asm, observe=ALL)
 
 
 def _frame_pointer(row: Instruction) -> Draft:
@@ -120,9 +111,9 @@ def _frame_pointer(row: Instruction) -> Draft:
         f"{line(row, dst='{d}', src='10')}\n{line(row, dst='{e}', src='{f}')}\n"
         "r{d} -= r{e}\nr{e} = 0\nr{f} = 0\nexit\n"
     )
-    covers = (*arithmetic.covers(row), "rfc9669-3.1-src-reg-range")
+    found = (*covers(row), "rfc9669-3.1-src-reg-range")
     what = "r10 as source operand is the value of r10"
-    return Draft(f"{slug(row)}/frame-pointer", what, covers, cases, asm, observe=ALL)
+    return Draft(f"{slug(row)}/frame-pointer", what, found, cases, asm, observe=ALL)
 
 
 #: A number for registers that take no part: cut to 32 bits it is another.
@@ -131,43 +122,43 @@ _WIDE = 0x12345A5A00000010
 #: what the others hold, to which a number below ten is added: with one of them in place of either operand, control
 #: would go the other way. Negative numbers are extended to 64 bits; where halves are compared, upper ones are dirty.
 _ALONE: Mapping[str, tuple[tuple[int, int, int], ...]] = {
-    "JEQ": ((-77, -77, -99),),
-    "JNE": ((-77, -77, -99),),
-    "JSET": ((1 << 30, 1 << 30, _WIDE), (-(1 << 31), -(1 << 31), 16)),
-    "JGT": ((-1, -2, -99), (2, 1, 16)),
-    "JGE": ((-2, -2, -99), (1, 1, 16)),
-    "JLT": ((-(1 << 31) - 1, -(1 << 31), -99), (-2, -1, -99)),
-    "JLE": ((-(1 << 31) - 1, -(1 << 31), -99), (-1, -1, -99)),
-    "JSGT": ((-1, -2, -99), (-98, -99, 16)),
-    "JSGE": ((-2, -2, -99), (-99, -99, 16)),
-    "JSLT": ((-99, -98, 16), (-2, -1, -99)),
-    "JSLE": ((-99, -99, 16), (-1, -1, -99)),
+    "==": ((-77, -77, -99),),
+    "!=": ((-77, -77, -99),),
+    "&": ((1 << 30, 1 << 30, _WIDE), (-(1 << 31), -(1 << 31), 16)),
+    ">": ((-1, -2, -99), (2, 1, 16)),
+    ">=": ((-2, -2, -99), (1, 1, 16)),
+    "<": ((-(1 << 31) - 1, -(1 << 31), -99), (-2, -1, -99)),
+    "<=": ((-(1 << 31) - 1, -(1 << 31), -99), (-1, -1, -99)),
+    "s>": ((-1, -2, -99), (-98, -99, 16)),
+    "s>=": ((-2, -2, -99), (-99, -99, 16)),
+    "s<": ((-99, -98, 16), (-2, -1, -99)),
+    "s<=": ((-99, -99, 16), (-1, -1, -99)),
 }
 
 
 #: Operands by operation, of a 64-bit condition that holds and of one that does not: the upper halves decide, or the
 #: sign of an immediate, and the lower halves for themselves would decide otherwise wherever they can.
 _HALVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
-    "JEQ": ((8, 8), (0x1234567800000008, 8)),
-    "JNE": ((0x1234567800000008, 8), (8, 8)),
-    "JSET": ((0x1234567800000000, -8), (0x1234567800000005, 8)),
-    "JGT": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
-    "JGE": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
-    "JLT": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
-    "JLE": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
-    "JSGT": ((5, -8), (0x8234567800000009, 8)),
-    "JSGE": ((5, -8), (0x8234567800000009, 8)),
-    "JSLT": ((0x8234567800000009, 8), (5, -8)),
-    "JSLE": ((0x8234567800000009, 8), (5, -8)),
+    "==": ((8, 8), (0x1234567800000008, 8)),
+    "!=": ((0x1234567800000008, 8), (8, 8)),
+    "&": ((0x1234567800000000, -8), (0x1234567800000005, 8)),
+    ">": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
+    ">=": ((0x1234567800000005, 8), (0xFFFFFFFC, -8)),
+    "<": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
+    "<=": ((0xFFFFFFFC, -8), (0x1234567800000005, 8)),
+    "s>": ((5, -8), (0x8234567800000009, 8)),
+    "s>=": ((5, -8), (0x8234567800000009, 8)),
+    "s<": ((0x8234567800000009, 8), (5, -8)),
+    "s<=": ((0x8234567800000009, 8), (5, -8)),
 }
 
 
 def _condition(row: Instruction) -> Draft:
     """Either operand in each register, with a value that decides by itself; and conditions that do not hold."""
-    name = row.name.split("_", maxsplit=1)[0][:-2]
+    name = str(facts(row).operation)
     has_src = "src" in row.operands
     cases: dict[str, Mapping[str, str]] = {}
-    upper = (0x7B5A5A5A, 0x12345678) if "L" in name else (0x12345678, 0x7B5A5A5A)
+    upper = (0x7B5A5A5A, 0x12345678) if "<" in name else (0x12345678, 0x7B5A5A5A)
     for index, (value, other, rest) in enumerate(_ALONE[name]):
         for dst in range(10):
             # Each register meets each other one, with the one or the other operands.
@@ -194,22 +185,22 @@ def _condition(row: Instruction) -> Draft:
     # Which way control went must show without disturbing what is compared.
     asm += "r{m} += 32\ntaken:\nexit\n"
     what = "either operand in each register, where another register's value would decide otherwise; none changes"
-    covers = (*jumps.covers(row), "rfc9669-3.1-dst-reg-range")
-    return Draft(f"{slug(row)}/registers", what, covers, cases, asm, observe=ALL)
+    found = (*covers(row), "rfc9669-3.1-dst-reg-range")
+    return Draft(f"{slug(row)}/registers", what, found, cases, asm, observe=ALL)
 
 
 def _halves(row: Instruction, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """The operands of :data:`_HALVES`; for equality of lower halves they have to be others."""
     holds, not_so = _HALVES[name]
-    if not is_32_bit(row) or name not in ("JEQ", "JNE"):
+    if facts(row).width == 64 or name not in ("==", "!="):
         return holds, not_so
     equal, unequal = (0x1234567800000008, 8), (0x1234567800000005, 8)
-    return (equal, unequal) if name == "JEQ" else (unequal, equal)
+    return (equal, unequal) if name == "==" else (unequal, equal)
 
 
 def _dirty(row: Instruction, value: int, upper: int) -> str:
     """A 64-bit operand; of a 32-bit condition it has an upper half that would decide otherwise."""
-    return hexed((value & 0xFFFFFFFF) | upper << 32 if is_32_bit(row) else value)
+    return hexed((value & 0xFFFFFFFF) | upper << 32 if facts(row).width == 32 else value)
 
 
 def _as_imm(value: int) -> str:
@@ -229,10 +220,10 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
     """
     steps = {"below": -1, "at": 0, "above": 1}
     others = {"0": 0, "m1": -1}
-    if is_32_bit(row) or row.name.startswith("JSET"):
+    if facts(row).width == 32 or facts(row).operation == "&":
         steps = {"at": 0}
         others |= {"s32max": (1 << 31) - 1, "s32min": -(1 << 31)}
-    elif row.name.startswith(("JEQ", "JNE")):
+    elif facts(row).operation in ("==", "!="):
         steps["above-32-bits"] = 1 << 32
     cases = {
         f"{side}-{where}-{rest}": {"d": d, "s": s, "step": str(step), "rest": str(number)}
@@ -245,7 +236,7 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
         f"{line(row, dst='{d}', src='{s}', offset='taken')}\nr0 = 2\nr3 = 0\nexit\ntaken:\nr0 = 1\nr3 = 0\nexit\n"
     )
     what = "r10 against a copy of it, and against the numbers beside it"
-    return Draft(f"{slug(row)}/frame-pointer", what, jumps.covers(row), cases, asm)
+    return Draft(f"{slug(row)}/frame-pointer", what, covers(row), cases, asm)
 
 
 def _jump(row: Instruction) -> Draft:
@@ -253,13 +244,13 @@ def _jump(row: Instruction) -> Draft:
     asm = f"{prologue()}{line(row, offset='on', imm='on')}\nr9 = 9\nexit\non:\nexit\n"
     what = "no register changes"
     cases: Mapping[str, Mapping[str, str]] = {"all": {}}
-    return Draft(f"{slug(row)}/registers", what, (f"rfc9669-4.3-{slug(row)}",), cases, asm, observe=ALL)
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=ALL)
 
 
 def _wide_constant() -> Draft:
     row = isa().by_name["LD_IMM64"]
     cases = {f"r{d}": {"d": str(d)} for d in range(10)}
     asm = f"{prologue()}{line(row, dst='{d}', imm64='0x1fedcba987654321')}\nexit\n"
-    covers = ("rfc9669-5.4-imm64", "rfc9669-3.1-dst-reg-range", "rfc9669-3.2-two-immediates")
+    found = ("rfc9669-5.4-imm64", "rfc9669-3.1-dst-reg-range", "rfc9669-3.2-two-immediates")
     what = "each register; no other register changes"
-    return Draft("ld-imm64/registers", what, covers, cases, asm, observe=ALL)
+    return Draft("ld-imm64/registers", what, found, cases, asm, observe=ALL)

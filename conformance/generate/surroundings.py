@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...spec import tree
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from . import arithmetic, atomics, jumps, memory
-from .arithmetic import slug
-from .draft import Draft, line
-from .registers import byte_swap_covers
+from . import jumps
+from .covers import covers
+from .draft import Draft, line, slug
 
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 00"
 _PATTERN_BYTES = 24
@@ -34,8 +33,8 @@ _TIMES = 301
 #: Conditions that hold and conditions that do not, of r3 = 5 with 4 in r2, 5 in r4, 6 in r5 and 8 in r7: by operation
 #: the numbers to compare with.
 _HOLDS = {
-    "JEQ": (5, 6), "JNE": (4, 5), "JSET": (5, 8), "JGT": (4, 5), "JGE": (5, 6), "JLT": (6, 5), "JLE": (5, 4),
-    "JSGT": (4, 5), "JSGE": (5, 6), "JSLT": (6, 5), "JSLE": (5, 4),
+    "==": (5, 6), "!=": (4, 5), "&": (5, 8), ">": (4, 5), ">=": (5, 6), "<": (6, 5), "<=": (5, 4),
+    "s>": (4, 5), "s>=": (5, 6), "s<": (6, 5), "s<=": (5, 4),
 }  # fmt: skip
 _HOLDERS = {4: "2", 5: "4", 6: "5", 8: "7"}
 
@@ -45,10 +44,10 @@ def drafts() -> Iterator[Draft]:
     for rows in _together():
         yield _often(rows)
         yield _deep(rows)
-    conditions = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    conditions = jumps.known_conditions()
     for name, rows in (
-        ("64-bits", [row for row in conditions if not arithmetic.is_32_bit(row)]),
-        ("32-bits", [row for row in conditions if arithmetic.is_32_bit(row)]),
+        ("64-bits", [row for row in conditions if facts(row).width == 64]),
+        ("32-bits", [row for row in conditions if facts(row).width == 32]),
     ):
         yield _moved(name, rows)
         yield _loaded(name, rows)
@@ -63,7 +62,7 @@ def _together() -> Iterator[Sequence[Instruction]]:
     for row in isa().instructions:
         if _act(row):
             # Linux refuses what unconditional jumps lead past.
-            kind = row.name if row.name in ("JA", "JA32") else ""
+            kind = row.name if facts(row).kind is Kind.JUMP else ""
             found.setdefault((kind, row.groups - {"base32", "base64"}), []).append(row)
     for rows in found.values():
         for first in range(0, len(rows), _MOST):
@@ -72,62 +71,37 @@ def _together() -> Iterator[Sequence[Instruction]]:
 
 def _act(row: Instruction) -> str:
     """Assembly of ``row`` on r3, r4 and the memory at r6, with its outcome in r3 or r7; nothing for what is not apt."""
-    if any(isinstance(node, tree.Call | tree.CallHelper) and _is_platform(node) for node in tree.walk(*row.means)):
-        return ""
-    if row.section in ("4.1", "4.2"):
-        return f"{line(row, dst='3', src='4', imm='29')}\n"
-    if row.section in ("5.1", "5.2"):
-        if memory.is_load(row):
+    match facts(row).kind:
+        case Kind.ALU | Kind.SWAP:
+            return f"{line(row, dst='3', src='4', imm='29')}\n"
+        case Kind.LOAD:
             return f"{line(row, dst='3', src='6', offset='8')}\n"
-        return f"{line(row, dst='6', src='3', offset='16', imm='-77')}\nr3 = *(u64 *)(r6 + 16)\n"
-    if row.section == "5.3":
-        return f"{line(row, dst='6', src='3', offset='8')}\nr3 ^= r0\n"
-    if row.section == "5.5":
-        return f"{line(row, src='4', imm='2')}\nr3 = r0\n"
-    if row.wide:
-        return f"{line(row, dst='3', imm64='0x89abcdef01234567')}\n"
-    if row.name in ("JA", "JA32"):
-        return f"{line(row, offset='+1', imm='+1')}\nr7 += 5\n"
-    if row.section == "4.3" and "dst" in row.operands:
-        return f"{line(row, dst='3', src='4', imm=_other(row), offset='+1')}\nr7 += 5\n"
-    return ""
-
-
-def _is_platform(node: tree.Node) -> bool:
-    return isinstance(node, tree.CallHelper) or (
-        isinstance(node, tree.Call) and node.name in tree.PLATFORM_FUNCTIONS and node.name != "packet"
-    )
-
-
-def covers(row: Instruction) -> tuple[str, ...]:
-    """Return the requirements of a row, whatever its section."""
-    if row.section == "4.1":
-        return arithmetic.covers(row)
-    if row.section == "4.2":
-        return byte_swap_covers(row)
-    if row.section in ("5.1", "5.2"):
-        return memory.covers(row)
-    if row.section == "5.3":
-        return atomics.covers(row)
-    if row.section == "5.5":
-        return (f"rfc9669-5.5-{row.name.removeprefix('LD_').lower().replace('_', '-')}",)
-    if row.wide:
-        return ("rfc9669-5.4-imm64", "rfc9669-5.4-wide")
-    if "dst" in row.operands:
-        return jumps.covers(row)
-    return (f"rfc9669-4.3-{row.name.lower()}",)
+        case Kind.STORE:
+            return f"{line(row, dst='6', src='3', offset='16', imm='-77')}\nr3 = *(u64 *)(r6 + 16)\n"
+        case Kind.ATOMIC:
+            return f"{line(row, dst='6', src='3', offset='8')}\nr3 ^= r0\n"
+        case Kind.PACKET:
+            return f"{line(row, src='4', imm='2')}\nr3 = r0\n"
+        case Kind.CONSTANT:
+            return f"{line(row, dst='3', imm64='0x89abcdef01234567')}\n"
+        case Kind.JUMP:
+            return f"{line(row, offset='+1', imm='+1')}\nr7 += 5\n"
+        case Kind.CONDITION:
+            return f"{line(row, dst='3', src='4', imm=_other(row), offset='+1')}\nr7 += 5\n"
+        case _:
+            return ""
 
 
 def _operands(row: Instruction) -> str:
     """The constants that r0, r3 and r4 are given: a condition holds for some of the numbers that r3 will have."""
-    if row.section == "4.3":
+    if facts(row).kind in (Kind.CONDITION, Kind.JUMP):
         return f"r3 = 28\nr4 = {_other(row)}\nr0 = 0\n"
-    return f"r3 = {_KNOWN}\nr4 = {5 if row.section == '5.5' else 29}\nr0 = 7\n"
+    return f"r3 = {_KNOWN}\nr4 = {5 if facts(row).kind is Kind.PACKET else 29}\nr0 = 7\n"
 
 
 def _other(row: Instruction) -> str:
     """What r3 is compared with, which goes from 28 to 31 in the loop: the condition holds in some of the turns."""
-    return "1" if row.name.startswith("JSET") else "29"
+    return "1" if facts(row).operation == "&" else "29"
 
 
 def _part(row: Instruction, place: int, before: str) -> str:
@@ -140,7 +114,7 @@ def _often(rows: Sequence[Instruction]) -> Draft:
     """A loop; conditions get an operand that changes from turn to turn."""
     asm = "r6 = r1\nr9 = 0\nr3 = 0\nagain:\n"
     for place, row in enumerate(rows):
-        vary = "r8 = r9\nr8 &= 3\nr3 += r8\n" if row.section == "4.3" else ""
+        vary = "r8 = r9\nr8 &= 3\nr3 += r8\n" if facts(row).kind in (Kind.CONDITION, Kind.JUMP) else ""
         asm += _part(row, place, f"{vary}r8 = *(u8 *)(r6 + 0)\n")
     asm += f"r9 += 1\nif r9 != {_TIMES} goto again\n"
     what = f"{_TIMES} times in a loop, with operands that are the same each time, and in uses of the result"
@@ -168,7 +142,7 @@ def _draft(
     level: str = "must",
     errata: tuple[str, ...] = (),
 ) -> Draft:
-    if rows[0].section == "5.5":
+    if facts(rows[0]).kind is Kind.PACKET:
         level = "interpretation" if level == "must" else level
         errata = ("packet-access-undefined", *errata)
     found = dict.fromkeys(name for row in rows for name in covers(row))
@@ -187,7 +161,7 @@ def _draft(
 
 def _compare(row: Instruction, holds: bool, target: str) -> str:
     """A condition on r3 = 5 that holds or does not."""
-    number = _HOLDS[row.name.split("_", maxsplit=1)[0][:-2]][0 if holds else 1]
+    number = _HOLDS[str(facts(row).operation)][0 if holds else 1]
     return line(row, dst="3", src=_HOLDERS[number], imm=str(number), offset=target)
 
 
@@ -208,7 +182,7 @@ def _moved(name: str, rows: Sequence[Instruction]) -> Draft:
             back += f"{_compare(row, holds, f'near{place}')}\n"
         back += f"r0 = {2000 + place}\nexit\n"
     asm = f"{_PREPARE}if r6 == 7 goto filler\n{there}exit\nfiller:\n.rept 300\nr0 += 1\n.endr\nexit\n{back}"
-    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3-backward", "rfc9669-3.1-offset-width"]
+    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward", "rfc9669-3.1-offset-width"]
     what = (
         f"{len(rows)} conditional jumps over 300 slots forward and back, with a condition that holds and one that does "
         "not; r0 is above 1000 if one forward went wrong, above 2000 if one back did: its place among them"
@@ -230,7 +204,7 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
             jump = line(row, dst="3", src="4", imm=number, offset="+1")
             asm += f"r3 = *(u8 *)(r6 + {start})\n{between}{jump}\nr7 += {1 << bit}\n"
         asm += f"*(u16 *)(r6 + {_PATTERN_BYTES + 2 * place}) = r7\n"
-    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3.2-call-local"]
+    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3.2-call-local"]
     return Draft(
         f"loaded/{name}",
         f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that "
@@ -272,6 +246,6 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
     what = (
         f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
     )
-    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
+    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
     level, errata = "interpretation", ("program-size",)
     return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00", level=level, errata=errata)

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
 from . import jumps, memory
-from .addresses import HOLDS
-from .arithmetic import slug
-from .atomics import bits
 from .boundaries import edges
-from .draft import Draft, line
+from .covers import covers
+from .draft import Draft, line, slug
 from .registers import VALUES
-from .surroundings import covers
 
 #: What is both compared and exchanged: the ends of the ranges of numbers.
 _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (1 << 63) - 1)}
@@ -26,13 +24,14 @@ _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of conditional jumps, loads, stores and CMPXCHG."""
     for row in isa().instructions:
-        if row.name.startswith("JSET") and "imm" in row.operands:
+        what = facts(row)
+        if what.kind is Kind.CONDITION and what.operation == "&" and "imm" in row.operands:
             yield _single_bits(row)
-        elif row.section in ("5.1", "5.2"):
+        elif what.kind in (Kind.LOAD, Kind.STORE) and not what.locked:
             yield _places(row)
-            if "src" in row.operands and not memory.is_load(row):
+            if "src" in row.operands and what.kind is Kind.STORE:
                 yield _stored(row)
-        elif row.section == "5.3" and "r0" in row.writes:
+        elif what.operation == "compare-exchange":
             yield _compared(row)
             yield _exchanges(row)
     yield _to_themselves()
@@ -49,14 +48,14 @@ def _single_bits(row: Instruction) -> Draft:
 
 def _to_themselves() -> Draft:
     """Distances of -1 lead to the jump itself, for ever if it were taken."""
-    rows = [row for row in isa().instructions if row.section == "4.3" and "dst" in row.operands]
+    rows = jumps.known_conditions()
     asm = "r0 = 0\n"
     for row in rows:
-        a, b = HOLDS[row.name.split("_", maxsplit=1)[0][:-2]][1]
+        a, b = jumps.HOLDS[str(facts(row).operation)][1]
         setting = f"r3 = {a}\n" + (f"r4 = {b}\n" if "src" in row.operands else "")
         asm += f"{setting}{line(row, dst='3', src='4', imm=str(b), offset='-1')}\nr0 += 1\n"
     what = "conditions that do not hold for jumps to themselves; r0 counts them"
-    found = [*dict.fromkeys(jumps.covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
+    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
     level, errata = "interpretation", ("jump-to-itself",)
     name, program = "jumps-to-themselves/not-taken", f"{asm}exit\n"
     return Draft(name, what, tuple(found), {"all": {}}, program, level=level, errata=errata)
@@ -84,13 +83,13 @@ def _places(row: Instruction) -> Draft:
             asm += "r3 += 17\n"
     content = f"{_PATTERN} 00*64" if memory.is_load(row) else "a5*136"
     draft = _draft(row, "places", "each address modulo 8; what comes of it is in memory", asm, content)
-    if memory.width(row) == 1:
+    if facts(row).width == 8:
         return draft
     return replace(draft, level="interpretation", errata=("unaligned-access",))
 
 
 def _stored(row: Instruction) -> Draft:
-    width = memory.width(row)
+    width = facts(row).width // 8
     numbers = list(dict.fromkeys(value & (1 << 8 * width) - 1 for value in edges(64)))
     asm = "".join(
         f"r4 = {value | (0x5A << 8 * width) % (1 << 64):#x} ll\n{_access(row, '1', '4', 0)}\n"
@@ -106,11 +105,11 @@ def _exchange(row: Instruction, name: str, what: str, operands: list[tuple[int, 
 
     Pairs of numbers go to memory: what was stored, and R0.
     """
-    dirty = 0x5A5A5A5A << 32 if bits(row) == 32 else 0
+    dirty = 0x5A5A5A5A << 32 if facts(row).width == 32 else 0
     asm = ""
     for place, (datum, operand) in enumerate(operands):
-        x, y = ((number & (1 << bits(row)) - 1) | dirty for number in (datum, operand))
-        asm += f"r0 = {x:#x} ll\n*(u{bits(row)} *)(r1 + 0) = r0\nr4 = {y:#x} ll\n"
+        x, y = ((number & (1 << facts(row).width) - 1) | dirty for number in (datum, operand))
+        asm += f"r0 = {x:#x} ll\n*(u{facts(row).width} *)(r1 + 0) = r0\nr4 = {y:#x} ll\n"
         asm += f"{line(row, dst='1', src='4', offset='0')}\n"
         asm += f"r5 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + {8 + 16 * place}) = r5\n"
         asm += f"*(u64 *)(r1 + {16 + 16 * place}) = r0\n"
@@ -118,13 +117,14 @@ def _exchange(row: Instruction, name: str, what: str, operands: list[tuple[int, 
 
 
 def _compared(row: Instruction) -> Draft:
-    operands = [(VALUES[5], value) for value in edges(bits(row))] + [(value, VALUES[4]) for value in edges(bits(row))]
+    numbers = edges(facts(row).width)
+    operands = [(VALUES[5], value) for value in numbers] + [(value, VALUES[4]) for value in numbers]
     what = f"{len(operands)} pairs of numbers at the edges of widths: what was stored, and R0"
     return _exchange(row, "edges", what, operands)
 
 
 def _exchanges(row: Instruction) -> Draft:
-    ends = _ENDS[bits(row)]
+    ends = _ENDS[facts(row).width]
     what = "each end of the range of numbers exchanged for each: what was stored, and R0"
     return _exchange(row, "ends", what, [(datum, operand) for datum in ends for operand in ends])
 

@@ -26,7 +26,7 @@ from itertools import compress
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Program, encode
-from ...spec.table import isa
+from ...spec.table import Isa, isa
 from ..frames import FRAME_POINTER, MAX_FRAMES, Frames
 from ..machine import Machine
 from . import ranges
@@ -102,19 +102,23 @@ def surroundings_of(machine: Machine) -> Surroundings:
     )
 
 
-def prove(program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int = 0) -> Proof:
+def prove(
+    program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int = 0, table: Isa | None = None
+) -> Proof:
     """Return the proof that ``program``, from slot ``entry``, is safe in ``surroundings``.
+
+    All its instructions have to be rows of ``table``, RFC 9669's if None.
 
     Raises:
         NotProved: none was found.
     """
-    for finding in verify(encode(program, byte_order), byte_order):
+    for finding in verify(encode(program, byte_order), byte_order, None, table):
         if finding.severity == "error":
             raise NotProved(finding.slot, None, f"{finding.rule}: {finding.message}")
-    rows = isa().by_name
+    rows = (table or isa()).by_name
     for slot, item in enumerate(program):
         if item and rows.get(item.instruction.name) != item.instruction:
-            raise NotProved(slot, item.instruction.name, "this is not the instruction of RFC 9669")
+            raise NotProved(slot, item.instruction.name, "this is not the instruction of the table")
     paths = _Paths(program, byte_order, surroundings, entry)
     try:
         proof = _Invariants(program, byte_order, surroundings, entry).prove()

@@ -208,11 +208,11 @@ REFUSED = [
     ("dst = 0x10000000000000000", 7, "does not fit in u64"),
     ("*(u8 *)dst = 256", 14, "256 does not fit in u8"),
     # atomic blocks
-    ("lock { dst = src }", None, "must read one place of memory and write the same place"),
-    ("lock { a = *(u32 *)dst; src = a }", None, "must read one place"),
-    ("lock { a = *(u32 *)dst; *(u32 *)src = a }", None, "must read one place"),
-    ("lock { a = *(u32 *)dst; *(u64 *)dst = (u64)a }", None, "must read one place"),
-    ("lock { a = *(u32 *)dst; *(u32 *)dst = a; *(u32 *)dst = a }", None, "must read one place"),
+    ("lock { dst = src }", None, "must read or write one place of memory"),
+    ("lock { a = *(u32 *)dst; src = a + *(u32 *)dst }", None, "each once"),
+    ("lock { a = *(u32 *)dst; *(u32 *)src = a }", None, "must read or write one place"),
+    ("lock { a = *(u32 *)dst; *(u64 *)dst = (u64)a }", None, "must read or write one place"),
+    ("lock { a = *(u32 *)dst; *(u32 *)dst = a; *(u32 *)dst = a }", None, "each once"),
 ]
 
 

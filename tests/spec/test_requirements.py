@@ -25,6 +25,7 @@ NORMATIVE_SECTIONS = {
 }
 
 REQUIREMENT = """\
+sources: {rfc9669: {document: RFC 9669, url: "https://example.org"}}
 requirements:
   - id: rfc9669-4.1-add
     section: "4.1"
@@ -131,11 +132,11 @@ def test_the_samples_of_this_file_are_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("4.1-add", "4.2-add", "requirements.yaml:2: rfc9669-4.2-add: the id does not begin with its section, 4.1"),
+        ("4.1-add", "4.2-add", "requirements.yaml:3: rfc9669-4.2-add: the id does not begin with its section, 4.1"),
         (
             "rfc9669-4.1-add",
             "ADD",
-            "requirements.yaml:2: ADD: requirements.0.id: must be an id of the form rfc9669-<section>-<slug>",
+            "requirements.yaml:3: ADD: requirements.0.id: must be an id of the form <source>-<section>-<slug>",
         ),
         ("statement", "OUGHT", "requirements.0.keyword: must be one of"),
         ("vector", "none", "'reason' is missing"),
@@ -143,7 +144,9 @@ def test_the_samples_of_this_file_are_accepted(tmp_path: Path) -> None:
         ("binds: runtime", "binds: runtime\n    severity: high", "severity"),
         ("binds: runtime", "binds: runtime\n    reason: it is verified", "reason"),
         (REQUIREMENT, REQUIREMENT + "unused: 1\n", "unused"),
-        (REQUIREMENT, REQUIREMENT + REQUIREMENT.partition("\n")[2], "yaml:8: rfc9669-4.1-add: the id occurs"),
+        ("rfc9669-4.1-add", "linux-4.1-add", "linux-4.1-add: the id does not begin with one of the sources, rfc9669"),
+        ("document: RFC 9669, ", "", "requirements.yaml: sources.rfc9669: 'document' is missing"),
+        (REQUIREMENT, REQUIREMENT + REQUIREMENT.partition("requirements:\n")[2], "yaml:9: rfc9669-4.1-add: the id"),
     ],
 )
 def test_a_malformed_requirement_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
