@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bpf_isa.conformance import benchmark
+from bpf_isa.conformance.bench import suite as benchmark
 from bpf_isa.conformance.cli.echo import echo
 
 #: Instructions per second.

@@ -30,9 +30,18 @@ import click
 from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import compile
 from bpf_isa.adapters.registry import parse_spec
-from bpf_isa.conformance.benchmark import Rate
+from bpf_isa.conformance.bench.jit import (
+    OWN,
+    PROGRAMS,
+    Adapted,
+    Contestant,
+    Program,
+    Sample,
+    Unfit,
+    contest,
+)
+from bpf_isa.conformance.bench.suite import Rate
 from bpf_isa.conformance.cli.echo import echo
-from bpf_isa.conformance.jit_benchmark import OWN, PROGRAMS, Adapted, Contestant, Program, Sample, Unfit, contest
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 

@@ -21,7 +21,7 @@ from bpf_isa.adapters.batch.adapter import BatchAdapter
 from bpf_isa.adapters.plugin.adapter import PluginAdapter
 from bpf_isa.adapters.protocol import Job
 from bpf_isa.conformance.cli.echo import echo
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 #: Seconds for a vector, over the bare cost of starting the process.
 MEANT = 1e-3

@@ -19,8 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.conformance.report.comparison import compare
-from bpf_isa.conformance.report.recorded import read
 from bpf_isa.conformance.report.site import write_site
+from bpf_isa.conformance.results.recorded import read
 
 #: Bytes of a whole site, and seconds until a page shows what it has to show.
 LARGEST, SLOWEST = 15_000_000, 2.0

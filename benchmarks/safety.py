@@ -16,7 +16,7 @@ import click
 
 from bpf_isa.adapters.reference import BUDGET, machine_for
 from bpf_isa.conformance.cli.echo import echo
-from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Fault
 from bpf_isa.reference_vm.interpreter import run

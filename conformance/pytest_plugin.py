@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ..adapters.protocol import RuntimeInfo
     from ..adapters.registry import RuntimeSpec
     from ..spec.encoding import ByteOrder
-    from .expectations import Expectations, Known
-    from .model import Vector
-    from .runner import Result
-    from .suite import Suite
-    from .workers import WorkerPool
+    from .results.expectations import Expectations, Known
+    from .run.runner import Result
+    from .run.workers import WorkerPool
+    from .suite.model import Vector
+    from .suite.suite import Suite
 
 #: What is collected in place of the modules of this package, and what the ids of its items begin with.
 FOLDER = Path(__file__).parent
@@ -91,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args.append(str(FOLDER))
     if wanted or config.option.bpf_runtime or config.getini("bpf_runtimes"):
         from ..spec.table import isa
-        from .model import Level
+        from .suite.model import Level
 
         for name in isa().groups:
             config.addinivalue_line("markers", f"{name}: BPF vectors that are about this conformance group")
@@ -114,7 +114,7 @@ class SuiteCollector(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a collector for each runtime."""
-        from .workers import WorkerPool
+        from .run.workers import WorkerPool
 
         options = self.config.option
         try:
@@ -151,7 +151,7 @@ def _specs(config: pytest.Config) -> list[RuntimeSpec]:
 
 
 def _known(config: pytest.Config) -> list[Expectations]:
-    from .expectations import load
+    from .results.expectations import load
 
     hooked = config.hook.pytest_bpf_expectations(config=config)
     paths = [*config.getini("bpf_expectations"), *(path for paths in hooked for path in paths)]
@@ -167,8 +167,8 @@ def _paths(texts: Sequence[str]) -> tuple[str, ...]:
 
 @cache
 def _suite(vectors: tuple[str, ...], data: tuple[str, ...]) -> Suite:
-    from .datafiles import DataError, load_data
-    from .suite import VECTORS, Suite, load_suite
+    from .suite.datafiles import DataError, load_data
+    from .suite.suite import VECTORS, Suite, load_suite
 
     own = [Path(path) for path in vectors] if vectors or data else [VECTORS]
     one = load_suite(own) if own else Suite((), ())
@@ -210,8 +210,8 @@ class RuntimeCollector(pytest.Collector):
     def _opened(self) -> list[Known]:
         """Open the runtime; return what is known of this version of it."""
         from ..adapters.protocol import Unavailable
-        from .expectations import ExpectationError
-        from .worker import RuntimeBroken
+        from .results.expectations import ExpectationError
+        from .run.worker import RuntimeBroken
 
         assert self._pool is not None
         try:
@@ -226,7 +226,7 @@ class RuntimeCollector(pytest.Collector):
 
     def run(self, vector: Vector) -> Result:
         """Return what the runtime makes of a vector."""
-        from .runner import ask
+        from .run.runner import ask
 
         assert self._pool is not None and self._info is not None
         (result,) = ask(self._pool, self._info, [vector], trust_claims=True)
@@ -323,7 +323,7 @@ class VectorItem(pytest.Item):
         Raises:
             Failed, Unsupported, HarnessError: it does not pass.
         """
-        from .verdict import Verdict
+        from .run.verdict import Verdict
 
         self._result = self._runtime.run(self.vector)
         judgement = self._result.judgement
@@ -341,7 +341,7 @@ class VectorItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """Tell what is wrong with the runtime."""
         if isinstance(excinfo.value, Failed):
-            from .explain import as_text
+            from .results.explain import as_text
 
             judgement = self._result.judgement
             found = [f"{item.what}: expected {item.expected}, got {item.got}" for item in judgement.differences]
@@ -361,7 +361,7 @@ class VectorItem(pytest.Item):
 @cache
 def _failures() -> dict[str, type[Failed]]:
     """Return an exception for each way in which a runtime can fail: an ``xfail`` may be about one of them."""
-    from .verdict import Failure
+    from .run.verdict import Failure
 
     return {
         failure.value: type("".join(word.title() for word in failure.value.split("-")), (Failed,), {})

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from bpf_isa.conformance import expectations
 from bpf_isa.conformance.cli import COMMANDS, main
 from bpf_isa.conformance.cli.failing import CLOSED, FAILED, INTERRUPTED, OK, UNUSABLE
-from bpf_isa.conformance.gate import Kind
 from bpf_isa.conformance.pytest_plugin import Hooks
-from bpf_isa.conformance.verdict import Failure
+from bpf_isa.conformance.results import expectations
+from bpf_isa.conformance.results.gate import Kind
+from bpf_isa.conformance.run.verdict import Failure
 
 pytest_plugins = ["pytester"]
 

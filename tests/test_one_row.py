@@ -23,11 +23,11 @@ from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.verifier.safety import NotProved, prove, surroundings_of
 from bpf_isa.reference_vm.verifier.structural import verify
-from bpf_isa.spec.assemble import assemble
-from bpf_isa.spec.disassemble import disassemble
+from bpf_isa.spec.asm.assemble import assemble
+from bpf_isa.spec.asm.disassemble import disassemble
+from bpf_isa.spec.asm.syntax import AsmError, Dialect
 from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.location import VARIABLE
-from bpf_isa.spec.syntax import AsmError, Dialect
 from bpf_isa.spec.table import Isa, TableError, isa, load
 
 from .extension import NAMES, write_specification
@@ -92,7 +92,7 @@ def test_the_jit_reads_misaligned_places_too(table: Isa, place: int) -> None:
 def test_the_jit_keeps_the_order_of_a_load_acquire(table: Isa) -> None:
     program = decode(assemble(ASM, sys.byteorder, table), sys.byteorder, table)
     style = Style(sys.byteorder, swapped=False, optimized=True, checked=True, counted=True)
-    lines = lower_program(plan_of(program), style, "p0", iter(range(1000)))
+    lines = lower_program(plan_of(program), style, "p0", iter(range(1000)), 1000)
     assert [line for line in lines if "load atomic i64" in line and "seq_cst, align 8" in line]
 
 

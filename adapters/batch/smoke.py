@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
 from ...spec.encoding import SLOT_BYTES
 from ...spec.table import isa
 from ..processes.evidence import shown

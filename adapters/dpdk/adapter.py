@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...spec import strict_yaml
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
 from ...spec.encoding import SLOT_BYTES, Decoded, identify, unpack
 from ..batch.adapter import BatchAdapter
 from ..closing import Closing

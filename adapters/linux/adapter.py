@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
 from ...spec.table import isa
 from ..closing import Closing
 from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable

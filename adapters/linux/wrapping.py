@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from struct import Struct
 
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
 from ...spec.encoding import ByteOrder, decode
 from ...spec.table import isa
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
 from ..closing import Closing
 from ..needs import missing_platform
 from ..processes.client import Shooter

@@ -23,8 +23,8 @@ from ...reference_vm.verifier.structural import verify
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
 from ...spec.errors import InputError
 from ...spec.table import Instruction
-from ..model import Expectation, Vector
-from ..verdict import Verdict, judge
+from ..run.verdict import Verdict, judge
+from ..suite.model import Expectation, Vector
 
 #: A mutant may need more steps than the row does; one that needs so many more does not end.
 _STEPS_FACTOR, _STEPS_MORE = 4, 1000

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from ...spec.requirements import requirements_of
 from ...spec.table import isa
-from ..console import Console
 from ..diagnosis.accuse import diagnose
 from ..diagnosis.spectrum import uses_in_suite
-from ..runner import Result
-from ..suite import load_suite
+from ..run.runner import Result
+from ..suite.suite import load_suite
+from ..terminal.console import Console
 from .bench import Bench
 from .control_mutants import ProgramMutant
 from .processes import Processes

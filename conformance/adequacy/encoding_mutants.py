@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from ...spec.encoding import Decoded, Slot, identify
+from ...spec.encoding import Decoded, Slot, differing_part, identify
 from ...spec.facts import Kind, facts
 from ...spec.table import CLASSES, FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
 from .bench import Broken
-from .mutants import differing_part
 
 SlotField: TypeAlias = Literal["opcode", "dst", "src", "offset", "imm"]
 _BITS = {"opcode": 8, "dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 32}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from ...spec import tree as t
+from ...spec.encoding import differing_part
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Isa, Operand
 from .build import NodeT, complement, const, in_statements, places, through
@@ -153,25 +154,6 @@ def _clobbering(row: Instruction) -> Iterator[Mutant]:
             fault = t.Assign(lost, value)
             means = (fault, *row.means) if first else (*row.means, fault)
             yield Mutant(row, "clobber", f"{label} r{number}", means, when)
-
-
-#: Bits of the opcode that belong together, by instruction class (section 3): class and source and code of arithmetic
-#: and jumps, class and size and mode of loads and stores.
-_ARITHMETIC_PARTS = (0x07, 0x08, 0xF0)
-_MEMORY_PARTS = (0x07, 0x18, 0xE0)
-
-
-def opcode_parts(opcode: int) -> tuple[int, ...]:
-    """Return the masks of the fields of ``opcode`` (sections 4 and 5)."""
-    return _MEMORY_PARTS if opcode & 0x07 <= 3 else _ARITHMETIC_PARTS
-
-
-def differing_part(a: int, b: int) -> int | None:
-    """Return the mask of the one field in which two opcodes differ; None if they differ in more, or not at all."""
-    if opcode_parts(a) != opcode_parts(b):
-        return None
-    differing = [part for part in opcode_parts(a) if (a ^ b) & part]
-    return differing[0] if len(differing) == 1 else None
 
 
 def _confusions(row: Instruction, table: Isa) -> Iterator[Mutant]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from ..worker import leave_interrupts_to_parent
+from ..run.worker import leave_interrupts_to_parent
 
 TaskT = TypeVar("TaskT")
 DoneT = TypeVar("DoneT")

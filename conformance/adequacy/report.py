@@ -10,7 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ..console import Console
+from ..terminal.console import Console
 from .kill import Status
 from .survey import Finding, Survey
 

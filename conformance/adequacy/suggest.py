@@ -20,11 +20,11 @@ from ...reference_vm.executable import prepare
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import run
 from ...spec import tree as t
-from ...spec.assemble import assemble
-from ...spec.disassemble import format_instruction
+from ...spec.asm.assemble import assemble
+from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded
 from ...spec.table import Fixed, Operand
-from ..model import Expectation
+from ..suite.model import Expectation
 from .bench import Case
 from .control_mutants import distance_field
 from .moments import notices

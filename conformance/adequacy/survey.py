@@ -15,7 +15,7 @@ from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
-from ..suite import load_suite
+from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
 from .control_mutants import (
     LoaderMutant,

@@ -15,10 +15,10 @@ from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.interpreter import run
 from ...spec.encoding import Decoded, pack
 from ...spec.table import Instruction, isa
-from ..inquiry import inquire
-from ..model import Vector
-from ..runner import Result
-from ..verdict import PASSED, Verdict, judge
+from ..run.inquiry import inquire
+from ..run.runner import Result
+from ..run.verdict import PASSED, Verdict, judge
+from ..suite.model import Vector
 from .bench import Bench, Refusal
 from .control_mutants import ProgramMutant, program_mutants
 from .encoding_mutants import EncodingMutant, encoding_mutants

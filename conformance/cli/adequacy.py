@@ -16,7 +16,7 @@ from .failing import FAILED, OK, Unusable, check_writable
 from .options import FILE, Word, console_beside, json_option, listing, paths_option, say
 
 if TYPE_CHECKING:
-    from ..console import Console
+    from ..terminal.console import Console
 
 
 @click.command(short_help="Seed faults into the specification and show which vectors notice.")
@@ -64,11 +64,11 @@ def adequacy(
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable;
     with --diagnosis 0, or 1 if fewer than 95 % are diagnosed rightly.
     """
+    from ...spec.output import write_text
     from ..adequacy import report
     from ..adequacy.survey import survey
-    from ..output import write_text
-    from ..results import write
-    from ..suite import VECTORS
+    from ..results.document import write
+    from ..suite.suite import VECTORS
 
     _check_names(instructions)
     for file in (json_file, suggest_file):

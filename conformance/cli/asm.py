@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING, cast
 
 import click
 
-from ..output import write_bytes, write_json
+from ...spec.output import write_bytes, write_json
 from .echo import echo
 from .failing import Unusable
 from .options import FILE, is_stdout, json_option, say
 
 if TYPE_CHECKING:
+    from ...spec.asm.syntax import Dialect
     from ...spec.encoding import ByteOrder
-    from ...spec.syntax import Dialect
 
 _BYTE_ORDER = click.option(
     "--byte-order",
@@ -88,7 +88,7 @@ def disasm(
     is shown as it is before linking. Whatever is no instruction is shown as
     `.byte`, with a comment that says why. The output can be assembled again.
     """
-    from ...spec.disassemble import disassemble, disassembled
+    from ...spec.asm.disassemble import disassemble, disassembled
     from .programs import code_section, contents, format_of
 
     raw, name = contents(file)

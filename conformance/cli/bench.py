@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import benchmark
-from ..output import write_json
+from ...spec.output import write_json
+from ..bench import suite as benchmark
 from .echo import echo
 from .failing import check_writable
 from .options import console_beside, json_option, runtimes_option
 
 if TYPE_CHECKING:
     from ...adapters.protocol import Adapter
-    from ..console import Console
-    from ..jit_benchmark import Split
+    from ..bench.jit import Split
+    from ..terminal.console import Console
 
 #: One of so many vectors tells where the time goes.
 _EVERY = 20
@@ -41,7 +41,7 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, json_file: Path | No
     each with some number of rounds and with twice as many: the difference counts, so that starting a process and
     compiling do not. A plugin that runs a program several times to compare the results needs --runs.
     """
-    from .. import jit_benchmark
+    from ..bench import jit as jit_benchmark
 
     check_writable(json_file)
     runtimes = _opened(against)

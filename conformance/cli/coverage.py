@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..output import write_json, write_text
+from ...spec.output import write_json, write_text
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
 from .options import FILE, Word, console_beside, json_option, paths_option
 
 if TYPE_CHECKING:
-    from ..console import Console
     from ..coverage.confirm import Confirmation
     from ..coverage.measure import Coverage
+    from ..terminal.console import Console
 
 
 @click.command(short_help="Show which vectors cover which requirements and instructions.")
@@ -53,7 +53,7 @@ def coverage(
     """
     from ..coverage.confirm import confirmations, read_results
     from ..coverage.measure import Coverage
-    from ..suite import VECTORS, load_suite
+    from ..suite.suite import VECTORS, load_suite
 
     for file in (json_file, html_file):
         check_writable(file)

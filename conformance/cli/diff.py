@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from .failing import FAILED, OK
 from .options import console_beside, json_option
 
 if TYPE_CHECKING:
-    from ..console import Console
-    from ..diff import Change, Comparison, Side
+    from ..results.diff import Change, Comparison, Side
+    from ..terminal.console import Console
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 FORMAT, FORMAT_VERSION = "bpf-isa-diff", 1
@@ -39,8 +39,8 @@ def diff(
 
     Exit status: 0 if nothing changed, 1 if something did, 2 if a file cannot be used.
     """
-    from ..diff import pair
-    from ..results import read
+    from ..results.diff import pair
+    from ..results.document import read
 
     pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
     if json_file is not None:

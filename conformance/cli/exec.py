@@ -14,10 +14,10 @@ import click
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
 from ...reference_vm.machine import ArrayMap, Machine
-from ...spec.disassemble import format_instruction
+from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
-from ..output import write_json
-from ..verdict import hex64
+from ...spec.output import write_json
+from ..run.verdict import hex64
 from .echo import echo
 from .failing import FAILED, Unusable
 from .options import is_stdout, json_option, listing

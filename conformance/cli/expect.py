@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..explain import MEANING
+from ..results.explain import MEANING
 from .echo import echo
 from .failing import Unusable
 
 if TYPE_CHECKING:
-    from ..findings import Finding
+    from ..diagnosis.findings import Finding
 
 #: Characters of what a runtime says that are quoted.
 _LONGEST = 200
@@ -36,9 +36,9 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
 
     Exit status: 0; 2 if a file cannot be used or written.
     """
-    from .. import expectations
-    from ..output import write_text
-    from ..results import read
+    from ...spec.output import write_text
+    from ..results import expectations
+    from ..results.document import read
 
     document = read(results)
     old = expectations.load(file) if file.exists() else None
@@ -69,9 +69,9 @@ def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) ->
 
 def _findings(document: dict[str, Any], file: Path, runtime: str) -> dict[str, str]:
     """Return, for each vector that a runtime fails, what it is a part of: a finding, in words that no other has."""
-    from ..findings import findings
+    from ..diagnosis.findings import findings
     from ..report.comparison import unique
-    from ..report.recorded import restore
+    from ..results.recorded import restore
 
     (one,) = (one for one in restore(document, file).runtimes if one.name == runtime)
     found = findings(one)

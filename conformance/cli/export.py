@@ -20,8 +20,8 @@ def export(folder: Path, paths: tuple[Path, ...]) -> None:
     DIR gets vectors.jsonl with one vector per line, manifest.json with counts and a digest, and the JSON Schema of a
     line. The same vectors give the same bytes.
     """
-    from .. import export as exporting
-    from ..suite import VECTORS, load_suite
+    from ..results import export as exporting
+    from ..suite.suite import VECTORS, load_suite
 
     manifest = exporting.export(load_suite(paths or [VECTORS]), folder)
     file = manifest["file"]

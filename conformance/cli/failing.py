@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from ...spec.output import STDOUT
 from ...spec.plain import plain
-from ..output import STDOUT
 
 #: Everything passed; something failed; the command could not do its work.
 OK, FAILED, UNUSABLE = 0, 1, 2

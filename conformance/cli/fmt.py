@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..output import write_text
+from ...spec.output import write_text
 from .echo import echo
 from .failing import FAILED, OK
 
@@ -20,9 +20,9 @@ def fmt(paths: tuple[Path, ...], check: bool) -> None:
 
     Keys stand in one order, data are quoted, tables aligned; comments stay before what they stand before.
     """
-    from ..canonical import canonical_file
-    from ..load import find_files
-    from ..suite import VECTORS
+    from ..suite.canonical import canonical_file
+    from ..suite.load import find_files
+    from ..suite.suite import VECTORS
 
     changed = 0
     for file in find_files(paths or [VECTORS]):

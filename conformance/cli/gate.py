@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from .failing import FAILED, OK, check_writable
 from .options import console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
-    from ..console import Console
-    from ..expectations import Expectations
-    from ..gate import Violation
-    from ..results import Json
+    from ..results.document import Json
+    from ..results.expectations import Expectations
+    from ..results.gate import Violation
+    from ..terminal.console import Console
 
 FORMAT, FORMAT_VERSION = "bpf-isa-gate", 1
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -48,8 +48,8 @@ def gate(
     Exit status: 0 if all is as it should be; 1 if not, and every reason is named (new failure, changed, unexpected
     pass, stale entry, required group, harness error, not run); 2 if a file cannot be used.
     """
-    from .. import expectations, gate
-    from ..results import read
+    from ..results import expectations, gate
+    from ..results.document import read
 
     check_writable(json_file)
     required = gate.parse_requirements(require)
@@ -71,7 +71,7 @@ def gate(
 
 def _shipped(documents: list[Json]) -> list[Expectations]:
     """Return what this package knows about the runtimes in ``documents``, under the names that they have there."""
-    from .. import expectations
+    from ..results import expectations
 
     runtimes = [one for document in documents for one in document["runtimes"]]
     files = [(one["name"], expectations.shipped(one["identity"]["name"])) for one in runtimes]
@@ -80,8 +80,8 @@ def _shipped(documents: list[Json]) -> list[Expectations]:
 
 def _updates(documents: dict[Path, Json], found: list[Violation], files: list[Expectations]) -> Iterator[str]:
     """Yield the commands that take what was found for expected, where that can be: for each runtime one."""
-    from ..gate import UPDATABLE
     from ..report.comparison import key_of
+    from ..results.gate import UPDATABLE
 
     names = {item.runtime for item in found if item.kind in UPDATABLE}
     for path, document in documents.items():
@@ -97,7 +97,7 @@ def _show(
 ) -> None:
     from rich.text import Text
 
-    from ..gate import Kind
+    from ..results.gate import Kind
 
     for kind in Kind:
         of_kind = [item for item in found if item.kind is kind]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from ...spec.output import write_text
 from ..generate import files
-from ..output import write_text
 from .echo import echo
 
 

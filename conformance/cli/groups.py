@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
 from .options import Word, console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
-    from ..console import Console
-    from ..discovery import Decision, Discovery, GroupSupport, State
+    from ..run.discovery import (
+        Decision,
+        Discovery,
+        GroupSupport,
+        State,
+    )
+    from ..terminal.console import Console
 
 FORMAT, FORMAT_VERSION = "bpf-isa-groups", 1
 
@@ -52,11 +57,11 @@ def groups(
     Exit status: 0; 1 if a claim is disproved; 2 if the runtime cannot be used.
     """
     from ...adapters.registry import choose
-    from ..claims import claiming
-    from ..discovery import discover
-    from ..suite import VECTORS, load_suite
-    from ..worker import RuntimeBroken
-    from ..workers import WorkerPool
+    from ..results.claims import claiming
+    from ..run.discovery import discover
+    from ..run.worker import RuntimeBroken
+    from ..run.workers import WorkerPool
+    from ..suite.suite import VECTORS, load_suite
 
     check_writable(json_file)
     (spec,) = claiming([spec.allowing(timeout) for spec in choose([runtime], plugin_args)], claims)
@@ -75,7 +80,7 @@ def groups(
 
 def document(name: str, found: Discovery, vectors: int) -> dict[str, Any]:
     """Return what was found out as plain data, after ``schema/groups.schema.json``."""
-    from ..results import identity
+    from ..results.document import identity
 
     return {
         "format": FORMAT,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
 from .options import Word, json_option, listing, say
@@ -34,7 +34,7 @@ def lint(
     """
     from ..lint.check import lint as find
     from ..lint.rules import RULES
-    from ..suite import VECTORS
+    from ..suite.suite import VECTORS
 
     head = {"format": FORMAT, "version": FORMAT_VERSION}
     check_writable(json_file)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from ..output import STDOUT
+from ...spec.output import STDOUT
 from . import words
 from .echo import echo
 
 if TYPE_CHECKING:
-    from ..console import Console
+    from ..terminal.console import Console
 
 if TYPE_CHECKING:
     _Type: TypeAlias = click.ParamType[Any]
@@ -140,7 +140,7 @@ def is_stdout(*files: Path | None) -> bool:
 
 def console_beside(*files: Path | None) -> Console:
     """Return what texts for people are printed with: they are left out where a file is standard output."""
-    from ..console import Console
+    from ..terminal.console import Console
 
     return Console(highlight=False, quiet=is_stdout(*files))
 

@@ -9,9 +9,9 @@ from typing import IO, Literal, NamedTuple, TypeAlias
 
 from ...reference_vm import elf
 from ...reference_vm.machine import ArrayMap
-from ...spec.assemble import assemble
+from ...spec.asm.assemble import assemble
+from ...spec.asm.syntax import AsmError, Dialect
 from ...spec.encoding import SLOT_BYTES, ByteOrder, encode
-from ...spec.syntax import AsmError, Dialect
 from .failing import Unusable
 
 Format: TypeAlias = Literal["asm", "hex", "raw", "elf"]

@@ -67,7 +67,7 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
     from ..report import formats
     from ..report.comparison import compare
     from ..report.history import newest, read_folder
-    from ..report.recorded import read
+    from ..results.recorded import read
 
     if not files and history_folder is None:
         raise Unusable("nothing to report: name files that bpf-isa run --json has written, or --history DIR")

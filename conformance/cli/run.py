@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..output import STDOUT
+from ...spec.output import STDOUT
 from . import words
 from .echo import echo
 from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, check_writable
@@ -21,12 +21,12 @@ from .options import FILE, Word, console_beside, groups_option, json_option, lis
 
 if TYPE_CHECKING:
     from ...adapters.registry import RuntimeSpec
-    from ..console import Console
-    from ..journal import Journal, Unfinished
-    from ..model import Vector
-    from ..results import Command, Run, Selection
-    from ..runner import Observer, RuntimeRun
-    from ..suite import Suite
+    from ..results.document import Command, Run, Selection
+    from ..results.journal import Journal, Unfinished
+    from ..run.runner import Observer, RuntimeRun
+    from ..suite.model import Vector
+    from ..suite.suite import Suite
+    from ..terminal.console import Console
 
 
 @click.command(short_help="Run the suite on runtimes and show what fails.")
@@ -119,12 +119,12 @@ def run(
     or the harness could not do its work, 130 if the run was interrupted.
     """
     from ...adapters.registry import DEFAULT
-    from .. import runner
-    from ..conclusion import Ending, ending
-    from ..failures import show_failures
-    from ..model import Level
-    from ..results import Command, Run, Selection
-    from ..summary import show
+    from ..diagnosis.conclusion import Ending, ending
+    from ..results.document import Command, Run, Selection
+    from ..run import runner
+    from ..suite.model import Level
+    from ..terminal.failures import show_failures
+    from ..terminal.summary import show
 
     if resume is None:
         vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
@@ -174,8 +174,8 @@ def _progress(
     console: Console, runtimes: Sequence[str], vectors: int, quiet: int
 ) -> AbstractContextManager[Observer] | None:
     """Return what shows how far the run is: bars on a terminal, else lines on standard error, or nothing."""
-    from ..progress import Lines
-    from ..terminal import Live
+    from ..terminal.progress import Lines
+    from ..terminal.styles import Live
 
     if console.is_terminal and not console.quiet and not quiet:
         return Live(console, runtimes, vectors)
@@ -192,7 +192,7 @@ _SAID_BY_THE_FILE = (
 
 def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
     """Return what a run that did not end was asked to do, and its results so far."""
-    from ..journal import unfinished
+    from ..results.journal import unfinished
 
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
@@ -206,7 +206,7 @@ def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
 
 def _earlier(before: Unfinished, suite: Suite, whole: Run) -> Mapping[str, RuntimeRun]:
     """Return the runs to go on with, if the vectors are the same still."""
-    from ..report.recorded import runtime_run
+    from ..results.recorded import runtime_run
 
     if before.digest != suite.digest:
         raise Unusable(f"{before.path}: the vectors have changed since: run the suite anew")
@@ -217,7 +217,7 @@ def _earlier(before: Unfinished, suite: Suite, whole: Run) -> Mapping[str, Runti
 
 def _journal(file: Path | None, whole: Run, before: Unfinished | None) -> Journal | None:
     """Return the journal of a run that leaves ``file``; there is none for a pipe, say, which cannot be read again."""
-    from ..journal import Journal, journal_of
+    from ..results.journal import Journal, journal_of
 
     if file in {None, STDOUT} or (file.exists() and not file.is_file()):
         return None
@@ -228,11 +228,11 @@ def _journal(file: Path | None, whole: Run, before: Unfinished | None) -> Journa
 
 def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
     """Return the vectors of vector files and data files; the suite that comes with this package if none are named."""
-    from ..suite import VECTORS, Suite, load_suite
+    from ..suite.suite import VECTORS, Suite, load_suite
 
     if not data:
         return load_suite(paths or [VECTORS])
-    from ..datafiles import load_data
+    from ..suite.datafiles import load_data
 
     one, other = load_suite(paths) if paths else Suite((), ()), load_data(data)
     for unread in other.unread:
@@ -243,7 +243,7 @@ def _load(paths: Sequence[Path], data: Sequence[Path]) -> Suite:
 def _specs(command: Command) -> list[RuntimeSpec]:
     """Return the runtimes that were asked for, each under a name of its own."""
     from ...adapters.registry import choose
-    from ..claims import claiming
+    from ..results.claims import claiming
 
     specs = [spec.allowing(command.timeout) for spec in choose(command.runtimes, command.plugin_args)]
     specs = claiming(specs, command.claims)
@@ -255,7 +255,14 @@ def _specs(command: Command) -> list[RuntimeSpec]:
 
 
 def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
-    from ..select import SelectionError, advice, by_expression, by_groups, by_levels, by_sections
+    from ..suite.select import (
+        SelectionError,
+        advice,
+        by_expression,
+        by_groups,
+        by_levels,
+        by_sections,
+    )
 
     tests = []
     if selection.expression is not None:
@@ -275,10 +282,10 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
 
 
 def _write(whole: Run, json_file: Path | None, junit_file: Path | None, findings_file: Path | None) -> None:
-    from ..failures import as_text
-    from ..junit import junit
-    from ..output import write_text
-    from ..results import document, write
+    from ...spec.output import write_text
+    from ..results.document import document, write
+    from ..results.junit import junit
+    from ..terminal.failures import as_text
 
     if json_file is not None:
         write(document(whole), json_file)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from . import words
 from .failing import FAILED, OK
 from .options import Word, console_beside, json_option
 
 if TYPE_CHECKING:
-    from ..discovery import Found
+    from ..run.discovery import Found
 
 
 @click.command
@@ -33,7 +33,7 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
     """
     from ...adapters.processes.client import containment
     from ...adapters.registry import choose, configured_names, kinds
-    from ..discovery import look
+    from ..run.discovery import look
 
     alone = [name for name, kind in kinds().items() if not kind.needs]
     found = list(look(choose(names or [*alone, *configured_names()])))
@@ -57,7 +57,7 @@ def runtimes(names: tuple[str, ...], json_file: Path | None) -> None:
 
 
 def _plain(one: Found) -> dict[str, Any]:
-    from ..results import identity
+    from ..results.document import identity
 
     spec = one.spec
     return {

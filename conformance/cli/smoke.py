@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..output import write_json
+from ...spec.output import write_json
 from .failing import FAILED, Unusable, check_writable
 from .options import json_option, say
 

@@ -11,10 +11,10 @@ import click
 
 from ...reference_vm.machine import Machine
 from ...reference_vm.verifier.structural import RULES, Finding, is_valid, verify
-from ...spec.disassemble import format_instruction
+from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Slot, decode, identify, unpack
+from ...spec.output import write_json
 from ...spec.table import isa
-from ..output import write_json
 from .echo import echo
 from .failing import FAILED
 from .options import is_stdout, json_option, listing

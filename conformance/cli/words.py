@@ -33,7 +33,7 @@ def groups() -> Words:
 
 def levels() -> Words:
     """Yield the levels of vectors."""
-    from ..model import Level
+    from ..suite.model import Level
 
     for level in Level:
         yield level.value, ""

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import results
-from ..results import Json, ResultsError
-from ..verdict import Verdict
+from ..results import document as results
+from ..results.document import Json, ResultsError
+from ..run.verdict import Verdict
 from .measure import Coverage, short_name
 
 #: The runtimes that come with this package: they are made from the table that the vectors are to test.

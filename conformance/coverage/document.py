@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..results import DISTRIBUTION, Json
-from ..verdict import Verdict
+from ..results.document import DISTRIBUTION, Json
+from ..run.verdict import Verdict
 from .confirm import Confirmation, confirmed_by_any
 from .measure import Coverage, InstructionCoverage, RequirementCoverage
 

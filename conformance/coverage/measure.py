@@ -12,8 +12,8 @@ from pathlib import Path
 from ...spec.encoding import SLOT_BYTES, Decoded, Slot, identify, unpack
 from ...spec.requirements import Requirement, load_requirements
 from ...spec.table import Instruction, isa
-from ..model import Level, Source, Vector
-from ..suite import VECTORS, Suite
+from ..suite.model import Level, Source, Vector
+from ..suite.suite import VECTORS, Suite
 
 _NOTHING = Slot(0, 0, 0, 0, 0)
 

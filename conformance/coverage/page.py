@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ...spec.plain import plain
 from ...spec.table import isa
-from ..results import DISTRIBUTION
-from ..verdict import Verdict
+from ..results.document import DISTRIBUTION
+from ..run.verdict import Verdict
 from .confirm import Confirmation, confirmed_by_any
 from .document import hole_name
 from .measure import Coverage

@@ -10,9 +10,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ..console import Console
-from ..model import Level
-from ..verdict import Verdict
+from ..run.verdict import Verdict
+from ..suite.model import Level
+from ..terminal.console import Console
 from .confirm import Confirmation, confirmed_by_any
 from .document import hole_name
 from .measure import Coverage, InstructionCoverage, RequirementCoverage

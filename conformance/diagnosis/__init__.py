@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which instruction is at fault, and which requirement it breaks, by evidence over all results of a run."""
+"""What is wrong with a runtime: the instruction at fault and the requirement it breaks, by evidence over a run."""

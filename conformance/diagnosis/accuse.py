@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ...spec.encoding import ByteOrder
-from ..model import Expectation
-from ..runner import Result
-from ..verdict import Verdict
+from ..run.runner import Result
+from ..run.verdict import Verdict
+from ..suite.model import Expectation
 from .demands import Demands
 from .spectrum import NO_INSTRUCTION, Blamed, Share, Spectrum, effort
 

@@ -13,7 +13,7 @@ from math import sqrt
 
 from ...spec.requirements import load_requirements, rows_of
 from ...spec.table import isa
-from ..runner import Result
+from ..run.runner import Result
 from .malformed import field_at_fault
 from .spectrum import NO_INSTRUCTION, Blamed, Spectrum
 

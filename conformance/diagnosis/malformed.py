@@ -22,6 +22,7 @@ from ...spec.encoding import (
     ByteOrder,
     DecodeError,
     Slot,
+    differing_part,
     instructions,
     make,
     pack,
@@ -30,8 +31,7 @@ from ...spec.encoding import (
     unpack,
 )
 from ...spec.table import LAST_REGISTER, Fixed, Instruction, isa
-from ..adequacy.mutants import differing_part
-from ..model import Vector
+from ..suite.model import Vector
 
 #: These rules are about a program as a whole.
 _OF_PROGRAMS = frozenset(["empty-program", "bad-length", "falls-off-the-end"])

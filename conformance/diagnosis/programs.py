@@ -9,8 +9,8 @@ from struct import unpack
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, Slot, identify
 from ...spec.encoding import unpack as slots_in
 from ...spec.table import Fixed, isa
-from ..runner import Result
-from ..verdict import Verdict
+from ..run.runner import Result
+from ..run.verdict import Verdict
 from .malformed import closest, taken_for
 
 _NO_SLOT = Slot(0, 0, 0, 0, 0)

@@ -17,10 +17,10 @@ from typing import NamedTuple, TypeAlias
 
 from ...spec.encoding import ByteOrder
 from ...spec.requirements import rows_of as demanded
-from ..model import Level
-from ..runner import Result
-from ..suite import VECTORS, load_suite
-from ..verdict import Verdict
+from ..run.runner import Result
+from ..run.verdict import Verdict
+from ..suite.model import Level
+from ..suite.suite import VECTORS, load_suite
 from .programs import names_in, rows_of
 
 #: In place of an instruction: what fails is a program as a whole, or too long for results.

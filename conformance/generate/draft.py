@@ -20,8 +20,8 @@ from ...reference_vm.interpreter import run
 from ...spec.encoding import ByteOrder
 from ...spec.errors import InputError
 from ...spec.table import Instruction
-from ...spec.template import compile_text
-from ..values import parse_bytes
+from ..suite.template import compile_text
+from ..suite.values import parse_bytes
 
 BYTE_ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 

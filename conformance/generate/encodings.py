@@ -15,12 +15,11 @@ from ...adapters.reference import weigh
 from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import execute
 from ...spec import tree
-from ...spec.assemble import assemble
-from ...spec.encoding import ByteOrder, Decoded, Slot, identify, pack, slots_of
+from ...spec.asm.assemble import assemble
+from ...spec.encoding import ByteOrder, Decoded, Slot, differing_part, identify, pack, slots_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Operand, isa
-from ..adequacy.mutants import differing_part
-from ..values import parse_bytes
+from ..suite.values import parse_bytes
 from .draft import BYTE_ORDERS, Draft, slug
 
 #: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.

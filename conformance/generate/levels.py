@@ -14,8 +14,8 @@ from functools import cache
 from ...spec.encoding import SLOT_BYTES
 from ...spec.readings import other_readings
 from ...spec.requirements import load_requirements
-from ..model import Expectation, Level
-from ..reliance import interpreted, rank, reliances
+from ..lint.reliance import interpreted, rank, reliances
+from ..suite.model import Expectation, Level
 from .draft import BYTE_ORDERS, Draft, DraftError, distinct, job, outcome
 
 

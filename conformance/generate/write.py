@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..canonical import write
-from ..model import CHANGES, NO_VALUE, REGISTERS
+from ..suite.canonical import write
+from ..suite.model import CHANGES, NO_VALUE, REGISTERS
 from .draft import Draft, rows
 from .levels import with_levels
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...spec import strict_yaml
-from ..canonical import canonical
-from ..expand import expand
-from ..load import check_schema, find_files, make_entry
-from ..model import Source, Vector, VectorError
-from ..worker import leave_interrupts_to_parent
+from ..run.worker import leave_interrupts_to_parent
+from ..suite.canonical import canonical
+from ..suite.expand import expand
+from ..suite.load import check_schema, find_files, make_entry
+from ..suite.model import Source, Vector, VectorError
 from . import programs, words
 from .rules import RULES, Finding
 

@@ -11,17 +11,17 @@ from typing import NamedTuple
 from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.verifier.structural import verify
 from ...spec import tree as t
-from ...spec.assemble import assemble
-from ...spec.disassemble import disassemble
+from ...spec.asm.assemble import assemble
+from ...spec.asm.disassemble import disassemble
 from ...spec.encoding import SLOT_BYTES, ByteOrder, pack, unpack
 from ...spec.table import Instruction, isa
 from ..adequacy.bench import BaselineError, Case, make_case
 from ..adequacy.build import complement, const, negation
 from ..adequacy.mutant import WRITABLE, faulty_row, register
 from ..coverage.measure import instructions_of
-from ..model import Vector
-from ..reliance import rank, reliances
-from ..verdict import Verdict, judge
+from ..run.verdict import Verdict, judge
+from ..suite.model import Vector
+from .reliance import rank, reliances
 from .words import Complaint
 
 #: Instructions that a larger part of all vectors contains set the stage for others.

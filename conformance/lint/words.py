@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...spec.requirements import load_errata, load_requirements
-from ..model import Level
-from ..reliance import interpreted, rank
+from ..suite.model import Level
+from .reliance import interpreted, rank
 
 #: A complaint about an entry: rule and message.
 Complaint = tuple[str, str]

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ...adapters.protocol import RuntimeInfo
-from ..model import Entry, Vector
-from ..results import ResultsError, Selection
-from ..runner import Result, RuntimeRun, was_not_run
-from .recorded import Recorded, SuiteId
+from ..results.document import ResultsError, Selection
+from ..results.recorded import Recorded, SuiteId
+from ..run.runner import Result, RuntimeRun, was_not_run
+from ..suite.model import Entry, Vector
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 
 from ...spec.plain import plain_data
 from ...spec.requirements import load_errata, load_requirements
-from ..model import Expectation, Vector
-from ..runner import Result
-from ..verdict import Verdict, hex64
+from ..run.runner import Result
+from ..run.verdict import Verdict, hex64
+from ..suite.model import Expectation, Vector
 from .comparison import Column, Comparison
 from .programs import lines
 from .tally import NOT_RUN, STATES, Chunk, state

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...spec.disassemble import format_instruction
+from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import make
 from ...spec.table import Fixed, Instruction
 

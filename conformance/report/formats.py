@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...spec.errors import InputError
-from ..junit import as_xml
-from ..output import write_text
-from ..results import ResultsError
+from ...spec.output import write_text
+from ..results.document import ResultsError
+from ..results.junit import as_xml
+from ..results.recorded import Recorded
 from .comparison import Comparison
-from .recorded import Recorded
 
 #: Formats with where they go if nothing is said: a folder, or None for standard output.
 FORMATS: dict[str, str | None] = {"html": "report", "markdown": None, "junit": None, "badges": "badges"}

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from ...spec.table import isa
-from ..results import ResultsError, counts, counts_by_group
+from ..results.document import ResultsError, counts, counts_by_group
+from ..results.recorded import Recorded, SuiteId, read
 from .comparison import Column, compare, key_of, unique
-from .recorded import Recorded, SuiteId, read
 
 #: Width and height of a chart; its plot leaves room for the labels.
 _WIDTH, _HEIGHT = 960, 300

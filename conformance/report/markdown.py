@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ...spec.plain import plain
 from ...spec.table import isa
-from ..findings import Finding, findings, some
+from ..diagnosis.findings import Finding, findings, some
 from .badges import counted
 from .comparison import Column, Comparison
 from .tally import FAIL, Cell, state

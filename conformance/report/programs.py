@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ...spec.disassemble import format_instruction
+from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, DecodeError, identify, unpack
 from ...spec.requirements import load_requirements
 from ...spec.table import isa
-from ..model import Entry, Vector
+from ..suite.model import Entry, Vector
 
 #: An instruction that occurs in so great a part of the entries serves to set up and to end programs.
 _COMMON = 0.1

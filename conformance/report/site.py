@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ...spec.plain import plain
 from ...spec.requirements import Requirement, load_errata, load_requirements
 from ...spec.table import Instruction, isa
-from .. import explain
-from ..findings import Finding, Weight, findings
-from ..results import LARGEST_DATA
+from ..diagnosis.findings import Finding, Weight, findings
+from ..results import explain
+from ..results.document import LARGEST_DATA
 from . import data, sections
 from .comparison import Column, Comparison, described
 from .diagram import diagram, example

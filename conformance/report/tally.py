@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..model import Entry, Level, Vector
-from ..runner import Result
-from ..verdict import Verdict
+from ..run.runner import Result
+from ..run.verdict import Verdict
+from ..suite.model import Entry, Level, Vector
 from .comparison import Column, Comparison, is_unknown
 from .programs import Subjects
 

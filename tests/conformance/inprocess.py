@@ -6,10 +6,10 @@ from typing import cast
 
 from bpf_isa.adapters.protocol import Job, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
-from bpf_isa.conformance.model import Vector
-from bpf_isa.conformance.runner import RuntimeRun, ask
-from bpf_isa.conformance.worker import HarnessFailure
-from bpf_isa.conformance.workers import OnAnswer, WorkerPool
+from bpf_isa.conformance.run.runner import RuntimeRun, ask
+from bpf_isa.conformance.run.worker import HarnessFailure
+from bpf_isa.conformance.run.workers import OnAnswer, WorkerPool
+from bpf_isa.conformance.suite.model import Vector
 
 from . import faulty
 

@@ -22,8 +22,9 @@ import pytest
 import yaml
 
 from bpf_isa.adapters.needs import missing_platform
-from bpf_isa.conformance import expectations, results
-from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.results import document as results
+from bpf_isa.conformance.results import expectations
+from bpf_isa.conformance.suite.suite import load_suite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "c-runtime"

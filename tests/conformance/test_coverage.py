@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.conformance.load import find_files, load_file
-from bpf_isa.conformance.model import Entry, VectorError
-from bpf_isa.conformance.suite import VECTORS, load_suite
+from bpf_isa.conformance.suite.load import find_files, load_file
+from bpf_isa.conformance.suite.model import Entry, VectorError
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import closure
 from bpf_isa.spec.requirements import Requirement, load_errata, load_requirements

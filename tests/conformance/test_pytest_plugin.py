@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bpf_isa.conformance import pytest_plugin
-from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.spec.table import isa
 
 pytest_plugins = ["pytester"]

@@ -33,19 +33,19 @@ SURVIVORS = Path(__file__).with_name("survivors.yaml")
 PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
 #: The modules, each with the test files that are about it.
 JUDGE = {
-    "verdict": ("verdict", "misbehaving"),
-    "inquiry": ("inquiry", "misbehaving", "fold"),
-    "fold": ("fold", "inquiry"),
-    "ends": ("ends",),
-    "conclusion": ("conclusion",),
-    "runner": ("runner", "bounded"),
-    "workers": ("runner", "bounded"),
-    "results": ("results",),
-    "journal": ("results",),
-    "report/recorded": ("results",),
-    "expectations": ("expectations",),
-    "gate": ("expectations",),
-    "discovery": ("discovery",),
+    "run/verdict": ("run/verdict", "run/misbehaving"),
+    "run/inquiry": ("run/inquiry", "run/misbehaving", "run/fold"),
+    "run/fold": ("run/fold", "run/inquiry"),
+    "run/ends": ("run/ends",),
+    "run/runner": ("run/runner", "run/bounded"),
+    "run/workers": ("run/runner", "run/bounded"),
+    "run/discovery": ("run/discovery",),
+    "results/document": ("results/results",),
+    "results/journal": ("results/results",),
+    "results/recorded": ("results/results",),
+    "results/expectations": ("results/expectations",),
+    "results/gate": ("results/expectations",),
+    "diagnosis/conclusion": ("diagnosis/conclusion",),
 }
 #: How the tests of a mutant end, as mutmut keeps it: none failed, or none reaches the code; or one failed, with or
 #: without ending pytest. All else is a signal or a limit of time.
@@ -137,7 +137,9 @@ def stage(name: str, folder: Path) -> None:
         "source_paths": ["src"],
         "only_mutate": [f"src/bpf_isa/conformance/{name}.py"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "--import-mode=importlib"],
-        "pytest_add_cli_args_test_selection": [f"tests/conformance/test_{test}.py" for test in JUDGE[name]],
+        "pytest_add_cli_args_test_selection": [
+            f"tests/conformance/{room}/test_{test}.py" for room, test in (one.split("/") for one in JUDGE[name])
+        ],
         # Tests may take (the usual time + constant) * multiplier; the usual time is without that of fixtures.
         "timeout_constant": 6.0,
         "timeout_multiplier": 5.0,

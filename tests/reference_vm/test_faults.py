@@ -15,7 +15,7 @@ from bpf_isa.reference_vm.interpreter import execute, run
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.spec import pseudocode
 from bpf_isa.spec import tree as t
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import Decoded
 from bpf_isa.spec.table import isa
 

@@ -14,7 +14,7 @@ from bpf_isa.reference_vm.executable import Executable, prepare
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import run
 from bpf_isa.reference_vm.machine import Machine
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder, Program, decode
 
 from ..programs import SURROUNDINGS, maze, structured, tangled

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import AsmError, assemble, assemble_program
+from bpf_isa.spec.asm.assemble import AsmError, assemble, assemble_program
+from bpf_isa.spec.asm.syntax import Syntax
 from bpf_isa.spec.encoding import ByteOrder, DecodeError, encode
-from bpf_isa.spec.syntax import Syntax
 from bpf_isa.spec.table import Instruction, Isa, TableError, isa
 
 from .samples import sample, spell

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import assemble, assemble_program
-from bpf_isa.spec.disassemble import disassemble, format_instruction
+from bpf_isa.spec.asm.assemble import assemble, assemble_program
+from bpf_isa.spec.asm.disassemble import disassemble, format_instruction
 from bpf_isa.spec.encoding import ByteOrder, Decoded, encode, make
 from bpf_isa.spec.table import Instruction, isa
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import assemble_program
+from bpf_isa.spec.asm.assemble import assemble_program
 from bpf_isa.spec.groups import asked, closure, minimal, reported, required
 from bpf_isa.spec.table import isa
 

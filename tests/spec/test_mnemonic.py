@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import AsmError, assemble, assemble_program
-from bpf_isa.spec.disassemble import disassemble, format_instruction
+from bpf_isa.spec.asm.assemble import AsmError, assemble, assemble_program
+from bpf_isa.spec.asm.disassemble import disassemble, format_instruction
+from bpf_isa.spec.asm.syntax import Syntax
 from bpf_isa.spec.encoding import ByteOrder, Decoded, encode
-from bpf_isa.spec.syntax import Syntax
 from bpf_isa.spec.table import Instruction, TableError, isa
 
 from .programs import byte_orders, programs

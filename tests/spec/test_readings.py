@@ -8,7 +8,7 @@ import pytest
 from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.interpreter import run
 from bpf_isa.reference_vm.machine import Machine
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.readings import other_readings
 from bpf_isa.spec.requirements import load_errata
 from bpf_isa.spec.table import isa

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf_isa.spec.assemble import AsmError, assemble, assemble_program
+from bpf_isa.conformance.suite.template import Template, compile_text
+from bpf_isa.spec.asm.assemble import AsmError, assemble, assemble_program
 from bpf_isa.spec.encoding import ByteOrder
-from bpf_isa.spec.template import Template, compile_text
 
 from .programs import byte_orders
 

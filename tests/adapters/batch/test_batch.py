@@ -15,7 +15,7 @@ import pytest
 from bpf_isa.adapters.batch.adapter import BatchAdapter
 from bpf_isa.adapters.batch.conversation import SCHEMAS
 from bpf_isa.adapters.protocol import HelperSpec, Job, MapSpec, Outcome, OutcomeKind, Unavailable, VariableSpec
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.validate import check
 
 from ..compiling import compile_c

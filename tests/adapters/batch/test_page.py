@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from bpf_isa.adapters.reference import BUDGET, machine_for
-from bpf_isa.conformance.model import Level
-from bpf_isa.conformance.suite import VECTORS, load_suite
+from bpf_isa.conformance.suite.model import Level
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.interpreter import run
 from bpf_isa.reference_vm.memory import OFFSET_MASK

@@ -12,7 +12,7 @@ from bpf_isa.adapters.dpdk import adapter as dpdk
 from bpf_isa.adapters.dpdk.adapter import DpdkAdapter, Message, messages
 from bpf_isa.adapters.dpdk.library import find_library
 from bpf_isa.adapters.protocol import Job, MapSpec, OutcomeKind, Unavailable
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 ENGINES = {"interpreter": dpdk.interpreter, "jit": dpdk.jit}
 

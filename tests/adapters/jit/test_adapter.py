@@ -23,9 +23,9 @@ from bpf_isa.conformance.adequacy.control_mutants import program_mutants
 from bpf_isa.conformance.adequacy.mutant import Mutant
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.cli import main
-from bpf_isa.conformance.model import Vector
-from bpf_isa.conformance.suite import load_suite
-from bpf_isa.conformance.verdict import Verdict, judge
+from bpf_isa.conformance.run.verdict import Verdict, judge
+from bpf_isa.conformance.suite.model import Vector
+from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.spec import pseudocode
 from bpf_isa.spec.encoding import ByteOrder, Decoded, Program
 from bpf_isa.spec.table import Instruction, Isa, isa

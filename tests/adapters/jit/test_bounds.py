@@ -17,7 +17,7 @@ from bpf_isa.adapters.jit.rows import TooLarge
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.conformance.cli import main
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.spec.assemble import assemble, assemble_program
+from bpf_isa.spec.asm.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import Program
 
 LEVELS: tuple[Level, ...] = ("fast", "full")

@@ -16,7 +16,7 @@ from bpf_isa.adapters.jit.llvm import Level, Timings, Unresolved, generate
 from bpf_isa.adapters.jit.program import compile
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 LEVELS: tuple[Level, ...] = ("fast", "full")
 #: LLVM works out in numbers of 128 bits how often this loop runs.

@@ -13,7 +13,7 @@ import pytest
 from bpf_isa.adapters.jit.program import compile
 from bpf_isa.reference_vm.faults import Fault, FaultKind
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 ROOM = 16
 #: What leaves the loop, by what stays in it.

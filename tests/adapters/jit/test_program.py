@@ -16,7 +16,7 @@ from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import Helper, Machine
 from bpf_isa.reference_vm.memory import Region
 from bpf_isa.spec import pseudocode
-from bpf_isa.spec.assemble import assemble, assemble_program
+from bpf_isa.spec.asm.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import ByteOrder, Decoded, DecodeError, Program, make
 from bpf_isa.spec.table import isa
 

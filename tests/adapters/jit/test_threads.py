@@ -12,7 +12,7 @@ from bpf_isa.adapters.jit.trust import accept
 from bpf_isa.reference_vm.faults import Outcome, Returned
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder, decode
 
 THREADS = 4

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import UncheckedProgram, compile
 from bpf_isa.adapters.jit.trust import NotAccepted, accept
-from bpf_isa.conformance.jit_benchmark import BUDGET, PROGRAMS
+from bpf_isa.conformance.bench.jit import BUDGET, PROGRAMS
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import ArrayMap, Machine
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
-from bpf_isa.spec.assemble import assemble_program
+from bpf_isa.spec.asm.assemble import assemble_program
 from bpf_isa.spec.encoding import ByteOrder, Program
 from bpf_isa.spec.table import isa
 

@@ -9,7 +9,7 @@ import pytest
 
 from bpf_isa.adapters.linux.adapter import LinuxAdapter, privileged
 from bpf_isa.adapters.protocol import Job, Outcome, Unavailable
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder
 
 

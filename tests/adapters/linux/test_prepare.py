@@ -23,7 +23,7 @@ from bpf_isa.adapters.linux.outcome import outcome
 from bpf_isa.adapters.linux.policy import policy
 from bpf_isa.adapters.linux.prepare import CannotPrepare, prepare
 from bpf_isa.adapters.protocol import UNCLASSIFIED, Job, MapSpec, OutcomeKind
-from bpf_isa.spec.disassemble import disassemble
+from bpf_isa.spec.asm.disassemble import disassemble
 from bpf_isa.spec.encoding import SLOT_BYTES, ByteOrder
 
 MakeJob = Callable[..., Job]

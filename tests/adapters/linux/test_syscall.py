@@ -19,7 +19,7 @@ from bpf_isa.adapters.linux.syscall import (
     ProgramType,
     syscall_number,
 )
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 
 @pytest.fixture

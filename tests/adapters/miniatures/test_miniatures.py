@@ -14,9 +14,14 @@ from bpf_isa.adapters.miniatures.catalogue import MINIATURES, Miniature
 from bpf_isa.adapters.protocol import Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.cli import main
-from bpf_isa.conformance.model import Vector
-from bpf_isa.conformance.suite import VECTORS, load_suite
-from bpf_isa.conformance.verdict import Failure, Judgement, Verdict, judge
+from bpf_isa.conformance.run.verdict import (
+    Failure,
+    Judgement,
+    Verdict,
+    judge,
+)
+from bpf_isa.conformance.suite.model import Vector
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.spec.encoding import Decoded, identify, unpack
 from bpf_isa.spec.requirements import load_requirements

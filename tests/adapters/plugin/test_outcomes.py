@@ -10,7 +10,7 @@ import pytest
 
 from bpf_isa.adapters.plugin.adapter import PluginAdapter
 from bpf_isa.adapters.protocol import HelperSpec, Job, MapSpec, Outcome, OutcomeKind, Unavailable
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 from ..survivors import belongings, marked, new_name, survivors
 from .conftest import Script

@@ -22,7 +22,7 @@ from bpf_isa.conformance.adequacy.survey import (
     idle_vectors,
     survey,
 )
-from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.spec.table import Fixed, isa
 
 HEAD = "# SPDX-License-Identifier: Apache-2.0\nsource: {name: test, method: hand}\nvectors:\n"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bpf_isa.conformance.cli import main
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 TEXT = "r0 = 0x100000002 ll\nif r0 s> -1 goto out\nout: exit\n"
 HEX = "1800000002000000\n0000000001000000\n65000000ffffffff\n9500000000000000\n"

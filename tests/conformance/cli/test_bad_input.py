@@ -22,10 +22,10 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bpf_isa.conformance import results as results_module
 from bpf_isa.conformance.cli import main
-from bpf_isa.conformance.suite import VECTORS
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.conformance.results import document as results_module
+from bpf_isa.conformance.suite.suite import VECTORS
+from bpf_isa.spec.asm.assemble import assemble
 
 Json: TypeAlias = dict[str, Any]
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from bpf_isa.conformance import benchmark, jit_benchmark
+from bpf_isa.conformance.bench import jit as jit_benchmark
+from bpf_isa.conformance.bench import suite as benchmark
 from bpf_isa.conformance.cli import bench, main
 from bpf_isa.reference_vm.faults import Returned
 from bpf_isa.reference_vm.interpreter import execute

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bpf_isa.conformance.cli import main
-from bpf_isa.spec.assemble import assemble
+from bpf_isa.spec.asm.assemble import assemble
 
 NEGATIVE = "r0 = -13\nr0 s/= 3\nexit\n"
 

@@ -14,7 +14,7 @@ from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.coverage.docs import BEGIN, END, NOT_MEASURED, DocsError, renew, rows
 from bpf_isa.conformance.coverage.document import SCHEMA_FILE, document
 from bpf_isa.conformance.coverage.measure import Coverage
-from bpf_isa.conformance.suite import VECTORS, load_suite
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.spec import validate
 from bpf_isa.spec.requirements import load_requirements
 from bpf_isa.spec.table import isa

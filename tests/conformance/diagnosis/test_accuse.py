@@ -10,10 +10,10 @@ from bpf_isa.adapters.protocol import Outcome, OutcomeKind
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.diagnosis.accuse import Accusation, diagnose
-from bpf_isa.conformance.model import Vector
-from bpf_isa.conformance.runner import Result
-from bpf_isa.conformance.suite import load_suite
-from bpf_isa.conformance.verdict import Verdict, judge
+from bpf_isa.conformance.run.runner import Result
+from bpf_isa.conformance.run.verdict import Verdict, judge
+from bpf_isa.conformance.suite.model import Vector
+from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.spec.requirements import rows_of
 from bpf_isa.spec.table import Isa, isa
 

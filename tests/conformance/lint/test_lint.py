@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bpf_isa.conformance.canonical import canonical
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.lint import check, programs
 from bpf_isa.conformance.lint.check import ABOUT_PROGRAMS, lint
+from bpf_isa.conformance.lint.reliance import MOST_SLOTS
 from bpf_isa.conformance.lint.rules import RULES, Finding
-from bpf_isa.conformance.model import VectorError
-from bpf_isa.conformance.reliance import MOST_SLOTS
-from bpf_isa.conformance.suite import VECTORS, load_suite
+from bpf_isa.conformance.suite.canonical import canonical
+from bpf_isa.conformance.suite.model import VectorError
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 
 HEAD = "# SPDX-License-Identifier: Apache-2.0\nsource: {name: x, method: hand}\nvectors:\n"
 GOOD = """\

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.conformance.findings import Finding, Weight, findings, some
-from bpf_isa.conformance.report import recorded
+from bpf_isa.conformance.diagnosis.findings import (
+    Finding,
+    Weight,
+    findings,
+    some,
+)
+from bpf_isa.conformance.results import recorded
 
 from .conftest import BpfIsa, Json, write
 from .pages import Page

@@ -11,9 +11,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bpf_isa.conformance.report import markdown, recorded
+from bpf_isa.conformance.report import markdown
 from bpf_isa.conformance.report.comparison import compare
-from bpf_isa.conformance.suite import load_suite
+from bpf_isa.conformance.results import recorded
+from bpf_isa.conformance.suite.suite import load_suite
 
 from .conftest import SAMPLE, BpfIsa, Json, write
 from .pages import Page

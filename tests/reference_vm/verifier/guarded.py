@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from random import Random
 
-from bpf_isa.spec.assemble import assemble_program
+from bpf_isa.spec.asm.assemble import assemble_program
 from bpf_isa.spec.encoding import Program
 
 from ...programs import INPUT_BYTES, MAP_BYTES

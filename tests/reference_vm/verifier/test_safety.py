@@ -23,7 +23,7 @@ from bpf_isa.reference_vm.verifier.safety import (
     surroundings_of,
 )
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
-from bpf_isa.spec.assemble import assemble, assemble_program
+from bpf_isa.spec.asm.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import make
 from bpf_isa.spec.table import isa
 

@@ -7,14 +7,21 @@ from pathlib import Path
 import pytest
 
 from bpf_isa.adapters.protocol import Observable, Outcome, OutcomeKind, RuntimeInfo
-from bpf_isa.conformance import results
-from bpf_isa.conformance.report import recorded
 from bpf_isa.conformance.report.comparison import compare
 from bpf_isa.conformance.report.site import MOST_FINDINGS, write_site
-from bpf_isa.conformance.results import Run
-from bpf_isa.conformance.runner import Result, RuntimeRun
-from bpf_isa.conformance.suite import Suite, load_suite
-from bpf_isa.conformance.verdict import PASSED, Difference, Failure, Judgement, Verdict, unsupported
+from bpf_isa.conformance.results import document as results
+from bpf_isa.conformance.results import recorded
+from bpf_isa.conformance.results.document import Run
+from bpf_isa.conformance.run.runner import Result, RuntimeRun
+from bpf_isa.conformance.run.verdict import (
+    PASSED,
+    Difference,
+    Failure,
+    Judgement,
+    Verdict,
+    unsupported,
+)
+from bpf_isa.conformance.suite.suite import Suite, load_suite
 
 from .conftest import Chromium
 

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a runtime supports, found out by running few vectors.
+
+A vector that passes shows that the runtime has every instruction that its program executes. So the vectors that execute
+the most instructions are run first; where one does not pass, its instructions are tried again in smaller programs, and
+at last each in a program whose other instructions are known to work. What is refused there is missing, what gives
+another result is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+from ...adapters.protocol import OutcomeKind, RuntimeInfo, Unavailable
+from ...adapters.reference import machine_for
+from ...adapters.registry import RuntimeSpec
+from ...reference_vm.interpreter import TraceStep, execute
+from ...spec.encoding import decode
+from ...spec.groups import closure
+from ...spec.table import isa
+from ..suite.model import Level, Vector
+from .runner import Result, ask
+from .verdict import Failure, Verdict
+from .worker import RuntimeBroken
+from .workers import WorkerPool
+
+#: How many instructions that are not decided yet a program may have, from round to round.
+_ROUNDS = (1000, 12, 4, 2)
+#: How many a program may have for which there is no smaller one; if it passes, that decides them all.
+_LAST_RESORT = 100
+#: How many programs are tried for an instruction about which the runtime's answers say nothing.
+_TRIES = 4
+#: How many vectors are considered whose programs consist of the same instructions.
+_ALIKE = 3
+#: Longer programs are about distances, limits, and what instructions leave to each other.
+_MOST_BYTES = 512
+_BUDGET = 100_000
+#: First words of reasons for which the harness, the platform or its policy is to blame, and no instruction.
+_NOT_THE_INSTRUCTION = frozenset(
+    {"observe", "platform", "protocol", "policy", "linux", "dpdk", "byte-order", "not-lowerable"}
+)
+#: Reasons with such a first word that are about an instruction all the same.
+_THE_INSTRUCTION = frozenset({"dpdk.unknown-instruction"})
+
+State: TypeAlias = Literal["works", "missing", "wrong", "unknown"]
+#: ``yes``: all instructions work that could be asked about; ``partly``: some do; ``no``: none does; ``unknown``: none
+#: could be asked about.
+Support: TypeAlias = Literal["yes", "partly", "no", "unknown"]
+
+
+class Found(NamedTuple):
+    """A runtime and who it is; or None, and why it cannot be used here."""
+
+    spec: RuntimeSpec
+    info: RuntimeInfo | None
+    problem: str = ""
+
+
+def look(specs: Sequence[RuntimeSpec]) -> Iterator[Found]:
+    """Open each of ``specs`` in a process of its own and yield what is there."""
+    with ExitStack() as stack:
+        pools = [stack.enter_context(WorkerPool(spec)) for spec in specs]
+        for spec, pool in zip(specs, pools, strict=True):
+            try:
+                yield Found(spec, pool.open())
+            except Unavailable as reason:
+                yield Found(spec, None, str(reason))
+            except RuntimeBroken as reason:
+                yield Found(spec, None, f"its adapter failed: {reason}")
+
+
+class Decision(NamedTuple):
+    """What is known about an instruction, why, and which vector showed it."""
+
+    state: State
+    reason: str = ""
+    vector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSupport:
+    """How far a runtime supports a conformance group with those that it includes; ``instructions`` are its own."""
+
+    name: str
+    support: Support
+    instructions: Mapping[str, Decision]
+
+    def of(self, state: State) -> dict[str, Decision]:
+        """Return the instructions of this group in ``state``."""
+        return {name: found for name, found in self.instructions.items() if found.state == state}
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found out about a runtime; ``asked`` are the vectors that were run."""
+
+    info: RuntimeInfo
+    decisions: Mapping[str, Decision]
+    asked: tuple[str, ...]
+
+    @cached_property
+    def groups(self) -> dict[str, GroupSupport]:
+        """The conformance groups, in the order of the RFC."""
+        return {name: self._group(name) for name in isa().groups}
+
+    def _group(self, name: str) -> GroupSupport:
+        own = {row.name: self.decisions[row.name] for row in isa().instructions if name in row.groups}
+        members = {name, *(other for other in closure([name]) if other in isa().groups[name])}
+        everything = [self.decisions[row.name] for row in isa().instructions if not row.groups.isdisjoint(members)]
+        return GroupSupport(name, _support(own.values(), everything), own)
+
+    @property
+    def disproved(self) -> list[str]:
+        """Groups that the runtime claims and does not support."""
+        claimed = self.info.groups or frozenset()
+        return [name for name, group in self.groups.items() if name in claimed and group.support in {"partly", "no"}]
+
+    @property
+    def unclaimed(self) -> list[str]:
+        """Groups that the runtime supports and does not claim, if it claims any."""
+        if self.info.groups is None:
+            return []
+        claimed = closure(self.info.groups)
+        return [name for name, group in self.groups.items() if name not in claimed and group.support == "yes"]
+
+
+def _support(own: Iterable[Decision], everything: Iterable[Decision]) -> Support:
+    """Return the support of a group from its own instructions and all that it requires."""
+    mine = {found.state for found in own}
+    if "works" not in mine:
+        return "unknown" if mine == {"unknown"} else "no"
+    return "yes" if {found.state for found in everything} <= {"works", "unknown"} else "partly"
+
+
+def discover(pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[Vector]) -> Discovery:
+    """Find out what the runtime of ``pool`` supports, which says that it is ``info``."""
+    search = _Search(_candidates(vectors, info))
+    for most in _ROUNDS:
+        search.run(pool, info, search.cover(most))
+    for most in (1, _LAST_RESORT, 1, _LAST_RESORT, 1):
+        while chosen := search.decisive(most):
+            search.run(pool, info, chosen)
+            if most > 1:
+                break
+    return Discovery(info, search.decided(), tuple(search.asked))
+
+
+class _Candidate:
+    """A vector that may be run, and the instructions it executes."""
+
+    def __init__(self, vector: Vector, rows: frozenset[str]) -> None:
+        self.vector, self._contained = vector, rows
+        self._traced = False
+
+    @property
+    def rows(self) -> frozenset[str]:
+        """The instructions; until :meth:`trace` is called, those that the program contains."""
+        return self._contained
+
+    def trace(self) -> bool:
+        """Find out what the program executes; return whether that is less than it contains."""
+        if self._traced:
+            return False
+        self._traced = True
+        found: set[str] = set()
+
+        def note(step: TraceStep) -> None:
+            found.add(step.decoded.instruction.name)
+
+        job = self.vector.job("little")
+        machine = machine_for(job, "little")
+        execute(
+            job.code,
+            memory=job.memory,
+            maps=[item.value for item in job.maps],
+            helpers=machine.helpers["static"],
+            btf_helpers=machine.helpers["btf"],
+            variables={item.number: item.value for item in job.variables},
+            budget=_BUDGET,
+            trace=note,
+        )
+        less = found < self._contained
+        self._contained = frozenset(found)
+        return less
+
+
+def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate]:
+    """Return the simplest vectors for each set of instructions that a program consists of, of different entries."""
+    found: dict[frozenset[str], dict[str, tuple[tuple[bool, bool, int], Vector]]] = {}
+    for vector in vectors:
+        expect = vector.little.expect
+        short = len(vector.little.code) <= _MOST_BYTES
+        if not short or not expect.returns or vector.entry.byte_order not in {None, info.byte_order}:
+            continue
+        rows = frozenset(item.instruction.name for item in decode(vector.little.code) if item)
+        shows_more = not expect.observed <= {"r0"}
+        cost = (vector.entry.level is not Level.MUST, shows_more, len(vector.little.code))
+        found.setdefault(rows, {}).setdefault(vector.entry.id, (cost, vector))
+    return [
+        _Candidate(vector, rows)
+        for rows, entries in found.items()
+        for _, vector in sorted(entries.values(), key=lambda item: item[0])[:_ALIKE]
+    ]
+
+
+@dataclass
+class _Search:
+    """What is known so far, and which vectors can still tell something."""
+
+    candidates: list[_Candidate]
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    #: For each instruction, why programs with it and no other undecided one told nothing.
+    _tries: dict[str, list[str]] = field(default_factory=dict)
+    #: The same for programs with others.
+    _hints: dict[str, str] = field(default_factory=dict)
+
+    def open_rows(self, candidate: _Candidate) -> frozenset[str]:
+        """Return the instructions of a candidate that are not decided."""
+        return candidate.rows - self.decisions.keys()
+
+    def _useful(self, most: int) -> list[_Candidate]:
+        """Return the candidates that can tell something about at most ``most`` instructions."""
+        spoilt = {name for name, found in self.decisions.items() if found.state != "works"}
+        return [
+            item for item in self.candidates if spoilt.isdisjoint(item.rows) and 0 < len(self.open_rows(item)) <= most
+        ]
+
+    def cover(self, most: int) -> list[_Candidate]:
+        """Choose few candidates that together execute all undecided instructions, at most ``most`` of them each."""
+        useful = self._useful(most)
+        todo = {row.name for row in isa().instructions} - self.decisions.keys()
+        chosen: list[_Candidate] = []
+        while useful and todo:
+            best = max(useful, key=lambda item: (len(item.rows & todo), -len(item.vector.little.code)))
+            if not best.rows & todo:
+                break
+            if best.trace():
+                continue
+            chosen.append(best)
+            todo -= best.rows
+        return chosen
+
+    def decisive(self, most: int) -> list[_Candidate]:
+        """Choose, for each undecided instruction, the candidate with the fewest of them, if those are ``most``."""
+        chosen: dict[int, _Candidate] = {}
+        useful = sorted(self._useful(most), key=lambda item: (len(self.open_rows(item)), len(item.vector.little.code)))
+        for row in isa().instructions:
+            if row.name in self.decisions:
+                continue
+            for item in useful:
+                if row.name in item.rows and (not item.trace() or row.name in item.rows):
+                    chosen[id(item)] = item
+                    break
+        return list(chosen.values())
+
+    def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
+        """Run ``chosen`` and learn from the results."""
+        taken = {id(item) for item in chosen}
+        self.candidates = [item for item in self.candidates if id(item) not in taken]
+        self.asked += [item.vector.id for item in chosen]
+        results = ask(pool, info, [item.vector for item in chosen])
+        pairs = list(zip(chosen, results, strict=True))
+        # Passes first: what they show may leave one instruction to blame in the others.
+        for item, result in pairs:
+            if result.judgement.verdict is Verdict.PASS:
+                for name in item.rows:
+                    self.decisions[name] = Decision("works", vector=item.vector.id)
+        for item, result in pairs:
+            if result.judgement.verdict is Verdict.PASS:
+                continue
+            left = self.open_rows(item)
+            if len(left) == 1:
+                self._blame(next(iter(left)), result)
+            elif judged(result)[0] == "unknown":
+                for name in left:
+                    self._hints.setdefault(name, result.judgement.reason)
+
+    def _blame(self, name: str, result: Result) -> None:
+        """Take note that a program with no other unknown instruction than ``name`` did not pass."""
+        state, reason = judged(result)
+        if state == "unknown":
+            tried = self._tries.setdefault(name, [])
+            tried.append(reason)
+            if len(tried) < _TRIES:
+                return
+        self.decisions[name] = Decision(state, reason, result.vector.id)
+
+    def decided(self) -> dict[str, Decision]:
+        """Return a decision for each instruction."""
+        return {row.name: self.decisions.get(row.name) or self._undecided(row.name) for row in isa().instructions}
+
+    def _undecided(self, name: str) -> Decision:
+        if tried := self._tries.get(name):
+            return Decision("unknown", tried[0])
+        if name in self._hints:
+            return Decision("unknown", self._hints[name])
+        needs = sorted(
+            {
+                other
+                for item in self.candidates
+                if name in item.rows
+                for other in item.rows
+                if other in self.decisions and self.decisions[other].state != "works"
+            }
+        )
+        also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
+        return Decision(
+            "unknown", f"needs: every vector that has it also has one of {also}" if needs else "no vector tells"
+        )
+
+
+def judged(result: Result) -> tuple[State, str]:
+    """Return what a result that is no pass says about the only instruction that may be to blame."""
+    judgement, outcome = result.judgement, result.outcome
+    word = judgement.reason.partition(":")[0]
+    if judgement.verdict is Verdict.ERROR:
+        return "unknown", judgement.reason
+    if judgement.verdict is Verdict.UNSUPPORTED:
+        elsewhere = word.partition(".")[0] in _NOT_THE_INSTRUCTION and word not in _THE_INSTRUCTION
+        return ("unknown" if elsewhere else "missing"), judgement.reason
+    refused = judgement.failure is Failure.REFUSED and outcome is not None and outcome.kind is not OutcomeKind.CRASHED
+    return ("missing" if refused else "wrong"), judgement.reason

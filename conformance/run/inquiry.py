@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which programs a runtime is asked to run to settle one vector, and the verdict on their outcomes.
+
+A runtime that shows R0 only is asked for the folded program (see :mod:`.fold`). If its R0 is as expected, all that the
+vector compares was right. If not, further programs find the reason: the plain program, probes for the single values,
+and the *control*, which folds constants: it tells whether the runtime computes the fold itself wrongly. A pass needs
+that every value was seen and right; a wrong fold that nothing explains is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from ...adapters.protocol import (
+    Job,
+    Outcome,
+    OutcomeKind,
+    RuntimeInfo,
+)
+from ...spec.groups import closure
+from ..suite.model import Expectation, Vector
+from .fold import (
+    Folding,
+    NotFoldable,
+    Probe,
+    blocks,
+    control,
+    fold,
+    probes,
+)
+from .verdict import (
+    PASSED,
+    Difference,
+    Failure,
+    Judgement,
+    Verdict,
+    hex64,
+    judge,
+    unsupported,
+)
+
+
+class Finding(NamedTuple):
+    """The outcome that decided about a vector, and the judgement."""
+
+    outcome: Outcome
+    judgement: Judgement
+
+
+#: Yields the jobs of a round, is sent their outcomes, and returns the finding at last.
+Inquiry: TypeAlias = Generator[list[Job], list[Outcome], Finding]
+
+
+def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
+    """Find out whether a runtime does what ``vector`` expects, with as few programs as that takes."""
+    expect = vector.variant(info.byte_order).expect
+    job = vector.job(info.byte_order)
+    why_not = ""
+    if expect.returns and not _shows_all(job, info):
+        width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
+        try:
+            folding = fold(job, expect, width)
+        except NotFoldable as reason:
+            why_not = f", and {reason}"
+        else:
+            return (yield from _inquire_folded(job, expect, folding, width))
+    (outcome,) = yield [job]
+    judgement = judge(expect, outcome)
+    if judgement.verdict is Verdict.UNSUPPORTED and why_not:
+        judgement = unsupported(judgement.reason + why_not)
+    return Finding(outcome, judgement)
+
+
+def _inquire_folded(job: Job, expect: Expectation, folding: Folding, width: int) -> Inquiry:
+    """Ask a runtime that shows R0 only."""
+    if folding.complete:
+        (folded,) = yield [folding.job]
+        if _right(folded, folding.expected):
+            return Finding(folded, PASSED)
+        (plain,) = yield [job]
+    else:
+        folded, plain = yield [folding.job, job]
+    judgement = judge(_r0_only(expect), plain)
+    if judgement.verdict is not Verdict.PASS:
+        return Finding(plain, judgement)
+    if _right(folded, folding.expected):
+        return Finding(plain, PASSED)
+    match folded.kind:
+        case OutcomeKind.RETURNED:
+            return Finding(plain, (yield from _explain(job, expect, folding, folded, width)))
+        case OutcomeKind.CRASHED | OutcomeKind.TIMED_OUT:
+            # The folded program is a valid program, too: its end is as much the runtime's fault.
+            return Finding(folded, judge(expect, folded))
+        case kind:
+            reason = f"observe: the runtime shows r0 only, and the program that shows more {kind}: {folded.reason}"
+            return Finding(plain, unsupported(reason))
+
+
+def _explain(
+    job: Job, expect: Expectation, folding: Folding, folded: Outcome, width: int
+) -> Generator[list[Job], list[Outcome], Judgement]:
+    """Find out why the R0 of the folded program is wrong where that of the plain program is right."""
+    seen = yield from _ask(list(probes(job, expect, width)))
+    if not seen.wrong:
+        seen = seen.and_also((yield from _ask_blocks(job, expect, width)))
+    if seen.wrong:
+        names = ", ".join(difference.what for difference in seen.wrong)
+        return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", seen.wrong)
+    if (yield from _folds_wrongly(job, expect, width)):
+        if seen.all:
+            return PASSED
+        reason = f"the runtime shows r0 only, it computes the fold of constants wrongly, and {seen.gap}"
+        return unsupported(f"observe: {reason}")
+    got = Difference("fold", hex64(folding.expected), hex64(folded.r0))
+    what = ", ".join(sorted(expect.observed))
+    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong fold of {what} into r0", (got,))
+
+
+class _Seen(NamedTuple):
+    """What probes have shown: the values that are wrong, and why others were not seen, if there are such."""
+
+    wrong: tuple[Difference, ...] = ()
+    gap: str = ""
+
+    @property
+    def all(self) -> bool:
+        """Whether every value was seen."""
+        return not self.gap
+
+    def and_also(self, other: _Seen) -> _Seen:
+        """Return what two sets of probes have shown."""
+        return _Seen(self.wrong + other.wrong, self.gap or other.gap)
+
+
+def _ask(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], _Seen]:
+    """Run probes, and return what they show."""
+    outcomes = yield [probe.job for probe in asked]
+    pairs = list(zip(asked, outcomes, strict=True))
+    wrong = tuple(
+        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
+        for probe, seen in pairs
+        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
+    )
+    gaps = (f"the program that shows {one.what} {seen.kind}" for one, seen in pairs if seen.kind is not _RETURNED)
+    return _Seen(wrong, next(gaps, ""))
+
+
+_RETURNED = OutcomeKind.RETURNED
+#: Blocks of the memory whose folds are wrong are looked into until so many turned out to be right.
+_BLOCKS = 4
+
+
+def _ask_blocks(job: Job, expect: Expectation, width: int) -> Generator[list[Job], list[Outcome], _Seen]:
+    """Return what is wrong behind the words of the memory that the first probes look at."""
+    later = list(blocks(job, expect, width))
+    if not later:
+        return _Seen()
+    outcomes = yield [probe.job for _, probe in later]
+    suspect = [
+        (first, probe) for (first, probe), seen in zip(later, outcomes, strict=True) if not _right(seen, probe.expected)
+    ]
+    gap = f"the program that folds {suspect[_BLOCKS][1].what} of the memory is not right" if suspect[_BLOCKS:] else ""
+    found = _Seen(gap=gap)
+    for first, _ in suspect[:_BLOCKS]:
+        found = found.and_also((yield from _ask(list(probes(job, expect, width, first)))))
+        if found.wrong:
+            break
+    return found
+
+
+def _folds_wrongly(job: Job, expect: Expectation, width: int) -> Generator[list[Job], list[Outcome], bool]:
+    """Return whether the runtime folds constants wrongly: then a wrong fold says nothing about a vector."""
+    asked = control(job, expect, width)  # there is one: whatever can be folded, constants in its place can
+    (outcome,) = yield [asked.job]
+    return not _right(outcome, asked.expected)
+
+
+def _right(outcome: Outcome, expected: int) -> bool:
+    return outcome.kind is OutcomeKind.RETURNED and outcome.r0 == expected
+
+
+def _r0_only(expect: Expectation) -> Expectation:
+    registers = {name: value for name, value in expect.registers.items() if name == "r0"}
+    return expect._replace(registers=registers, memory=None)
+
+
+def _shows_all(job: Job, info: RuntimeInfo) -> bool:
+    """Whether the runtime can show whatever is observed of the job."""
+    registers_shown = "registers" in info.observes or job.observe <= {"r0", "memory"}
+    return registers_shown and ("memory" in info.observes or "memory" not in job.observe)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict on a runtime, for one vector: the outcome of its program, compared with the expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from ...adapters.protocol import UNCLASSIFIED, Outcome, OutcomeKind
+from ..suite.model import Expectation
+
+
+class Verdict(StrEnum):
+    """All that can be said; there is no skipping."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNSUPPORTED = "unsupported"  # the runtime does not claim to support this, or cannot show it; the reason says what
+    ERROR = "error"  # the harness failed, or did not get to run the vector; nothing is known about the runtime
+
+
+class Failure(StrEnum):
+    """In which way a runtime failed, the worst first."""
+
+    CRASHED = "crashed"  # it died
+    MISEXECUTED = "misexecuted"  # it ran a program that should be rejected as if it were another one
+    WRONG_RESULT = "wrong-result"  # it computed something else
+    TIMED_OUT = "timed-out"  # it did not come to an end
+    REFUSED = "refused"  # it rejected or stopped a program that should return
+    LENIENT = "lenient"  # it ran a program that should be rejected, but not as the foreseen other one
+
+
+class Difference(NamedTuple):
+    """One thing that is not as expected: a register or the memory, as they are shown to people."""
+
+    what: str
+    expected: str
+    got: str
+
+
+class Judgement(NamedTuple):
+    """A verdict with its grounds.
+
+    ``failure`` is set where it is ``fail``; ``reason`` says why unless it is ``pass``.
+    """
+
+    verdict: Verdict
+    failure: Failure | None = None
+    reason: str = ""
+    differences: tuple[Difference, ...] = ()
+
+
+PASSED = Judgement(Verdict.PASS)
+
+
+def unsupported(reason: str) -> Judgement:
+    """Return the verdict on a vector that the runtime was not asked, or could not answer."""
+    return Judgement(Verdict.UNSUPPORTED, reason=reason)
+
+
+def harness_error(reason: str) -> Judgement:
+    """Return the verdict on a vector about which nothing was learned."""
+    return Judgement(Verdict.ERROR, reason=reason)
+
+
+def judge(expect: Expectation, outcome: Outcome) -> Judgement:
+    """Compare ``outcome`` with ``expect``.
+
+    A program that should be rejected may as well be stopped when the runtime meets the instruction in question:
+    not every runtime looks at programs before it runs them. A fault that is expected may likewise be prevented by
+    not loading the program.
+    """
+    match outcome.kind:
+        case OutcomeKind.UNSUPPORTED if outcome.reason.startswith(UNCLASSIFIED):
+            return harness_error(outcome.reason)
+        case OutcomeKind.UNSUPPORTED:
+            return unsupported(outcome.reason)
+        case OutcomeKind.CRASHED:
+            return _failed(Failure.CRASHED, expect, f"crashed: {outcome.reason}")
+        case OutcomeKind.TIMED_OUT if expect.faulted != "budget":
+            return _failed(Failure.TIMED_OUT, expect, f"timed out: {outcome.reason}")
+        case OutcomeKind.RETURNED if expect.returns:
+            return _compare(expect, outcome)
+        case OutcomeKind.RETURNED:
+            return _ran(expect, outcome)
+        case _ if expect.returns:
+            return _failed(Failure.REFUSED, expect, f"{outcome.kind}: {outcome.reason}")
+        case _:
+            return PASSED
+
+
+def _failed(failure: Failure, expect: Expectation, got: str) -> Judgement:
+    return Judgement(Verdict.FAIL, failure, got, (Difference("outcome", describe(expect), got),))
+
+
+def _ran(expect: Expectation, outcome: Outcome) -> Judgement:
+    """Judge a program that ran to its end, and should not."""
+    got = f"returned r0 = {hex64(outcome.r0)}" if outcome.r0 is not None else "returned"
+    failure = Failure.LENIENT
+    if expect.witness is not None and outcome.r0 == expect.witness:
+        failure = Failure.MISEXECUTED
+        got += ", the result of another instruction"
+    return _failed(failure, expect, got)
+
+
+def _compare(expect: Expectation, outcome: Outcome) -> Judgement:
+    shown = dict(outcome.registers or {})
+    if outcome.r0 is not None:
+        shown["r0"] = outcome.r0
+    unseen = [name for name in expect.registers if name not in shown]
+    if expect.memory is not None and outcome.memory is None:
+        unseen.append("memory")
+    differences = [
+        Difference(name, hex64(want), hex64(shown[name]))
+        for name, want in expect.registers.items()
+        if name in shown and shown[name] != want
+    ]
+    if expect.memory is not None and outcome.memory is not None and outcome.memory != expect.memory:
+        differences += _memory_differences(expect.memory, outcome.memory)
+    if differences:
+        names = ", ".join(difference.what for difference in differences)
+        return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", tuple(differences))
+    if unseen:
+        return unsupported(f"observe: the runtime does not show {', '.join(unseen)}")
+    return PASSED
+
+
+#: Bytes shown around the first and up to the last byte that differs.
+_SHOWN_BYTES = 32
+
+
+def _memory_differences(want: bytes, got: bytes) -> Iterable[Difference]:
+    if len(want) != len(got):
+        yield Difference("memory", f"{len(want)} bytes", f"{len(got)} bytes")
+        return
+    wrong = [at for at in range(len(want)) if want[at] != got[at]]
+    first = wrong[0] // 8 * 8
+    end = min(first + _SHOWN_BYTES, wrong[-1] + 1)
+    more = sum(at >= end for at in wrong)
+    name = f"memory[{first}:{end}]"
+    yield Difference(name, want[first:end].hex(" "), got[first:end].hex(" ") + (f" (+{more} bytes)" if more else ""))
+
+
+def hex64(value: int | None, digits: int = 0) -> str:
+    """Return an unsigned 64-bit number as people read it: in hex, with at least ``digits`` digits."""
+    return "?" if value is None else f"0x{value:0{digits}x}"
+
+
+def describe(expect: Expectation) -> str:
+    """Return in a few words what must become of a program."""
+    if expect.rejected:
+        return "rejected"
+    if expect.faulted is not None:
+        return f"faulted ({expect.faulted}) or rejected"
+    parts = [f"{name} = {hex64(value)}" for name, value in sorted(expect.registers.items())]
+    if expect.memory is not None:
+        parts.append("a certain memory")
+    return f"returned {', '.join(parts)}"
