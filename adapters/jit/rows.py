@@ -243,12 +243,10 @@ class RowLowering(Emitter):
     # Atomicity
 
     def _lock(self, body: tuple[t.Stmt, ...]) -> None:
-        """Lower a body to one atomic access, which no other access to memory is moved across.
+        """Lower a body that reads a place, stores to the same place, then assigns registers, to one atomic access.
 
-        A body reads a place, stores to the same place and then assigns registers, or it only reads or only stores.
-
-        Raises:
-            NotLowerable: it reads and stores in another way, which no row of RFC 9669 does.
+        In a body of another shape, such as one that only reads, each access is atomic by itself. No other access to
+        memory is moved across either.
         """
         match body:
             case (t.Assign(t.Local(old), t.Load(kind, address)), t.Store(kind2, address2, value), *rest) if (
@@ -261,9 +259,6 @@ class RowLowering(Emitter):
                 pointer = self.pointer(where, size, reads=True, writes=True, expression=address)
                 self._atomic(kind, pointer, where, old, value)
                 body = tuple(rest)
-            case _ if sum(isinstance(node, t.Load | t.Store) for node in t.walk(*body)) > 1:
-                row = self.item.instruction
-                raise NotLowerable(f"{row.name}: {row.means_text}: no atomic operation of LLVM does this")
         self.locked = True
         for statement in body:
             self.statement(statement)

@@ -202,14 +202,15 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
     """Each fixed field with values that make no instruction.
 
     Of fields that select a row, only src has other operands from row to row; the others are for the first of their
-    opcode.
+    opcode that stands in the same program.
     """
     around = carrier(row)
+    first = next(other for other in isa().by_opcode[row.opcode] if carrier(other) == around)
     right = slots_of(_fixed(row, around))
     for name, rule in row.fields.items():
         selects = isinstance(rule, Fixed) and not rule.unused and name != "next_imm"
         once = selects and name != "src"
-        if not isinstance(rule, Fixed) or (once and isa().by_opcode[row.opcode][0] is not row):
+        if not isinstance(rule, Fixed) or (once and first is not row):
             continue
         broken: list[tuple[str, tuple[Slot, ...]]] = []
         for value in _stray_values(row, name, rule):
