@@ -140,7 +140,7 @@ class FunctionLowering(LoopLowering):
             left = self.get_word(Word.BUDGET) if self.is_program else "%left0"
             self.line(f"store i64 {left}, ptr %left")
         if self.loops:
-            self.line("%rounds = alloca i64")
+            self.line("%trips = alloca i64")
         self._open_frame()
         if self.checks_inline:
             self.open_regions()

@@ -60,16 +60,16 @@ class LoopLowering(MemoryLowering):
         left = self.value("load i64, ptr %left")
         go = self.binary("and", 1, go, self.compare("sge", 64, left, dearest))
         stop: Operand = dearest
-        rounds: Operand = 0
+        trips: Operand = 0
         if iterations:
             if alike:
                 iterations.append(self.binary("udiv", 64, left, dearest))
-            rounds = reduce(self._least, iterations)
-            go = self.binary("and", 1, go, self.compare("ne", 64, rounds, 0))
+            trips = reduce(self._least, iterations)
+            go = self.binary("and", 1, go, self.compare("ne", 64, trips, 0))
             if alike:
-                self.line(f"store i64 {literal(rounds, 64)}, ptr %rounds")
+                self.line(f"store i64 {literal(trips, 64)}, ptr %trips")
             else:
-                span = self.binary("mul", 64, self.binary("sub", 64, self._least(rounds, _MANY), 1), loop.least)
+                span = self.binary("mul", 64, self.binary("sub", 64, self._least(trips, _MANY), 1), loop.least)
                 bound = self.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
                 stop = self.value(f"call i64 @llvm.umax.i64(i64 {bound}, i64 {dearest})")
         self.quick = loop
@@ -79,9 +79,9 @@ class LoopLowering(MemoryLowering):
                 self.write_block(first)
         self.begin(f"k{header}")
         if iterations and alike:
-            rounds = self.binary("sub", 64, self.value("load i64, ptr %rounds"), 1)
-            self.line(f"store i64 {rounds}, ptr %rounds")
-            again, otherwise = self.compare("ne", 64, rounds, 0), f"c{header}"
+            trips = self.binary("sub", 64, self.value("load i64, ptr %trips"), 1)
+            self.line(f"store i64 {trips}, ptr %trips")
+            again, otherwise = self.compare("ne", 64, trips, 0), f"c{header}"
         else:
             again, otherwise = self.compare("sge", 64, self.value("load i64, ptr %left"), stop), f"b{header}"
         hint = self.loop_hint(loop.unrolled if copies == 1 else 0)

@@ -28,7 +28,7 @@ _WHERE = {
     USER_NAMESPACE: "in PID namespaces within user namespaces: whatever they start dies with them",
     REAPER: "below a process that kills what they leave behind: PID namespaces cannot be used here",
 }
-#: A keeper needs not longer to bury its dead and end.
+#: A keeper needs no longer to kill and reap what it started, and to end.
 _PATIENCE = 10.0
 #: From this exit status on, a keeper was killed by a signal.
 _KILLED = 128

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .watch import Watch, children
 
 #: If none of the processes that were killed dies for so many seconds, they hang in the kernel, and are left to it.
-_BURIAL = 5.0
+_REAPING = 5.0
 #: Python or this process ignores these, and what is ignored would stay ignored in new programs.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM]
 
@@ -29,12 +29,12 @@ class Keeper(NamedTuple):
         """Return a watch over what is started from now on."""
         return Watch(self.processes, self.written)
 
-    def bury(self, leader: int) -> int:
+    def kill_all(self, leader: int) -> int:
         """Kill the process ``leader``, its group and all that descends from it; return the leader's wait status."""
         # Until it is waited for, its number belongs to no other process.
         with suppress(PermissionError):
             os.killpg(leader, signal.SIGKILL)
-        return bury_all(_kill_everybody if self.contained else kill_children, leader)
+        return kill_and_reap(_kill_everybody if self.contained else kill_children, leader)
 
 
 def spawn(command: Sequence[str], streams: Sequence[int]) -> int:
@@ -55,15 +55,15 @@ def spawn(command: Sequence[str], streams: Sequence[int]) -> int:
 
 
 def reap_others(leader: int) -> None:
-    """Reap what has ended, but not ``leader``, which is left to :meth:`Keeper.bury`."""
+    """Reap what has ended, but not ``leader``, which is left to :meth:`Keeper.kill_all`."""
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != leader:
         os.waitpid(ended.si_pid, 0)
 
 
-def bury_all(kill: Callable[[], None], leader: int = 0) -> int:
+def kill_and_reap(kill: Callable[[], None], leader: int = 0) -> int:
     """Call ``kill`` and reap what dies until there are no children; return the wait status of ``leader``."""
     status = int(signal.SIGKILL)
-    deadline = monotonic() + _BURIAL
+    deadline = monotonic() + _REAPING
     with suppress(ChildProcessError):
         while monotonic() < deadline:
             pid, ended = os.waitpid(-1, os.WNOHANG)
@@ -71,7 +71,7 @@ def bury_all(kill: Callable[[], None], leader: int = 0) -> int:
                 kill()
                 sleep(0.0005)
                 continue
-            deadline = monotonic() + _BURIAL
+            deadline = monotonic() + _REAPING
             if pid == leader:
                 status = ended
     return status

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import containment, one, shots
-from .keeper import Keeper, bury_all, kill_children
+from .keeper import Keeper, kill_and_reap, kill_children
 
 #: A user other than root may start so many processes for each one of a run, in addition to all that there are: those
 #: which the user starts meanwhile count as well.
@@ -101,5 +101,5 @@ def _guard(keeper: int) -> NoReturn:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     while os.WIFSTOPPED(status := os.waitpid(keeper, os.WUNTRACED)[1]):
         os.kill(keeper, signal.SIGKILL)
-    bury_all(kill_children)
+    kill_and_reap(kill_children)
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))

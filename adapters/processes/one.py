@@ -34,7 +34,7 @@ def serve(keeper: Keeper, control: int, command: Sequence[str]) -> None:
     while not excess and not poll.poll(watch.pause * 1000):
         reap_others(leader)
         excess = watch.look()
-    status = keeper.bury(leader)
+    status = keeper.kill_all(leader)
     _tell(control, excess or Ending.ENDED, status)
 
 

@@ -85,7 +85,7 @@ def _shoot(
     shot = _Shot(leader, feed, out, err, left, most)
     how = shot.attend(start + seconds, keeper)
     took = perf_counter() - start
-    status = keeper.bury(leader)
+    status = keeper.kill_all(leader)
     shot.close()
     return int(how), status, bytes(shot.output), bytes(shot.errors[-KEPT_STDERR:]), took
 

@@ -116,10 +116,10 @@ def _by_slug() -> Mapping[str, str]:
 
 
 def _matters(case: Case, name: str) -> bool:
-    """Whether the outcome of the program changes if the instruction is perverted, everywhere or in one place."""
+    """Whether the outcome changes if the instruction means something else, everywhere or in one place."""
     places = list(case.at(name))
     choices = [places] if len(places) == 1 else [places, places[:1], places[-1:]]
-    for means in _perversions(isa().by_name[name]):
+    for means in _other_meanings(isa().by_name[name]):
         row = faulty_row(isa().by_name[name], means)
         for chosen in choices:
             changes = {slot: item._replace(instruction=row) for slot, item in chosen}
@@ -129,7 +129,7 @@ def _matters(case: Case, name: str) -> bool:
 
 
 @cache
-def _perversions(row: Instruction) -> tuple[tuple[t.Stmt, ...], ...]:
+def _other_meanings(row: Instruction) -> tuple[tuple[t.Stmt, ...], ...]:
     """Return meanings that differ from that of ``row`` in all it does.
 
     Those are the opposite, nothing at all, and for a jump one that leads elsewhere or destroys the registers.

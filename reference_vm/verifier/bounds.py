@@ -3,7 +3,7 @@
 
 In each loop a register is looked for that only grows, or only shrinks: it stands for a value of its own at the head
 (:class:`.state.Place`, ``value``), and what has become of that where the head is reached again tells by how much.
-Since it stays within the bounds that are known at the head, there are only so many rounds.
+Since it stays within the bounds that are known at the head, there are only so many trips.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Bounds(Generic[P]):
     Args:
         edges: all ways from point to point.
         states: what is known at each point.
-        rounds: gives the states that arrive at a point again if all that is known there is the given state, on
+        returning: gives the states that arrive at a point again if all that is known there is the given state, on
             ways through the given points; None if they are not known.
     """
 
@@ -44,9 +44,9 @@ class Bounds(Generic[P]):
         self,
         edges: Sequence[Edge[P]],
         states: Mapping[P, State],
-        rounds: Callable[[P, State, frozenset[P]], list[State] | None],
+        returning: Callable[[P, State, frozenset[P]], list[State] | None],
     ) -> None:
-        self.states, self.rounds = states, rounds
+        self.states, self.returning = states, returning
         self.looked_at = 0
         self.after: dict[P, list[P]] = {point: [] for point in states}
         self.costs: dict[P, int] = dict.fromkeys(states, 0)
@@ -89,13 +89,13 @@ class Bounds(Generic[P]):
         return result
 
     def _of_loop(self, points: frozenset[P], head: P, nested: int) -> int | None:
-        rounds = self._most_rounds(points, head)
-        if rounds is None:
+        trips = self._trip_count(points, head)
+        if trips is None:
             return None
         each = self._longest(points, head, head, nested)
-        return None if each is None else each * rounds
+        return None if each is None else each * trips
 
-    def _most_rounds(self, points: frozenset[P], head: P) -> int | None:
+    def _trip_count(self, points: frozenset[P], head: P) -> int | None:
         found: list[int] = []
         state = self.states[head]
         for register, value in enumerate(state.registers):
@@ -106,15 +106,15 @@ class Bounds(Generic[P]):
             # Of a number that fits, arithmetic on 32 bits can be followed as well.
             place = HALF if values.high >> 32 == 0 and not isinstance(value, Pointer) else _WHOLE
             registers[register] = Pointer(place, ranges.known(0))
-            arrived = self.rounds(head, replace(state, registers=tuple(registers)), points)
-            rounds = arrived and _rounds(values, place, [one.registers[register] for one in arrived])
-            if rounds:
-                found.append(rounds)
+            arrived = self.returning(head, replace(state, registers=tuple(registers)), points)
+            trips = arrived and _trips(values, place, [one.registers[register] for one in arrived])
+            if trips:
+                found.append(trips)
         return min(found, default=None)
 
 
-def _rounds(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | None:
-    """Return how many rounds there can be if a number within ``values`` becomes what it is at the ``ends`` of each."""
+def _trips(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | None:
+    """Return how many trips there can be if a number within ``values`` becomes what it is at the ``ends`` of each."""
     steps: list[tuple[int, int]] = []
     for end in ends:
         if not isinstance(end, Pointer) or end.place != place:

@@ -42,7 +42,7 @@ _COMPARED = 10
 #: Work is counted in values that are compared. Executing an instruction is worth so many, besides its expressions
 #: (:mod:`.transfer`), and so is joining or widening a value.
 _OF_AN_INSTRUCTION, _OF_A_JOIN = 10, 4
-#: Joins at a place before it is widened, and before it is widened to numbers that any program may have; and rounds of
+#: Joins at a point before it is widened, and before it is widened to numbers that any program may have; and passes of
 #: narrowing.
 _JOINS, _MANY_JOINS, _ROUNDS = 3, 100, 6
 _COMMON = {-1, 0, 1, 2, 1 << 8, 1 << 16, 1 << 31, 1 << 32, 1 << 63, -(1 << 31)}
@@ -277,10 +277,10 @@ class _Invariants(_Search):
                 break
             states = narrower
         edges = self._checked(states)
-        steps = Bounds(edges, states, self._rounds).most_steps(self.start)
+        steps = Bounds(edges, states, self._returning).most_steps(self.start)
         return self.proof(steps, "invariants")
 
-    def _rounds(self, head: Point, state: State, points: frozenset[Point]) -> list[State] | None:
+    def _returning(self, head: Point, state: State, points: frozenset[Point]) -> list[State] | None:
         """Return the states that come back to ``head`` through ``points``; None if that is not known."""
         arrived: list[State] = []
         try:

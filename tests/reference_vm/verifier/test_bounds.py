@@ -158,7 +158,7 @@ def test_a_round_that_begins_in_the_middle_is_no_round_of_a_bound() -> None:
 class TwoRounds(Bounds[int]):
     """As if each loop were known to do two rounds."""
 
-    def _most_rounds(self, points: frozenset[int], head: int) -> int:
+    def _trip_count(self, points: frozenset[int], head: int) -> int:
         return 2
 
 
