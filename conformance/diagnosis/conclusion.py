@@ -11,29 +11,34 @@ from typing import NamedTuple
 from ...spec.table import isa
 from ..results.document import Run, counts
 from ..results.expectations import foreseen
+from ..run.discovery import is_elsewhere
 from ..run.runner import Result, RuntimeRun
 from ..run.verdict import Verdict
 from ..suite.model import Level
-
-#: First words of reasons that tell of the adapter rather than of the runtime.
-_NOT_ASKED = ("protocol:", "platform:")
 
 
 class Standing(NamedTuple):
     """How a runtime stands with a conformance group: the verdicts on the vectors about it of which RFC 9669 decides.
 
     ``must`` are those of level ``must``. ``other`` are those of interpretations and of the calling convention. Vectors
-    that the adapter cannot ask (its protocol has no maps, say) are in neither.
+    that could not be tried on the runtime (its adapter's protocol has no maps, its policy refuses them) are in neither,
+    but ``untried``.
     """
 
     group: str
     must: Counter[Verdict]
     other: Counter[Verdict]
+    untried: int = 0
+
+    @property
+    def decisive(self) -> Counter[Verdict]:
+        """The verdicts that decide: those of level ``must``, or the others of a group that has none."""
+        return self.must or self.other
 
     @property
     def conforms(self) -> bool:
         """Whether all vectors that must pass do."""
-        return 0 < self.must[Verdict.PASS] == self.must.total()
+        return 0 < self.decisive[Verdict.PASS] == self.decisive.total()
 
     @property
     def absent(self) -> bool:
@@ -43,38 +48,38 @@ class Standing(NamedTuple):
 
     def __str__(self) -> str:
         parts = [
-            f"{self.must[verdict]:,} {word}"
+            f"{self.decisive[verdict]:,} {word}"
             for verdict, word in (
                 (Verdict.FAIL, "fail"),
                 (Verdict.UNSUPPORTED, "are not supported"),
                 (Verdict.ERROR, "were not judged"),
             )
-            if self.must[verdict]
+            if self.decisive[verdict]
         ]
         if parts:
-            return f"{self.group} ({' and '.join(parts)} of {self.must.total():,})"
+            return f"{self.group} ({' and '.join(parts)} of {self.decisive.total():,})"
         left = self.other.total() - self.other[Verdict.PASS]
-        return (
-            f"{self.group} (but not to {left:,} of its {self.other.total():,} vectors of interpretations)"
-            if left
-            else self.group
-        )
+        parts += [f"but not to {left:,} of its {self.other.total():,} vectors of interpretations"] if left else []
+        parts += [f"{self.untried:,} could not be tried"] if self.untried else []
+        return f"{self.group} ({'; '.join(parts)})" if parts else self.group
 
 
 def standings(results: Sequence[Result]) -> list[Standing]:
     """Return how a runtime stands with each conformance group that it was tried on, in the order of the RFC."""
-    members: dict[str, Standing] = {name: Standing(name, Counter(), Counter()) for name in isa().groups}
+    must: dict[str, Counter[Verdict]] = {name: Counter() for name in isa().groups}
+    other: dict[str, Counter[Verdict]] = {name: Counter() for name in isa().groups}
+    untried: Counter[str] = Counter()
     for result in results:
-        if result.judgement.verdict is Verdict.UNSUPPORTED and result.judgement.reason.startswith(_NOT_ASKED):
+        level, verdict = result.vector.entry.level, result.judgement.verdict
+        kind = must if level is Level.MUST else other
+        if level not in {Level.MUST, Level.INTERPRETATION, Level.ABI}:
             continue
-        level = result.vector.entry.level
+        if verdict is Verdict.UNSUPPORTED and is_elsewhere(result.judgement.reason):
+            untried.update(result.vector.reported)
+            continue
         for name in result.vector.reported:
-            one = members[name]
-            if level is Level.MUST:
-                one.must[result.judgement.verdict] += 1
-            elif level in {Level.INTERPRETATION, Level.ABI}:
-                one.other[result.judgement.verdict] += 1
-    return [one for one in members.values() if one.must or one.other]
+            kind[name][verdict] += 1
+    return [Standing(name, must[name], other[name], untried[name]) for name in must if must[name] or other[name]]
 
 
 def in_words(one: RuntimeRun, *, whole: bool) -> str:

@@ -314,14 +314,18 @@ class _Search:
         )
 
 
+def is_elsewhere(reason: str) -> bool:
+    """Return whether a vector is not supported for a reason of the harness, the platform or its policy."""
+    word = reason.partition(":")[0]
+    return word.partition(".")[0] in _NOT_THE_INSTRUCTION and word not in _THE_INSTRUCTION
+
+
 def judged(result: Result) -> tuple[State, str]:
     """Return what a result that is no pass says about the only instruction that may be to blame."""
     judgement, outcome = result.judgement, result.outcome
-    word = judgement.reason.partition(":")[0]
     if judgement.verdict is Verdict.ERROR:
         return "unknown", judgement.reason
     if judgement.verdict is Verdict.UNSUPPORTED:
-        elsewhere = word.partition(".")[0] in _NOT_THE_INSTRUCTION and word not in _THE_INSTRUCTION
-        return ("unknown" if elsewhere else "missing"), judgement.reason
+        return ("unknown" if is_elsewhere(judgement.reason) else "missing"), judgement.reason
     refused = judgement.failure is Failure.REFUSED and outcome is not None and outcome.kind is not OutcomeKind.CRASHED
     return ("missing" if refused else "wrong"), judgement.reason

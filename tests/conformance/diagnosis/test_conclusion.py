@@ -10,6 +10,7 @@ import pytest
 from bpf_isa.adapters.protocol import Outcome, OutcomeKind, RuntimeInfo
 from bpf_isa.conformance.diagnosis.conclusion import (
     Ending,
+    Standing,
     ending,
     in_words,
     standings,
@@ -94,9 +95,25 @@ def test_a_run_that_did_not_come_to_its_end_says_nothing_about_groups() -> None:
     assert in_words(replace(made(), problem="8 time-outs in a row"), whole=True) == told
 
 
-def test_what_an_adapter_cannot_ask_is_not_held_against_the_runtime() -> None:
-    one = made({"add64-x/wraps": unsupported("protocol: the plugin protocol has no maps")})
-    assert in_words(one, whole=True) == "mine conforms to base32, base64, atomic64, divmul64"
+@pytest.mark.parametrize("reason", ["protocol: the plugin protocol has no maps", "policy.shift-width: shift by 64"])
+def test_what_cannot_be_tried_is_not_held_against_the_runtime(reason: str) -> None:
+    one = made({"add64-x/wraps": unsupported(reason)})
+    told = "mine conforms to base32, base64 (1 could not be tried), atomic64, divmul64"
+    assert in_words(one, whole=True) == told
+    (base64,) = (one for one in standings(one.results) if one.group == "base64")
+    assert (base64.must, base64.untried) == (Counter({Verdict.PASS: 2}), 1)
+
+
+def test_a_refused_instruction_is_held_against_the_runtime() -> None:
+    one = made({"add64-x/wraps": unsupported("dpdk.unknown-instruction: no such opcode")})
+    assert "not to base64 (1 are not supported of 3)" in in_words(one, whole=True)
+
+
+def test_a_group_of_interpretations_alone_is_decided_by_these() -> None:
+    passed = Standing("packet", Counter(), Counter({Verdict.PASS: 2}))
+    assert (passed.conforms, str(passed)) == (True, "packet")
+    failed = Standing("packet", Counter(), Counter({Verdict.PASS: 2, Verdict.FAIL: 1}))
+    assert (failed.conforms, str(failed)) == (False, "packet (1 fail of 3)")
 
 
 def test_only_what_rfc_9669_decides_counts_for_a_group() -> None:
