@@ -25,7 +25,7 @@ def run(code, memory):
 
 
 def test_its_adapter_works(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    block, kind = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "my_module.py").write_text(block, encoding="utf-8")
     (tmp_path / "my_runtime.py").write_text(RUNTIME, encoding="utf-8")
     command = [
@@ -37,3 +37,4 @@ def test_its_adapter_works(tmp_path: Path) -> None:
     (mine,) = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["runtimes"]
     assert mine["counts"]["pass"] > 50
     assert {one["outcome"] for one in mine["results"].values()} == {"returned", "rejected", "unsupported"}
+    subprocess.run([sys.executable, "-c", kind], check=True)

@@ -99,7 +99,7 @@ def test_misbehaviour_never_ends_a_run(tmp_path: Path, script: Script) -> None:
     plugin = script(
         "read program\ncase $program in *ff*) kill -SEGV $$;; b4*) echo no r11 >&2; exit 1;; 18*) sleep 1000;; esac"
     )
-    status, document, said = run_suite(tmp_path, "-r", f"bad=plugin:{plugin}", "-r", "reference", "--timeout", "5")
+    status, document, said = run_suite(tmp_path, "-r", f"bad=plugin:{plugin}", "-r", "reference", "--timeout", "2")
     assert status == 1, said
     assert verdicts(document, "bad") == {
         "add/one": "fail",
