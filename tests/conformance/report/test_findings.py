@@ -11,6 +11,8 @@ from bpf_isa.conformance.diagnosis.findings import (
     findings,
     some,
 )
+from bpf_isa.conformance.report import site
+from bpf_isa.conformance.report.comparison import compare
 from bpf_isa.conformance.results import recorded
 
 from .conftest import BpfIsa, Json, write
@@ -131,6 +133,17 @@ def test_the_page_of_a_runtime_says_what_to_look_at(site: Path) -> None:
     assert "../vector.html#add64-x/carries" in page.links
     assert "../vectors.html#runtime=i-no-carry-i&verdict=fail&reason=wrong-result&instruction=ADD64_X" in page.links
     assert page.row("base64 includes base32")[0].text == "4/5"
+
+
+def test_a_page_has_the_first_findings_of_each_weight(
+    monkeypatch: pytest.MonkeyPatch, told: list[Finding], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(site, "MOST_FINDINGS", 1)
+    site.write_site(compare([recorded.read(tmp_path / "r.json")]), tmp_path / "site")
+    page = Page(tmp_path / "site" / "runtimes" / "reference.html")
+    assert sum(one.weight is Weight.WRONG for one in told) == 2
+    assert "… and 1 more findings: all vectors that fail" in " ".join(page.text.split())
+    assert "../vectors.html#runtime=reference&verdict=fail" in page.links
 
 
 def test_the_page_of_a_runtime_says_what_it_lacks_and_that_nothing_is_wrong(site: Path) -> None:

@@ -103,8 +103,7 @@ def test_names_of_runtimes_and_rows_stay_in_sight(browser: Chromium, large: Path
 
 def test_a_page_tells_what_matters_of_many_failures(browser: Chromium, large: Path) -> None:
     browser.open(large / "runtimes" / "runtime-9.html")
-    assert browser.run("return document.querySelector('.findings').children.length") == MOST_FINDINGS
-    assert "more findings: all vectors that fail" in browser.one(".kind").text
+    assert 20 < len(browser.all(".findings > li")) <= MOST_FINDINGS * len(browser.all(".kind"))
     browser.one(".findings > li > p:last-child a").click()
     browser.wait()
     assert headings(browser)
