@@ -32,7 +32,7 @@ class Processes(Generic[TaskT, DoneT]):
             self._pool = context.Pool(number, leave_interrupts_to_parent)
 
     def run(self, tasks: Sequence[TaskT]) -> Iterator[DoneT]:
-        """Do ``tasks``, and give what came of each as it comes."""
+        """Do ``tasks`` and yield their results as they come, in no order."""
         if self._pool is None:
             return map(self._do, tasks)
         return self._pool.imap_unordered(self._do, tasks)

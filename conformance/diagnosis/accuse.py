@@ -24,14 +24,13 @@ class Accusation(NamedTuple):
     ``instructions`` are names of rows, the one with most failures first; empty where no instruction is at fault (a
     program that ends nowhere runs, say). ``requirement`` is an id of ``requirements.yaml`` about each of them; empty if
     the vectors cite none that this version has. ``results`` are the failures that are explained, those of the strongest
-    level and the shortest programs first. ``own`` counts the vectors that are about the instructions (that have no
-    rarer one), ``using`` all that have them. ``rivals`` are others that would explain all of these failures as well.
+    level and the shortest programs first. ``using`` counts the vectors that contain one of the instructions. ``rivals``
+    are others that would explain all of these failures as well.
     """
 
     instructions: tuple[str, ...]
     requirement: str
     results: tuple[Result, ...]
-    own: Share
     using: Share
     rivals: tuple[str, ...]
 
@@ -81,9 +80,9 @@ def _accusations(spectrum: Spectrum) -> Iterator[Accusation]:
         requirement, names = demands.broken(blamed)
         results = [result for name in names for result in _explained(blamed, name, requirement, spectrum)]
         instructions = tuple(name for name in names if name != NO_INSTRUCTION)
-        own, using = spectrum.shares(frozenset(instructions))
+        using = spectrum.share(frozenset(instructions))
         rivals = spectrum.rivals(names[0], results) if len(names) == 1 else ()
-        yield Accusation(instructions, requirement, tuple(sorted(results, key=effort)), own, using, rivals)
+        yield Accusation(instructions, requirement, tuple(sorted(results, key=effort)), using, rivals)
 
 
 def _explained(blamed: Blamed, name: str, requirement: str, spectrum: Spectrum) -> list[Result]:

@@ -4,8 +4,8 @@
 A vector is about the instruction of its program that the fewest vectors of the suite have: the others are there to set
 it up. Of several that are about as rare, it is the one that the narrowest of the cited requirements is about. An
 instruction is a suspect if it fails a vector about itself. The failure whose program has the fewest different
-instructions is looked at first. Of the suspects in it, the one that explains most failures is to blame, for all
-failures of programs that have it; what is left is looked at anew.
+instructions comes first. Of the suspects in it, the one that explains most failures is to blame for the failures of all
+programs that contain it. Then the failures that are left are explained in the same way.
 """
 
 from __future__ import annotations
@@ -89,17 +89,10 @@ class Spectrum:
         named = {name for about in cited if len(about) == narrowest for name in about & rare}
         return min(named or rare, key=lambda name: (self.uses[name], name))
 
-    def shares(self, blamed: frozenset[str]) -> tuple[Share, Share]:
-        """Return how many vectors fail of those that are about some instructions, and of those that have one.
-
-        Of all, if there are no instructions.
-        """
+    def share(self, blamed: frozenset[str]) -> Share:
+        """Return how many vectors fail of those that contain one of some instructions; of all, if there are none."""
         using = [kind for kind in self._vectors if not blamed or not blamed.isdisjoint(kind.names)]
-        own = [kind for kind in using if not blamed or not blamed.isdisjoint(self.about(kind))]
-        return self._share(own), self._share(using)
-
-    def _share(self, kinds: Sequence[Kind]) -> Share:
-        return Share(sum(self._failed[kind] for kind in kinds), sum(self._vectors[kind] for kind in kinds))
+        return Share(sum(self._failed[kind] for kind in using), sum(self._vectors[kind] for kind in using))
 
     def culprits(self) -> Blamed:
         """Return the failures by the instruction that is to blame for them."""
