@@ -314,7 +314,7 @@ class _Search:
         )
 
 
-def is_elsewhere(reason: str) -> bool:
+def blames_no_instruction(reason: str) -> bool:
     """Return whether a vector is not supported for a reason of the harness, the platform or its policy."""
     word = reason.partition(":")[0]
     return word.partition(".")[0] in _NOT_THE_INSTRUCTION and word not in _THE_INSTRUCTION
@@ -326,6 +326,6 @@ def judged(result: Result) -> tuple[State, str]:
     if judgement.verdict is Verdict.ERROR:
         return "unknown", judgement.reason
     if judgement.verdict is Verdict.UNSUPPORTED:
-        return ("unknown" if is_elsewhere(judgement.reason) else "missing"), judgement.reason
+        return ("unknown" if blames_no_instruction(judgement.reason) else "missing"), judgement.reason
     refused = judgement.failure is Failure.REFUSED and outcome is not None and outcome.kind is not OutcomeKind.CRASHED
     return ("missing" if refused else "wrong"), judgement.reason
