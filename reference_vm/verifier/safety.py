@@ -145,8 +145,8 @@ class _Search:
 
     #: How many instructions may be looked at, and how much work may be done for each of them, taken together.
     most, work = 0, 0
-    #: The work done, without that of :attr:`looked_at`.
-    values = 0
+    #: The work done, in values that are compared, without that of :attr:`looked_at`.
+    done = 0
 
     def __init__(self, program: Program, byte_order: ByteOrder, surroundings: Surroundings, entry: int) -> None:
         self.program, self.byte_order, self.surroundings = program, byte_order, surroundings
@@ -188,7 +188,7 @@ class _Search:
 
     def exhausted(self) -> bool:
         """Whether more has been looked at than may be: what counts is work, not time, which is another each time."""
-        return self.looked_at > self.most or (self.looked_at * _OF_AN_INSTRUCTION + self.values > self.most * self.work)
+        return self.looked_at > self.most or (self.looked_at * _OF_AN_INSTRUCTION + self.done > self.most * self.work)
 
     def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
         """Execute from ``point`` to where ways meet or part; return how many instructions that are, and what follows.
@@ -208,8 +208,8 @@ class _Search:
                 raise NotProved(slot, None, "no instruction begins here")
             count += 1
             self.looked_at += 1
-            self.values += transfer.values
-            transfer.values = 0
+            self.done += transfer.done
+            transfer.done = 0
             if self.exhausted():
                 raise NotProved(slot, item.instruction.name, "the program is too complex to be looked at as a whole")
             following = slot + item.instruction.slots
@@ -220,7 +220,7 @@ class _Search:
                     continue
                 target = next((place for kind, place in targets(slot, item) if kind != "code address"), following)
                 ways = list(self._after(point, transfer, control, target, following))
-                self.values += transfer.values
+                self.done += transfer.done
                 return count, ways
             except Unreached:
                 return count, []
@@ -314,13 +314,13 @@ class _Invariants(_Search):
                         back.append(state)
                     continue
                 old = states.get(target)
-                self.values += state.size()
+                self.done += state.size()
                 if old is None:
                     states[target] = state
                 elif state_includes(old, state):
                     continue
                 else:
-                    self.values += _OF_A_JOIN * state.size()
+                    self.done += _OF_A_JOIN * state.size()
                     states[target] = joined(old, state)
                     if target.slot in self.heads:
                         joins[target] = joins.get(target, 0) + 1
@@ -354,7 +354,7 @@ class _Invariants(_Search):
                 del states[point]
                 continue
             new = incoming[0]
-            self.values += (1 + _OF_A_JOIN * (len(incoming) - 1)) * new.size()
+            self.done += (1 + _OF_A_JOIN * (len(incoming) - 1)) * new.size()
             for state in incoming[1:]:
                 new = joined(new, state)
             if new == states[point]:
@@ -374,7 +374,7 @@ class _Invariants(_Search):
         for point in sorted(states, key=lambda p: (p.slot, p.callers)):
             count, after = self.follow(point, states[point], "checking")
             for target, state in after:
-                self.values += state.size()
+                self.done += state.size()
                 if target not in states or not state_includes(states[target], state):
                     raise NotProved(target.slot, None, "no bounds were found that hold in each round of this loop")
                 edges.append(Edge(point, target, count))
@@ -414,8 +414,8 @@ class _Paths(_Search):
                 todo += [(target, new, number) for target, new in reversed(following)]
             if source is not None:
                 after[source].append(number)
-            self.values += self.seen.values
-            self.seen.values = 0
+            self.done += self.seen.done
+            self.seen.done = 0
             if self.seen.compared > self.most * _COMPARED or self.exhausted():
                 raise _TooManyPaths
         return self.proof(_longest(after, costs), "paths")
@@ -427,7 +427,7 @@ class _Seen:
     def __init__(self) -> None:
         #: By point, by which registers have one possible value, and by these: most rounds of a loop differ there.
         self._states: dict[Point, dict[tuple[bool, ...], dict[tuple[object, ...], list[tuple[State, int]]]]] = {}
-        self.compared = self.values = 0
+        self.compared = self.done = 0
 
     def add(self, point: Point, state: State, number: int) -> None:
         """Note a state."""
@@ -443,7 +443,7 @@ class _Seen:
             self.compared += 1
             for old, number in reversed(group.get(tuple(compress(single, chosen)), ())):
                 self.compared += 1
-                self.values += sum(map(len, state.stacks))
+                self.done += sum(map(len, state.stacks))
                 if state_includes(old, state):
                     return number
         return None

@@ -93,7 +93,7 @@ class Transfer:
         self.slot = 0
         #: The work done, in values that could be compared instead: for expressions, accesses with the values on stacks
         #: that they look through, and conditions.
-        self.values = 0
+        self.done = 0
 
     def state(self) -> State:
         """Return what is known now."""
@@ -115,7 +115,7 @@ class Transfer:
         """Yield whether ``condition`` holds and what is known then, for each way that is possible."""
         registers, bindings = self.registers, self.locals
         for holds in (True, False):
-            self.values += _OF_A_CONDITION
+            self.done += _OF_A_CONDITION
             self.registers, self.locals = registers.copy(), bindings.copy()
             if self._assume(condition, holds):
                 yield holds, self.state()
@@ -145,11 +145,11 @@ class Transfer:
         size = kind.bits // 8
         pointer = self._accessed(address, size, writes=True)
         if pointer is None:
-            self.values += sum(map(len, self.stacks))
+            self.done += sum(map(len, self.stacks))
             self.stacks = [unknown(stack) for stack in self.stacks]
         elif pointer.place.kind == "stack":
             low, high = pointer.offset.signed_low, pointer.offset.signed_high + size
-            self.values += len(self.stacks[pointer.place.number])
+            self.done += len(self.stacks[pointer.place.number])
             stack = store(self.stacks[pointer.place.number], low, high, size, value)
             if stack is not None:
                 self.stacks[pointer.place.number] = stack
@@ -169,7 +169,7 @@ class Transfer:
     # Expressions
 
     def _value(self, node: t.Expr) -> Value:
-        self.values += _OF_A_NODE
+        self.done += _OF_A_NODE
         match node:
             case t.Const(number, kind):
                 return ranges.known(number, kind.bits)
@@ -252,17 +252,17 @@ class Transfer:
             return ADDRESS if size == 8 and self._keeps_addresses() else ranges.anything(8 * size)
         if pointer.place.kind == "stack":
             low, high = pointer.offset.signed_low, pointer.offset.signed_high + size
-            self.values += len(self.stacks[pointer.place.number])
+            self.done += len(self.stacks[pointer.place.number])
             return load(self.stacks[pointer.place.number], low, high, size)
         return ranges.anything(8 * size)
 
     def _keeps_addresses(self) -> bool:
-        self.values += sum(map(len, self.stacks))
+        self.done += sum(map(len, self.stacks))
         return any(not isinstance(kept.value, Range) for stack in self.stacks for kept in stack)
 
     def _accessed(self, address: t.Expr, size: int, *, writes: bool) -> Pointer | None:
         """Return the place of an access; None if it is somewhere."""
-        self.values += _OF_AN_ACCESS
+        self.done += _OF_AN_ACCESS
         value = self._value(address)
         if not isinstance(value, Pointer) or value.place.kind in {"handle", "value"}:
             if self.mode == "tracing":
