@@ -7,14 +7,15 @@ A hole ``{name}`` in a text of an entry takes the value that the case has under 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple, cast
 
 from ...adapters.protocol import MapSpec, VariableSpec
 from ...spec.asm.assemble import AsmError
 from ...spec.encoding import SLOT_BYTES, ByteOrder, swap_byte_order
-from .columns import CASE_NAME, vectors_like
+from ...spec.table import Instruction
 from .load import find_line
 from .model import (
     CHANGES,
@@ -23,13 +24,12 @@ from .model import (
     Entry,
     Expectation,
     Level,
-    Table,
     Variant,
     Vector,
     vector_id,
 )
-from .needs import Needs, needs_of, program_needs
-from .template import Template, compile_text
+from .needs import needs_of, program_needs
+from .template import Assembled, Template, compile_text
 from .values import (
     HOLE,
     changed,
@@ -44,6 +44,9 @@ from .values import (
 EXPECTATIONS = frozenset({*REGISTERS, CHANGES, "after", "witness"})
 
 Values = Mapping[str, ByOrder]
+#: The instructions of a program, None if they are not known without decoding it.
+_Rows = frozenset[Instruction] | None
+_CASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 
 
 def expand(entry: Entry) -> list[Vector]:
@@ -54,8 +57,6 @@ def expand(entry: Entry) -> list[Vector]:
             that should return holds what is no instruction.
     """
     plan = _Plan(entry)
-    if isinstance(entry.cases, Table):
-        return plan.rows(entry.cases)
     return [plan.vector(case, values) for case, values in entry.cases]
 
 
@@ -94,48 +95,19 @@ class _Plan:
         #: The inputs in both byte orders, if they are the same in all cases; known after the first.
         self._inputs: list[_Inputs | None] = [None, None]
         self._columns: dict[tuple[str, ...], _Columns] = {}
-        self.code = self._written if self.template is None else self.template.assemble
+        self.make = self._written if self.template is None else self.template.make
 
     def vector(self, case: str | None, values: Values) -> Vector:
         """Return the vector of a case."""
         entry = self.entry
-        if case is not None and not CASE_NAME.match(case):
+        if case is not None and not _CASE_NAME.match(case):
             raise entry.error(f"the case {case!r} is not named by small letters, digits, '.', '_' and '-'")
-        little = self.variant(case, values, "little")
-        needs = self.needs(little.code)
+        little, rows = self.variant(case, values, "little")
+        needs = needs_of(rows) if rows is not None else program_needs(little.code, rejected=entry.rejected)
         if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
             raise entry.error(f"should return, but {needs.broken}", case)
         name = vector_id(entry.id, case)
         return Vector(name, case, entry, needs.groups, needs.reported, little, partial(self.big, values))
-
-    def rows(self, table: Table) -> list[Vector]:
-        """Return the vectors of a table."""
-        common = self.common(table)
-        alike = None
-        if common is not None:
-            alike = vectors_like(self.entry, common, table, self.template, _BigOfRow(self, table))
-        return alike or [self.vector(case, values) for case, values in table]
-
-    def common(self, table: Table) -> Variant | None:
-        """Return what all cases of a table have in common, without the program; None if cases have to be looked at."""
-        entry = self.entry
-        same = [*entry.maps, *(value for _, value in entry.variables), *entry.expect.values()]
-        if any("{" in half for text in same for half in halves(text)) or not (self.template or entry.rejected):
-            return None
-        self.columns(table.cases[0], [column.name for column in table.columns])
-        fixed = entry.memory is None or "{" not in halves(entry.memory)[0]
-        try:
-            inputs = self._filled_inputs(entry.memory if fixed else None, {}, 0)
-            return Variant(b"", *inputs, self._expect(_Columns(()), {}, 0))
-        except ValueError:
-            return None
-
-    def needs(self, code: bytes) -> Needs:
-        """Return what the program that was made last needs."""
-        rows = self.template.instructions if self.template is not None else None
-        if rows is None:
-            return program_needs(code, rejected=self.entry.rejected)
-        return needs_of(rows)
 
     def columns(self, case: str | None, values: Iterable[str]) -> _Columns:
         """Return what the values of a case are for: the names of most cases of an entry are the same."""
@@ -169,14 +141,14 @@ class _Plan:
             raise entry.error("expects a memory, but has none", case)
         return _Columns(registers, has_changes, after, witness)
 
-    def variant(self, case: str | None, values: Values, order: ByteOrder) -> Variant:
-        """Return the vector in one byte order."""
+    def variant(self, case: str | None, values: Values, order: ByteOrder) -> tuple[Variant, _Rows]:
+        """Return the vector in one byte order, and the instructions of its program."""
         entry = self.entry
         columns = self.columns(case, values)
         side = 0 if order == "little" else 1
         filled = _one_side(values, side)
         try:
-            code = self.code(filled, order)
+            code, rows = self.make(filled, order)
             inputs = self._inputs[side] or self._filled_inputs(entry.memory, filled, side)
             if not self.varying_inputs:
                 self._inputs[side] = inputs
@@ -188,14 +160,14 @@ class _Plan:
         if expect.memory is not None and inputs.memory is not None and len(inputs.memory) != len(expect.memory):
             message = f"expects {len(expect.memory)} bytes of memory, but has {len(inputs.memory)}"
             raise entry.error(message, case)
-        return Variant(code, *inputs, expect)
+        return Variant(code, *inputs, expect), rows
 
     def big(self, values: Values, vector: Vector) -> Variant:
         """Return the vector for big-endian runtimes: only the program differs, if nothing is given by byte order."""
         if self.by_order or tuple in map(type, values.values()):
-            return self.variant(vector.case, values, "big")
+            return self.variant(vector.case, values, "big")[0]
         if any(".byte" in text for text in (self.entry.asm or "", *values.values())):
-            code = self.code(_one_side(values, 1), "big")  # bytes that are the same in either order
+            code = self.make(_one_side(values, 1), "big").code  # bytes that are the same in either order
         else:
             code = swap_byte_order(vector.little.code)
         return vector.little._replace(code=code)
@@ -229,35 +201,20 @@ class _Plan:
         except AsmError as error:
             raise self.entry.error(f"asm: {error.message}", line=self._asm_line(error.line)) from None
 
-    def _written(self, filled: Mapping[str, str], order: ByteOrder) -> bytes:
+    def _written(self, filled: Mapping[str, str], order: ByteOrder) -> Assembled:
         code = self.entry.code
         assert code is not None
         if isinstance(code, tuple):
-            return parse_bytes(fill(code, filled, 0 if order == "little" else 1))
+            return Assembled(parse_bytes(fill(code, filled, 0 if order == "little" else 1)), None)
         little = parse_bytes(fill(code, filled, 0))
         if len(little) % SLOT_BYTES:
             raise ValueError("code is no whole number of slots: give it as {little: ..., big: ...}")
-        return little if order == "little" else swap_byte_order(little)
+        return Assembled(little if order == "little" else swap_byte_order(little), None)
 
     def _asm_line(self, line: int) -> int:
         """Return the line of the file that has a line of the assembly."""
         lines = (self.entry.asm or "").splitlines()
         return find_line(self.entry, lines[line - 1]) if 0 < line <= len(lines) else self.entry.line
-
-
-class _BigOfRow:
-    """Makes the vectors of a table for big-endian runtimes."""
-
-    def __init__(self, plan: _Plan, table: Table) -> None:
-        self._plan, self._table = plan, table
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {case: at for at, case in enumerate(self._table.cases)}
-
-    def __call__(self, vector: Vector) -> Variant:
-        assert vector.case is not None
-        return self._plan.big(self._table.values(self._places[vector.case]), vector)
 
 
 def _one_side(values: Values, side: int) -> Mapping[str, str]:

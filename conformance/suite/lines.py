@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of programs with holes: what one line puts into a program, and what is left open in it.
-
-Thousands of lines of generated programs differ in their numbers only. So what a line means is found for its shape,
-which has all numbers replaced by holes; the numbers are then written into the bytes of the shape.
-"""
+"""Lines of programs with holes: what one line puts into a program, and what is left open in it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -37,15 +33,6 @@ from ...spec.table import (
 Value: TypeAlias = "str | int"
 
 _REGISTER_HOLE = re.compile(r"(?<=\b[rw])\{([A-Za-z_]\w*)\}", re.ASCII)
-#: A number of which the tokenizer makes one token, that of a register but r0 (which some instructions name), a label
-#: to jump to, or a hole.
-_VALUE = re.compile(
-    r"((?=[0-9])(?:(?<![\w.$}])(?:0[xX][0-9a-fA-F]{1,20}|0|[1-9][0-9]{0,20})(?![\w.$])|(?<=\b[rw])[1-9]0?(?![\w.$]))"
-    r"|\{[A-Za-z]\w*\}|(?<=\bgoto )[A-Za-z_]\w*$|(?<=\blocal )[A-Za-z_]\w*$)",
-    re.ASCII,
-)
-#: What stands for these in the shape of a line; holes of a text do not begin so, or the line is read as it is.
-_SHAPE_HOLES = tuple(f"{{_{index}}}" for index in range(16))
 
 #: For each kind of place the parts of its number: where they begin in it, which bits they have, and where they begin in
 #: the instruction.
@@ -145,76 +132,7 @@ def line_reader(table: Isa) -> Callable[[str], Read]:
     It raises AsmError, on line 0, for a line without holes that is wrong.
     """
 
-    @lru_cache(maxsize=1 << 15)
-    def read(text: str) -> Read:
-        parts = _VALUE.split(text)
-        if 1 < len(parts) < 2 * len(_SHAPE_HOLES) and "{_" not in text:
-            line = _line_of_shape(parts, table)
-            if line is not None:
-                return line
-        return _read_text(text, table)
-
-    return read
-
-
-def _line_of_shape(parts: list[str], table: Isa) -> Line | None:
-    """Return the line whose texts and values are ``parts`` by turns; None if it has to be read as it is."""
-    values: list[str] = []
-    registers: dict[str, int] = {}
-    texts = parts.copy()
-    for at in range(1, len(parts), 2):
-        value = parts[at]
-        index = len(values)
-        if parts[at - 1][-1:] in _HALVES:
-            index = registers.setdefault(value, index)
-        if index == len(values):
-            values.append(value)
-        texts[at] = _SHAPE_HOLES[index]
-    shape = _shape("".join(texts), table)
-    return None if shape is None or shape.holes != len(values) else _with_values(shape, values)
-
-
-_HALVES = frozenset("rw")
-
-
-class _Shape(NamedTuple):
-    """A line whose values are holes: ``number`` is its code, ``places`` say which value goes where."""
-
-    line: Line
-    number: int
-    places: tuple[tuple[int, NumberPlace | RegisterPlace], ...]
-    holes: int
-
-
-@lru_cache(maxsize=1 << 14)
-def _shape(text: str, table: Isa) -> _Shape | None:
-    """Return what a line with holes for all values is; None if that depends on the values."""
-    try:
-        line = _read_text(text, table)
-    except AsmError:
-        return None
-    if not isinstance(line, Line):
-        return None
-    places = tuple((int(name[1:]), place) for name, place in line.openings)
-    return _Shape(line, int.from_bytes(line.code, "little"), places, len({index for index, _ in places}))
-
-
-def _with_values(shape: _Shape, values: Sequence[str]) -> Line | None:
-    """Return the line of a shape with these values in its holes; None if they do not fit. They may be holes again."""
-    line, bits, places, _ = shape
-    rest: tuple[Opening, ...] = ()
-    target = line.target
-    for index, place in places:
-        value = values[index]
-        if value[0] == "{":
-            rest += (Opening(value[1:-1], place),)
-        elif (more := place.bits(value)) is not None:
-            bits |= more
-        elif isinstance(place, NumberPlace) and not value[0].isdigit():
-            target = value, place
-        else:
-            return None
-    return Line(bits.to_bytes(len(line.code), "little"), line.row, rest, target, special=bool(rest or target))
+    return lru_cache(maxsize=1 << 15)(lambda text: _read_text(text, table))
 
 
 def _read_text(text: str, table: Isa) -> Read:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,11 @@ from ...reference_vm.faults import FaultKind
 from ...spec import strict_yaml, validate
 from ...spec.requirements import load_errata, load_requirements
 from .model import (
-    CHANGES,
     NO_VALUE,
     ByOrder,
-    Column,
     Entry,
     Level,
     Source,
-    Table,
     VectorError,
 )
 
@@ -185,64 +182,56 @@ def _check(entry: Entry) -> None:
         raise entry.error("expects a memory, but has none")
 
 
-def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrder]]] | Table:
+def _table(entry: Entry, text: str) -> list[tuple[str | None, Mapping[str, ByOrder]]]:
     """Return the cases of a table: a line of column names, then a line for each case."""
-    names, *cells = _cells(entry, text)
-    columns = tuple(_columns(entry, dict(cells), names[1]))
-    table = Table(names[1], columns)
-    is_regular = all(column.is_complete or column.name == CHANGES for column in columns)
-    return table if is_regular else list(table)
-
-
-def _cells(entry: Entry, text: str) -> list[tuple[str, Sequence[str]]]:
-    """Return the columns of a table, each with its name."""
-    names = text.partition("\n")[0].split()
-    width = len(names) + 1
-    lines = text.split("\n")
-    tokens = _END_OF_ROW.join(lines).split()
-    ends = tokens[len(names) :: width]
-    if ends != [_END_OF_ROW.strip()] * (len(lines) - 1) or len(tokens) != width * len(ends) or len(ends) < 2:
-        return _cells(entry, _with_regular_rows(entry, text))
+    head, *lines = [line for line in text.splitlines() if line and not line.isspace()] or [""]
+    names = head.split()
+    if not lines:
+        raise entry.error("table: it needs a line with the names of its columns, and one for each case")
     if names[0] != "case":
         raise entry.error(f"table: the first column must be named case, not {names[0]!r}")
     if len(set(names)) < len(names):
         raise entry.error("table: two columns have the same name")
-    return [(name, tokens[width + at :: width]) for at, name in enumerate(names)]
-
-
-#: No YAML file has this character.
-_END_OF_ROW = " \0 "
-
-
-def _with_regular_rows(entry: Entry, text: str) -> str:
-    """Return the text of a table without empty lines, and with an end of its last line."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
-        raise entry.error("table: it needs a line with the names of its columns, and one for each case")
-    width = len(lines[0].split())
-    for line in lines[1:]:
-        if len(row := line.split()) != width:
+    split = _split_columns(entry, names)
+    cases: list[tuple[str | None, Mapping[str, ByOrder]]] = []
+    for line in lines:
+        cells = line.split()
+        if len(cells) != len(names):
             raise entry.error(
-                f"table: {len(row)} values for {width} columns in the row: {line.strip()}",
+                f"table: {len(cells)} values for {len(names)} columns in the row: {line.strip()}",
                 line=find_line(entry, line),
             )
-    return "".join(f"{line}\n" for line in lines)
+        values: dict[str, ByOrder] = dict(zip(names, cells, strict=True))
+        del values["case"]
+        if split or NO_VALUE in cells:
+            values = _by_columns(entry, cells[0], values, split)
+        cases.append((cells[0], values))
+    return cases
 
 
-def _columns(entry: Entry, cells: Mapping[str, Sequence[str]], cases: Sequence[str]) -> Iterator[Column]:
-    """Yield the columns of a table; ``x.little`` and ``x.big`` are one value ``x``."""
-    for name, column in cells.items():
+def _split_columns(entry: Entry, names: Sequence[str]) -> list[str]:
+    """Return the values that a table gives by byte order, in the columns ``x.little`` and ``x.big``."""
+    split = []
+    for name in names:
         base, dot, order = name.partition(".")
-        little, big = cells.get(f"{base}.little"), cells.get(f"{base}.big")
-        if not dot:
-            yield Column(name, column, column)
-        elif order not in {"little", "big"} or little is None or big is None:
+        if dot and (order not in {"little", "big"} or not {f"{base}.little", f"{base}.big"} <= set(names)):
             raise _half(entry, base, name)
-        elif order == "little":
-            for case, one, other in zip(cases, little, big, strict=True):
-                if (one == NO_VALUE) != (other == NO_VALUE):
-                    raise _half(entry, base, f"{base}.{'big' if one == NO_VALUE else 'little'}", case)
-            yield Column(base, little, big)
+        if order == "little":
+            split.append(base)
+    return split
+
+
+def _by_columns(entry: Entry, case: str, values: Mapping[str, ByOrder], split: Sequence[str]) -> dict[str, ByOrder]:
+    """Return the values that a case has: none where it has ``-``, both halves of those given by byte order."""
+    given = {name: value for name, value in values.items() if value != NO_VALUE}
+    for name in split:
+        halves = [given.pop(column, None) for column in (f"{name}.little", f"{name}.big")]
+        little, big = halves
+        if isinstance(little, str) and isinstance(big, str):
+            given[name] = little, big
+        elif little or big:
+            raise _half(entry, name, f"{name}.{'big' if little is None else 'little'}", case)
+    return given
 
 
 def _half(entry: Entry, base: str, name: str, case: str | None = None) -> VectorError:

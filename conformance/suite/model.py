@@ -6,7 +6,7 @@ Whatever may depend on the byte order of a runtime lies in a :class:`Variant`, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -61,39 +61,6 @@ class Source:
     note: str | None = None
 
 
-class Column(NamedTuple):
-    """What the cases of a table have as the value ``name``; for big-endian runtimes ``big``, perhaps the same."""
-
-    name: str
-    little: Sequence[str]
-    big: Sequence[str]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all cases have the value."""
-        return NO_VALUE not in self.little and (self.big is self.little or NO_VALUE not in self.big)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """Cases, whose names are ``cases``, by column: all have values for all columns, but perhaps for :data:`CHANGES`."""
-
-    cases: Sequence[str]
-    columns: tuple[Column, ...]
-
-    def __iter__(self) -> Iterator[tuple[str, dict[str, ByOrder]]]:
-        for at, case in enumerate(self.cases):
-            yield case, self.values(at)
-
-    def values(self, at: int) -> dict[str, ByOrder]:
-        """Return the values of a case, given its place."""
-        return {
-            name: little[at] if little is big else (little[at], big[at])
-            for name, little, big in self.columns
-            if little[at] != NO_VALUE
-        }
-
-
 @dataclass(slots=True, eq=False)
 class Entry:
     """A vector as the file has it, before holes are filled.
@@ -121,7 +88,7 @@ class Entry:
     expect: Mapping[str, ByOrder]
     rejected: bool
     faulted: str | None
-    cases: list[tuple[str | None, Mapping[str, ByOrder]]] | Table
+    cases: list[tuple[str | None, Mapping[str, ByOrder]]]
     byte_order: ByteOrder | None = None
 
     def error(self, message: str, case: str | None = None, line: int | None = None) -> VectorError:

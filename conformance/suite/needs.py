@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -25,7 +24,8 @@ class Needs(NamedTuple):
     broken: str | None
 
 
-def needs_of(rows: Iterable[Instruction]) -> Needs:
+@lru_cache(maxsize=1 << 12)
+def needs_of(rows: frozenset[Instruction]) -> Needs:
     """Return what a program of these instructions needs."""
     return Needs(*_combine(frozenset(row.groups for row in rows)), None)
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import repeat
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ...spec.asm.assemble import (
     Placed,
@@ -48,6 +47,13 @@ _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
 _COMMENT = re.compile(r"/\*.*?\*/|(?:#|//).*")
 
 
+class Assembled(NamedTuple):
+    """A program, and the instructions it consists of; None if there is anything else in it."""
+
+    code: bytes
+    instructions: frozenset[Instruction] | None
+
+
 def compile_text(text: str, table: Isa | None = None) -> Template:
     """Prepare a text with holes.
 
@@ -58,11 +64,7 @@ def compile_text(text: str, table: Isa | None = None) -> Template:
 
 
 class Template:
-    """A program text with ``{holes}``, whose names are in ``holes``.
-
-    ``instructions`` are those of the program that was made last; None if they are not known without decoding it. They
-    are known from the beginning if they are the same for all numbers that the values may be.
-    """
+    """A program text with ``{holes}``, whose names are in ``holes``."""
 
     def __init__(self, text: str, table: Isa) -> None:
         self.text = text
@@ -75,7 +77,6 @@ class Template:
         for line, piece in varying:
             self._varying.setdefault(texts[line], []).append(piece)
         self._blank = None if self._varying else _place(self._pieces, self._rows)
-        self.instructions = None if self._blank is None else self._blank.instructions
         if self._blank is None and not self.holes:
             lay_out(text, table)  # it may not be right at all
 
@@ -88,6 +89,10 @@ class Template:
             raise
 
     def assemble(self, values: Values, byte_order: ByteOrder = "little") -> bytes:
+        """Return the bytes of :meth:`make`."""
+        return self.make(values, byte_order).code
+
+    def make(self, values: Values, byte_order: ByteOrder = "little") -> Assembled:
         """Return the program for ``values``; those that no hole asks for are ignored.
 
         Raises:
@@ -97,10 +102,8 @@ class Template:
         code = blank.fill(values) if blank is not None else None
         if blank is None or code is None:
             placed = complete(_fill(self.text, values), self._table, "llvm")
-            self.instructions = _instructions(placed)
-            return join(placed, byte_order)
-        self.instructions = blank.instructions
-        return code if byte_order == "little" else swap_byte_order(code)
+            return Assembled(join(placed, byte_order), _instructions(placed))
+        return Assembled(code if byte_order == "little" else swap_byte_order(code), blank.instructions)
 
     def _with_lines(self, values: Values) -> _Blank | None:
         """Return the program with ``values`` in the lines that vary; None if that takes more than to read these."""
@@ -114,13 +117,6 @@ class Template:
         except AsmError:
             return None
         return _place(pieces, self._rows)
-
-    def assemble_columns(self, columns: Mapping[str, Sequence[str]]) -> list[bytes] | None:
-        """Return the little-endian programs for the values at the first, second ... place of each column.
-
-        None if :meth:`assemble` has to be asked for each; it also tells what is wrong.
-        """
-        return None if self._blank is None else self._blank.fill_columns(columns)
 
     def program(self, values: Values) -> Program:
         """Return the program for ``values`` as instructions by slot.
@@ -252,17 +248,6 @@ class _Blank:
         except (KeyError, _Unfit):
             return None
 
-    def fill_columns(self, columns: Mapping[str, Sequence[str]]) -> list[bytes] | None:
-        """Return :meth:`fill` for each place of the columns; None if one is missing or a value does not fit."""
-        count = len(next(iter(columns.values()), ()))
-        try:
-            parts = [
-                repeat(part, count) if isinstance(part, bytes) else part.fill_columns(columns) for part in self._parts
-            ]
-            return list(map(b"".join, zip(*parts, strict=True)))
-        except (KeyError, _Unfit):
-            return None
-
 
 class _Unfit(ValueError):
     """A value that is no number, or one that does not fit."""
@@ -301,10 +286,5 @@ class _Open(dict[_Key, bytes]):
 
     def fill(self, values: Values) -> bytes:
         """Return the bytes with ``values`` in the holes."""
-        first, *more = (values[name] for name in self._names)
-        return self[(first, *more) if more else first]
-
-    def fill_columns(self, columns: Mapping[str, Sequence[str]]) -> Iterable[bytes]:
-        """Return :meth:`fill` for each place of the columns."""
-        first, *more = (columns[name] for name in self._names)
-        return map(self.__getitem__, zip(first, *more, strict=True) if more else first)
+        names = self._names
+        return self[values[names[0]] if len(names) == 1 else tuple(map(values.__getitem__, names))]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bpf_isa.conformance.suite.template import Template, compile_text
 from bpf_isa.spec.asm.assemble import AsmError, assemble, assemble_program
-from bpf_isa.spec.encoding import ByteOrder
+from bpf_isa.spec.encoding import ByteOrder, decode
 
 from .programs import byte_orders
 
@@ -132,9 +132,12 @@ def test_the_texts_above_can_be_assembled(text: str) -> None:
     assert code
 
 
-def test_same_instructions() -> None:
-    assert all(compile_text(text).instructions for text in ("r{a} = {x}", "r{a} = -r{a}", "exit"))
-    assert not any(compile_text(text).instructions for text in ("r{a} = -r{b}", "{x}", "be{bits}"))
+def test_instructions_are_those_of_the_values() -> None:
+    template = compile_text("r1 {op}= 2\nexit")
+    for op in ("+", "s/"):
+        program = decode(assemble(f"r1 {op}= 2\nexit"))
+        assert template.make({"op": op}).instructions == frozenset(item.instruction for item in program if item)
+    assert compile_text(".byte 149,0,0,0,0,0,0,0").make({}).instructions is None
 
 
 @pytest.mark.parametrize(
