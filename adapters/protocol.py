@@ -8,11 +8,12 @@ only what will be compared (``observe``) and whether the program is meant to be 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, get_args
 
 from ..spec.encoding import ByteOrder
 from ..spec.errors import InputError
@@ -33,9 +34,43 @@ class OutcomeKind(StrEnum):
     UNSUPPORTED = "unsupported"  # this runtime cannot judge the job; the reason says why
 
 
-#: First word of the reason of an ``unsupported`` outcome about which the adapter knows no better: what the runtime said
-#: is in none of its tables, so it tells nothing about the runtime.
+#: Code of the reason of an ``unsupported`` outcome about which the adapter knows no better: what the runtime said is in
+#: none of its tables, so it tells nothing about the runtime.
 UNCLASSIFIED = "unclassified"
+#: What a reason blames: how the runtime treats an instruction; its platform or the platform's policy; or what the
+#: harness can ask of it and see.
+Blames: TypeAlias = Literal["instruction", "platform", "harness"]
+_CODE = r"[a-z][a-z0-9._-]*"
+_WITH_CODE = re.compile(rf"({_CODE}): (.*)", re.DOTALL)
+
+
+class Reason(NamedTuple):
+    """Why an outcome or a verdict is what it is: a word for machines, such as ``policy.unreachable``, and a sentence.
+
+    ``code`` (small letters, digits, ``.``, ``-`` and ``_``) is empty where there is no such word. As a string a reason
+    is ``code: text``.
+    """
+
+    code: str = ""
+    text: str = ""
+    blames: Blames = "instruction"
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}" if self.code else self.text
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether code and ``blames`` are what they may be: adapters come from elsewhere, too."""
+        return (not self.code or bool(re.fullmatch(_CODE, self.code))) and self.blames in get_args(Blames)
+
+    @classmethod
+    def parse(cls, said: str, blames: Blames = "instruction") -> Self:
+        """Return the reason that is ``said`` as a string; without a code if it does not begin with one."""
+        found = _WITH_CODE.fullmatch(said)
+        return cls(found[1], found[2], blames) if found else cls("", said, blames)
+
+
+NO_REASON = Reason()
 
 
 class MapSpec(NamedTuple):
@@ -92,15 +127,15 @@ class Outcome(NamedTuple):
 
     ``r0`` is set where ``kind`` is ``returned``. ``registers`` (those of r0 to r9 that the runtime can show) and
     ``memory`` are what they were at the end of the program, None where it cannot show them; numbers are unsigned.
-    ``reason`` begins with a word for machines, then ``: `` and a sentence (``policy.unreachable: unreachable insn 3``);
-    it is empty only for ``returned``. ``seconds`` is the time for loading and running, None if it is not known.
+    ``reason`` is :data:`NO_REASON` only for ``returned``. ``seconds`` is the time for loading and running, None if it
+    is not known.
     """
 
     kind: OutcomeKind
     r0: int | None = None
     registers: dict[str, int] | None = None
     memory: bytes | None = None
-    reason: str = ""
+    reason: Reason = NO_REASON
     seconds: float | None = None
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from time import perf_counter
 
@@ -14,11 +14,11 @@ from ..reference_vm.faults import Fault, FaultKind, Returned
 from ..reference_vm.frames import Frames
 from ..reference_vm.interpreter import run
 from ..reference_vm.machine import Helper, Machine
-from ..reference_vm.verifier.structural import verify
+from ..reference_vm.verifier.structural import Finding, verify
 from ..spec.encoding import ByteOrder
 from ..spec.table import Isa, isa
 from .closing import Closing
-from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, RuntimeInfo
+from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, Reason, RuntimeInfo
 
 #: No vector needs more instructions; one that does not end should not take long to be found out.
 BUDGET = 1 << 20
@@ -57,7 +57,7 @@ def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) 
     if isinstance(result, Fault):
         kind = OutcomeKind.TIMED_OUT if result.kind is FaultKind.BUDGET else OutcomeKind.FAULTED
         place = f"slot {result.pc}" + (f" ({result.instruction})" if result.instruction else "")
-        return Outcome(kind, reason=f"{result.kind}: {place}: {result.reason}")
+        return Outcome(kind, reason=Reason(result.kind.value, f"{place}: {result.reason}"))
     shown = {f"r{number}": value for number, value in enumerate(result.registers[:10])}
     return Outcome(
         OutcomeKind.RETURNED,
@@ -65,6 +65,16 @@ def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) 
         registers=shown if "registers" in observes else None,
         memory=result.memory if "memory" in observes else None,
     )
+
+
+def refusal(findings: Iterable[Finding]) -> Outcome | None:
+    """Return the outcome of a program of which the structural verifier has ``findings``; None if it may run."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return None
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Outcome(OutcomeKind.REJECTED, reason=Reason(first.rule, f"slot {first.slot}: {first.message}{more}"))
 
 
 class ReferenceAdapter(Closing):
@@ -113,12 +123,9 @@ class ReferenceAdapter(Closing):
             yield outcome._replace(seconds=perf_counter() - start)
 
     def _run(self, job: Job) -> Outcome:
-        findings = verify(job.code, self._byte_order, self._groups, self._table)
-        errors = [finding for finding in findings if finding.severity == "error"]
-        if errors:
-            first = errors[0]
-            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-            return Outcome(OutcomeKind.REJECTED, reason=f"{first.rule}: slot {first.slot}: {first.message}{more}")
+        refused = refusal(verify(job.code, self._byte_order, self._groups, self._table))
+        if refused is not None:
+            return refused
         executable = prepare(job.code, self._byte_order, self._table)
         machine = machine_for(job, self._byte_order, self._frames)
         return outcome_of(run(executable, machine, budget=BUDGET), self._observes)

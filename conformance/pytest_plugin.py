@@ -336,7 +336,7 @@ class VectorItem(pytest.Item):
                 raise HarnessError(judgement.reason)
         if self._foreseen is not None:
             raise Unsupported(judgement.reason)
-        pytest.skip(plain(judgement.reason))
+        pytest.skip(plain(str(judgement.reason)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """Tell what is wrong with the runtime."""
@@ -344,7 +344,7 @@ class VectorItem(pytest.Item):
             from .results.explain import as_text
 
             judgement = self._result.judgement
-            found = [f"{item.what}: expected {item.expected}, got {item.got}" for item in judgement.differences]
+            found = [f"{item.name}: expected {item.shown[0]}, got {item.shown[1]}" for item in judgement.differences]
             # The first line is what the summary of pytest shows.
             summary = plain(f"{judgement.failure}: {'; '.join(found)}")
             return f"{summary}\n{as_text(self._result, self._runtime.byte_order)}"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from time import perf_counter
@@ -13,12 +12,12 @@ from ...spec.table import isa
 from ..closing import Closing
 from ..needs import missing_platform
 from ..processes.settings import Settings, find_program
-from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..protocol import Blames, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from .conversation import Broken, Conversation, Trouble
 
 _PROVIDED = {"maps": "maps", "variables": "platform variables", "helpers": "helper functions"}
-#: A reason that already begins with a word for machines.
-_WITH_WORD = re.compile(r"[a-z][a-z0-9._-]*: ")
+#: What reasons of a runtime begin with that blame no instruction.
+_OF_THE_PLATFORM = frozenset({"platform", "policy"})
 _TROUBLE = {
     Trouble.DIED: OutcomeKind.CRASHED,
     Trouble.SILENT: OutcomeKind.TIMED_OUT,
@@ -67,8 +66,8 @@ class BatchAdapter(Closing):
         for job in jobs:
             missing = missing_platform(job) & self._missing
             if missing:
-                reason = f"platform: it provides no {' and no '.join(sorted(missing))}"
-                yield Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
+                text = f"it provides no {' and no '.join(sorted(missing))}"
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("platform", text, "platform"))
             else:
                 yield self._run(job)
 
@@ -139,8 +138,10 @@ def identity_of(said: dict[str, Any], settings: Settings) -> RuntimeInfo:
 def _outcome(answer: dict[str, Any], seconds: float) -> Outcome:
     kind = OutcomeKind(answer["outcome"])
     if kind is not OutcomeKind.RETURNED:
-        reason = answer["reason"] or "it gives no reason"
-        return Outcome(kind, reason=reason if _WITH_WORD.match(reason) else f"runtime: {reason}", seconds=seconds)
+        reason = Reason.parse(answer["reason"] or "it gives no reason")
+        code = reason.code or "runtime"
+        blames: Blames = "platform" if code.partition(".")[0] in _OF_THE_PLATFORM else "instruction"
+        return Outcome(kind, reason=Reason(code, reason.text, blames), seconds=seconds)
     registers = answer.get("registers")
     memory = answer.get("memory")
     return Outcome(

@@ -19,6 +19,7 @@ from ..processes.client import Ended, Resident
 from ..processes.ending import Ending
 from ..processes.evidence import in_one_line, last_line, shown
 from ..processes.settings import Settings, why_not_started
+from ..protocol import Reason
 
 PROTOCOL = 1
 SCHEMAS = Path(__file__).with_name("schema")
@@ -43,10 +44,10 @@ class Trouble(Enum):
 
 
 class Broken(Exception):
-    """A conversation that cannot go on: what happened, in a reason's form (word, colon, sentence)."""
+    """A conversation that cannot go on, and why."""
 
-    def __init__(self, trouble: Trouble, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, trouble: Trouble, reason: Reason) -> None:
+        super().__init__(str(reason))
         self.trouble, self.reason = trouble, reason
 
 
@@ -83,15 +84,19 @@ class Conversation(Closing):
         try:
             answer = json.loads(line)
         except ValueError as error:
-            raise Broken(Trouble.WRONG, f"protocol: it said {shown(line)}, which is no JSON: {error}") from None
+            raise Broken(
+                Trouble.WRONG, Reason("protocol", f"it said {shown(line)}, which is no JSON: {error}")
+            ) from None
         except RecursionError:
-            raise Broken(Trouble.WRONG, f"protocol: it said {shown(line)}, which is nested too deeply") from None
+            raise Broken(
+                Trouble.WRONG, Reason("protocol", f"it said {shown(line)}, which is nested too deeply")
+            ) from None
         try:
             check(answer, schema)
         except SchemaError as error:
-            raise Broken(Trouble.WRONG, f"protocol: {error}: it said {shown(line)}") from None
+            raise Broken(Trouble.WRONG, Reason("protocol", f"{error}: it said {shown(line)}")) from None
         if "seq" in question and answer["seq"] != question["seq"]:
-            raise Broken(Trouble.WRONG, f"protocol: asked {question['seq']}, it answered {answer['seq']}")
+            raise Broken(Trouble.WRONG, Reason("protocol", f"asked {question['seq']}, it answered {answer['seq']}"))
         checked: dict[str, Any] = answer
         return checked | {key: in_one_line(checked[key]) for key in _WORDS if key in checked}
 
@@ -120,7 +125,7 @@ class Conversation(Closing):
         """Send a line and return the one that comes back."""
         process = self._process
         if self._heard:
-            raise Broken(Trouble.WRONG, f"protocol: it said {shown(bytes(self._heard))} without being asked")
+            raise Broken(Trouble.WRONG, Reason("protocol", f"it said {shown(bytes(self._heard))} without being asked"))
         left = self._write(memoryview(line))
         poll = select.poll()
         poll.register(process.stdout, select.POLLIN)
@@ -151,8 +156,8 @@ class Conversation(Closing):
                         del self._heard[: end + 1]
                         return answer
             if len(self._heard) > LONGEST_LINE:
-                raise Broken(Trouble.WRONG, f"oversized: a line of more than {LONGEST_LINE} bytes")
-        raise Broken(Trouble.SILENT, self._reason(f"timeout: no answer within {self._timeout:g} s"))
+                raise Broken(Trouble.WRONG, Reason("oversized", f"a line of more than {LONGEST_LINE} bytes"))
+        raise Broken(Trouble.SILENT, self._reason(Reason("timeout", f"no answer within {self._timeout:g} s")))
 
     def _write(self, left: memoryview) -> memoryview:
         """Write what the pipe takes of ``left`` and return the rest."""
@@ -174,21 +179,22 @@ class Conversation(Closing):
         while data := _read(self._process.stderr):
             self._remember(data)
         if ended is None:
-            return Broken(Trouble.DIED, self._reason("closed: it has closed its standard output"))
+            return Broken(Trouble.DIED, self._reason(Reason("closed", "it has closed its standard output")))
         if ended.ending is Ending.NOT_STARTED:
-            return Broken(Trouble.UNSTARTED, why_not_started(ended.status))
+            return Broken(Trouble.UNSTARTED, Reason(text=why_not_started(ended.status)))
         if excess := ended.excess(self._limits):
             return Broken(Trouble.DIED, self._reason(excess))
         if ended.signal is not None:
-            return Broken(Trouble.DIED, self._reason(f"signal: killed by {ended.signal}"))
-        return Broken(Trouble.DIED, self._reason(f"exit: it ended with exit status {ended.exit_status}"))
+            return Broken(Trouble.DIED, self._reason(Reason("signal", f"killed by {ended.signal}")))
+        return Broken(Trouble.DIED, self._reason(Reason("exit", f"it ended with exit status {ended.exit_status}")))
 
-    def _reason(self, text: str) -> str:
-        """Return ``text`` with what the process has said last."""
+    def _reason(self, reason: Reason) -> Reason:
+        """Return ``reason`` with what the process has said last."""
+        text = reason.text
         if self._heard:
             text += f", after {shown(bytes(self._heard))} without a newline"
         line = last_line(bytes(self._errors))
-        return f"{text}; stderr: {line}" if line else text
+        return reason._replace(text=f"{text}; stderr: {line}" if line else text)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -83,7 +83,7 @@ def smoke(command: Sequence[str], settings: Settings) -> Iterator[Finding]:
     except Broken as broken:
         if broken.trouble is Trouble.UNSTARTED:
             raise Unavailable(f"{command[0]}: {broken.reason}") from None
-        yield Finding("It introduces itself", broken.reason)
+        yield Finding("It introduces itself", str(broken.reason))
         return
     yield Finding("It introduces itself")
     subject = Subject(command, settings, info)

@@ -16,7 +16,7 @@ from ...spec.asm.assemble import assemble
 from ...spec.encoding import SLOT_BYTES, Decoded, identify, unpack
 from ..batch.adapter import BatchAdapter
 from ..closing import Closing
-from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind, RuntimeInfo
+from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind, Reason, RuntimeInfo
 from . import harness
 from .library import find_library
 
@@ -70,7 +70,8 @@ class DpdkAdapter(Closing):
         """Run ``jobs``; see :class:`..protocol.Adapter`."""
         for job in jobs:
             if len(job.code) % SLOT_BYTES:
-                reason = "dpdk.whole-slots: rte_bpf_load takes a number of instructions, not of bytes"
+                text = "rte_bpf_load takes a number of instructions, not of bytes"
+                reason = Reason("dpdk.whole-slots", text, "platform")
                 yield Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
             else:
                 (outcome,) = self._batch.run([job._replace(code=_before(job) + job.code)])
@@ -101,27 +102,29 @@ def _explained(job: Job, outcome: Outcome) -> Outcome:
     A program that DPDK does not load is ``rejected`` if it should be, and otherwise ``unsupported``: DPDK implements a
     part of the instruction set only, and its verifier has rules of its own.
     """
-    word, _, said = outcome.reason.partition(": ")
-    if word == "run":
-        line = _PC.sub(r"byte \1", said)
-        return outcome._replace(reason=f"dpdk.run-time-error: {line}")
-    if word != "load":
+    code, said, _ = outcome.reason
+    if code == "run":
+        return outcome._replace(reason=Reason("dpdk.run-time-error", _PC.sub(r"byte \1", said), "platform"))
+    if code == "dpdk.no-jit":
+        return outcome._replace(reason=Reason(code, said, "platform"))
+    if code != "load":
         return outcome
     slot = next((int(match[1]) - _BEFORE for match in _PC.finditer(said)), None)
     line = _PC.sub(lambda match: f"pc: {int(match[1]) - _BEFORE}", said)
     if not line:
-        message_id, why = "refused", "rte_bpf_load fails without a word"
+        reason = Reason("dpdk.refused", "rte_bpf_load fails without a word", "platform")
     else:
         message = next((item for item in messages() if item.pattern.fullmatch(said)), None)
         if message is None:
             return outcome._replace(
-                kind=OutcomeKind.UNSUPPORTED, reason=f"{UNCLASSIFIED}: DPDK does not load the program: {line}"
+                kind=OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, f"DPDK does not load the program: {line}")
             )
-        message_id, why = message.id, line
-        if message.kind == "instruction" and slot is not None:
-            why += _named(job, slot)
+        if message.kind == "instruction":
+            reason = Reason(f"dpdk.{message.id}", line + ("" if slot is None else _named(job, slot)))
+        else:
+            reason = Reason(f"dpdk.{message.id}", line, "platform")
     kind = OutcomeKind.REJECTED if job.wants_rejection else OutcomeKind.UNSUPPORTED
-    return outcome._replace(kind=kind, reason=f"dpdk.{message_id}: {why}")
+    return outcome._replace(kind=kind, reason=reason)
 
 
 def _named(job: Job, slot: int) -> str:

@@ -13,8 +13,8 @@ from ...reference_vm.verifier.structural import verify
 from ...spec.encoding import ByteOrder, Program, decode
 from ...spec.table import Isa, isa
 from ..closing import Closing
-from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo
-from ..reference import ALL, BUDGET, machine_for, outcome_of
+from ..protocol import Job, Outcome, OutcomeKind, Reason, RuntimeInfo
+from ..reference import ALL, BUDGET, machine_for, outcome_of, refusal
 from .llvm import Level, support_function
 from .program import CompiledProgram, Compiler
 from .rows import NotLowerable
@@ -54,21 +54,16 @@ class JitAdapter(Closing):
         """Run ``jobs``; see :class:`..protocol.Adapter`. The time of a compilation is shared out among its jobs."""
         start = perf_counter()
         refusals = [self._refusal(job) for job in jobs]
-        accepted = [job for job, refusal in zip(jobs, refusals, strict=True) if refusal is None]
+        accepted = [job for job, refused in zip(jobs, refusals, strict=True) if refused is None]
         programs = iter(self._compile([decode(job.code, self._byte_order, self._table) for job in accepted]))
         share = (perf_counter() - start) / max(1, len(jobs))
-        for job, refusal in zip(jobs, refusals, strict=True):
+        for job, refused in zip(jobs, refusals, strict=True):
             start = perf_counter()
-            outcome = self._run(job, next(programs)) if refusal is None else refusal
+            outcome = self._run(job, next(programs)) if refused is None else refused
             yield outcome._replace(seconds=share + perf_counter() - start)
 
     def _refusal(self, job: Job) -> Outcome | None:
-        errors = [item for item in verify(job.code, self._byte_order, None, self._table) if item.severity == "error"]
-        if not errors:
-            return None
-        first = errors[0]
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return Outcome(OutcomeKind.REJECTED, reason=f"{first.rule}: slot {first.slot}: {first.message}{more}")
+        return refusal(verify(job.code, self._byte_order, None, self._table))
 
     def _compile(self, programs: list[Program]) -> list[CompiledProgram | NotLowerable]:
         """Compile ``programs`` in one module, or each by itself if one of them cannot be compiled."""
@@ -81,7 +76,7 @@ class JitAdapter(Closing):
 
     def _run(self, job: Job, program: CompiledProgram | NotLowerable) -> Outcome:
         if isinstance(program, NotLowerable):
-            return Outcome(OutcomeKind.UNSUPPORTED, reason=f"not-lowerable: {program}")
+            return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("not-lowerable", str(program), "harness"))
         return outcome_of(program.run(machine_for(job, self._byte_order), BUDGET))
 
     def close(self) -> None:

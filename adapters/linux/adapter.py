@@ -13,7 +13,7 @@ from pathlib import Path
 from ...spec.asm.assemble import assemble
 from ...spec.table import isa
 from ..closing import Closing
-from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from .calls import NotRun, ProgramTypeName, Refused
 from .executor import Executor
 from .outcome import outcome
@@ -76,10 +76,10 @@ class LinuxAdapter(Closing):
             try:
                 calls = prepare(job, plain=self._plain)
                 yield outcome(job, calls, self._executor.execute(calls), self._policy)
-            except CannotPrepare as reason:
-                yield Outcome(OutcomeKind.UNSUPPORTED, reason=str(reason))
+            except CannotPrepare as error:
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=error.reason)
             except BpfError as error:
-                yield Outcome(OutcomeKind.UNSUPPORTED, reason=f"{UNCLASSIFIED}: {error.strerror}")
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, str(error.strerror)))
 
     def _choose(self, kinds: Sequence[ProgramTypeName]) -> ProgramTypeName:
         """Return the first of ``kinds`` that this kernel loads and runs."""

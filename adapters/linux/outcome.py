@@ -7,7 +7,7 @@ import os
 import sys
 
 from ...spec.encoding import ByteOrder
-from ..protocol import UNCLASSIFIED, Job, Outcome, OutcomeKind
+from ..protocol import UNCLASSIFIED, Blames, Job, Outcome, OutcomeKind, Reason
 from . import wrapping
 from .calls import Load, NotRun, PreparedCalls, Ran, Refused, Report
 from .policy import Policy, last_line
@@ -41,8 +41,11 @@ def outcome(
         ):
             return Outcome(
                 OutcomeKind.FAULTED,
-                reason=f"linux.inconsistent: the program {_tell(first)}, but if the verifier is kept from deciding "
-                f"its jumps, it {_tell(other)}",
+                reason=Reason(
+                    "linux.inconsistent",
+                    f"the program {_tell(first)}, but if the verifier is kept from deciding its jumps, "
+                    f"it {_tell(other)}",
+                ),
                 seconds=first.seconds,
             )
     return first
@@ -51,9 +54,9 @@ def outcome(
 def _returned(job: Job, calls: PreparedCalls, run: Ran, byte_order: ByteOrder) -> Outcome:
     scratch = run.values[0]
     if not wrapping.quadword(scratch, wrapping.COMPLETED_AT, byte_order):
-        reason = "linux.incomplete: the kernel ran the program, but it never reached its end"
+        reason = Reason("linux.incomplete", "the kernel ran the program, but it never reached its end")
         if calls.program_type == "SCHED_CLS":
-            reason = "linux.packet-access: the kernel ended the program at a packet access out of bounds"
+            reason = Reason("linux.packet-access", "the kernel ended the program at a packet access out of bounds")
         return Outcome(OutcomeKind.FAULTED, reason=reason, seconds=run.seconds)
     shown = {name: wrapping.quadword(scratch, wrapping.register_at(name), byte_order) for name in calls.registers}
     memory = job.memory if len(run.values) == 1 else run.values[1]
@@ -65,8 +68,9 @@ def _refused(job: Job, load: Load, refusal: Refused, policy: Policy) -> Outcome:
     message = policy.classify(line, refusal.errno)
     if message is None:
         said = line or f"errno {refusal.errno}, {os.strerror(refusal.errno)}"
-        return Outcome(OutcomeKind.UNSUPPORTED, reason=f"{UNCLASSIFIED}: the kernel refuses the program: {said}")
-    reason = f"{message.reason}: {message.renumber(line, load.origins) or message.why}"
+        return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, f"the kernel refuses the program: {said}"))
+    blames: Blames = "platform" if message.kind == "policy" else "instruction"
+    reason = Reason(message.code, message.renumber(line, load.origins) or message.why, blames)
     unsupported = message.kind == "policy" and not job.wants_rejection
     return Outcome(OutcomeKind.UNSUPPORTED if unsupported else OutcomeKind.REJECTED, reason=reason)
 
@@ -74,11 +78,11 @@ def _refused(job: Job, load: Load, refusal: Refused, policy: Policy) -> Outcome:
 def _not_run(result: NotRun) -> Outcome:
     return Outcome(
         OutcomeKind.UNSUPPORTED,
-        reason=f"{UNCLASSIFIED}: the kernel loaded the program, but did not run it: {os.strerror(result.errno)}",
+        reason=Reason(UNCLASSIFIED, f"the kernel loaded the program, but did not run it: {os.strerror(result.errno)}"),
     )
 
 
 def _tell(outcome: Outcome) -> str:
     if outcome.kind is not OutcomeKind.RETURNED:
-        return outcome.reason.partition(": ")[2]
+        return outcome.reason.text
     return "returns " + ", ".join(f"{name} = {value:#x}" for name, value in (outcome.registers or {}).items())

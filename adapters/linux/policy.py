@@ -33,7 +33,7 @@ class PolicyError(InputError):
 class Message:
     """An entry of ``policy.yaml``: what the kernel says, and what kind of rule it follows.
 
-    ``assembly`` or ``code`` is the example that provokes it, in assembly or as bytes in little-endian byte order;
+    ``assembly`` or ``encoded`` is the example that provokes it, in assembly or as bytes in little-endian byte order;
     where neither is, ``unseen`` tells why.
     """
 
@@ -43,11 +43,11 @@ class Message:
     patterns: tuple[re.Pattern[str], ...]
     errno: int | None
     assembly: str | None
-    code: bytes | None
+    encoded: bytes | None
     unseen: str | None
 
     @property
-    def reason(self) -> str:
+    def code(self) -> str:
         """The word for machines, such as ``policy.unreachable``."""
         return f"{self.kind}.{self.id}"
 
@@ -142,6 +142,6 @@ def _message(path: Path, line: int, raw: dict[str, Any]) -> Message:
         patterns=tuple(patterns),
         errno=raw.get("errno"),
         assembly=raw.get("example"),
-        code=bytes.fromhex(raw["code"]) if "code" in raw else None,
+        encoded=bytes.fromhex(raw["code"]) if "code" in raw else None,
         unseen=raw.get("unseen"),
     )

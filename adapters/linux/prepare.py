@@ -27,7 +27,7 @@ from itertools import count
 from typing import NamedTuple
 
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
-from ..protocol import Job
+from ..protocol import Job, Reason
 from . import wrapping
 from .calls import NO_MAP, Load, Origin, PreparedCalls, ProgramTypeName
 from .flow import Doors, doors
@@ -43,7 +43,11 @@ _CONTEXT = 6
 
 
 class CannotPrepare(Exception):
-    """No kernel call can run this vector; the text begins with a machine-readable reason."""
+    """No kernel call can run this vector."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.reason = Reason(code, text, "platform")
 
 
 def prepare(
@@ -60,20 +64,22 @@ def prepare(
         CannotPrepare: the kernel has no way to run it.
     """
     if job.byte_order != byte_order:
-        raise CannotPrepare(f"linux.byte-order: the program is {job.byte_order}-endian, the kernel {byte_order}-endian")
+        raise CannotPrepare(
+            "linux.byte-order", f"the program is {job.byte_order}-endian, the kernel {byte_order}-endian"
+        )
     try:
         reading = read(job.code, byte_order)
     except DecodeError as error:
-        raise CannotPrepare(f"linux.whole-slots: bpf(2) counts 64-bit slots, and here {error.message}") from None
+        raise CannotPrepare("linux.whole-slots", f"bpf(2) counts 64-bit slots, and here {error.message}") from None
     if not job.wants_rejection:
         _check_platform(job, reading)
     packet = bytes(SHORTEST_PACKET) if plain == "SOCKET_FILTER" else None
     if reading.packet:
         packet = job.memory or b""
         if len(packet) < SHORTEST_PACKET:
-            raise CannotPrepare(f"linux.packet: the kernel's test run takes packets from {SHORTEST_PACKET} bytes on")
+            raise CannotPrepare("linux.packet", f"the kernel's test run takes packets from {SHORTEST_PACKET} bytes on")
         if len(packet) > LONGEST_PACKET:
-            raise CannotPrepare(f"linux.packet: the kernel's test run takes packets of up to {LONGEST_PACKET} bytes")
+            raise CannotPrepare("linux.packet", f"the kernel's test run takes packets of up to {LONGEST_PACKET} bytes")
     return _Preparation(job, reading, byte_order).calls("SCHED_CLS" if reading.packet else plain, packet)
 
 
@@ -83,11 +89,11 @@ def _check_platform(job: Job, reading: Reading) -> None:
         item = reading.program[slot]
         assert item is not None
         if platform == "variable":
-            raise CannotPrepare("linux.variable: which variable an id stands for differs from kernel to kernel")
+            raise CannotPrepare("linux.variable", "which variable an id stands for differs from kernel to kernel")
         if platform == "btf":
-            raise CannotPrepare("linux.btf: which function a BTF id stands for differs from kernel to kernel")
+            raise CannotPrepare("linux.btf", "which function a BTF id stands for differs from kernel to kernel")
         if _helper(job, item.imm) is None:
-            raise CannotPrepare(f"linux.helper: Linux has no helper like the one that the vector calls {item.imm}")
+            raise CannotPrepare("linux.helper", f"Linux has no helper like the one that the vector calls {item.imm}")
 
 
 def _helper(job: Job, number: int) -> int | None:
@@ -131,7 +137,7 @@ class _Preparation:
         end = min(self.reading.functions, default=len(self.reading.program))
         if alone or self.reading.malformed or not _fits_whole(self.reading, end):
             if not self.job.wants_rejection and observed - {"r0"}:
-                raise CannotPrepare("linux.registers: only r0 can be seen of a program that calls its first slot")
+                raise CannotPrepare("linux.registers", "only r0 can be seen of a program that calls its first slot")
             observed = frozenset({"r0"})
             loads = [self._function(observed)]
         else:

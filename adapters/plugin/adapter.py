@@ -19,7 +19,7 @@ from ..processes.client import Shooter
 from ..processes.ending import Ending
 from ..processes.evidence import last_line
 from ..processes.settings import Settings, find_program, why_not_started
-from ..protocol import Engine, Job, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from ..protocol import Engine, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from .outcome import outcome_of
 
 #: The kernel lets no single argument of a new program be longer, with the NUL at its end.
@@ -85,7 +85,7 @@ class PluginAdapter(Closing):
 
     def _run(self, job: Job) -> Outcome:
         reason = _cannot_carry(job)
-        if reason:
+        if reason is not None:
             return Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
         ended = self._shooter.run(self._command(job.memory), _text(job.code))
         if ended.ending is Ending.NOT_STARTED:
@@ -122,14 +122,16 @@ def _text(code: bytes) -> bytes:
     return code.hex(" ").encode() + b"\n"
 
 
-def _cannot_carry(job: Job) -> str:
-    """Return why a job cannot be put into words of the protocol, or nothing."""
+def _cannot_carry(job: Job) -> Reason | None:
+    """Return why a job cannot be put into words of the protocol, if it cannot."""
     missing = missing_platform(job)
     if missing:
-        return f"protocol: the plugin protocol has no {' and no '.join(sorted(missing))}"
+        text = f"the plugin protocol has no {' and no '.join(sorted(missing))}"
+        return Reason("protocol", text, "harness")
     if job.memory and 3 * len(job.memory) - 1 > LONGEST_ARGUMENT:
-        return f"protocol: {len(job.memory)} bytes of memory in hex do not fit into an argument of a program"
-    return ""
+        text = f"{len(job.memory)} bytes of memory in hex do not fit into an argument of a program"
+        return Reason("protocol", text, "harness")
+    return None
 
 
 def _engine(arguments: Sequence[str]) -> Engine:

@@ -8,7 +8,7 @@ import re
 from ..processes.client import Ended, Limits, signal_name
 from ..processes.ending import Ending
 from ..processes.evidence import last_line, shown
-from ..protocol import Outcome, OutcomeKind
+from ..protocol import NO_REASON, Outcome, OutcomeKind, Reason
 
 _R0 = re.compile(rb"\s*(?:0[xX])?0*([0-9a-fA-F]{1,16})\s*", re.ASCII)
 #: A shell reports the death of its last command by a signal in this way, and so does a plugin that is a shell script.
@@ -28,40 +28,40 @@ def outcome_of(ended: Ended, limits: Limits) -> Outcome:
     stopped while it ran, and where the suite wants a program to be refused, either will do.
     """
     if ended.ending is Ending.TIMED_OUT:
-        return _failed(OutcomeKind.TIMED_OUT, f"timeout: no answer within {limits.seconds:g} s", ended)
+        return _failed(OutcomeKind.TIMED_OUT, Reason("timeout", f"no answer within {limits.seconds:g} s"), ended)
     if excess := ended.excess(limits):
         return _failed(OutcomeKind.CRASHED, excess, ended)
     if ended.signal is not None:
-        return _failed(OutcomeKind.CRASHED, f"signal: killed by {ended.signal}", ended)
+        return _failed(OutcomeKind.CRASHED, Reason("signal", f"killed by {ended.signal}"), ended)
     if ended.exit_status:
         return _error(ended)
     match = _R0.fullmatch(ended.output)
     if match is None:
         said = f"wrote {shown(ended.output)}, which is not r0 in hex" if ended.output.strip() else "wrote nothing"
         word = "garbage" if ended.output.strip() else "empty"
-        return _failed(OutcomeKind.CRASHED, f"{word}: it {said} to standard output, with exit status 0", ended)
+        return _failed(OutcomeKind.CRASHED, Reason(word, f"it {said} to standard output, with exit status 0"), ended)
     note = last_line(ended.errors)
-    reason = f"stderr: {note}" if note else ""
+    reason = Reason("stderr", note) if note else NO_REASON
     return Outcome(OutcomeKind.RETURNED, r0=int(match[1], 16), reason=reason, seconds=ended.seconds)
 
 
 def _error(ended: Ended) -> Outcome:
     status = ended.exit_status
     if _SHELL_SIGNAL < status <= _SHELL_SIGNAL + _MOST_SIGNALS:
-        reason = f"signal: exit status {status}, for {signal_name(status - _SHELL_SIGNAL)}"
-        return _failed(OutcomeKind.CRASHED, reason, ended)
+        said = f"exit status {status}, for {signal_name(status - _SHELL_SIGNAL)}"
+        return _failed(OutcomeKind.CRASHED, Reason("signal", said), ended)
     text = ended.errors.decode("utf-8", "replace")
     for word, sign in _DEATHS:
         if sign.search(text):
-            return _failed(OutcomeKind.CRASHED, f"{word}: exit status {status}", ended)
-    return _failed(OutcomeKind.REJECTED, f"error: exit status {status}", ended)
+            return _failed(OutcomeKind.CRASHED, Reason(word, f"exit status {status}"), ended)
+    return _failed(OutcomeKind.REJECTED, Reason("error", f"exit status {status}"), ended)
 
 
-def _failed(kind: OutcomeKind, reason: str, ended: Ended) -> Outcome:
+def _failed(kind: OutcomeKind, reason: Reason, ended: Ended) -> Outcome:
     """Return an outcome with the last words of the plugin: on standard error, or else on the other stream."""
     line = last_line(ended.errors)
     words = f"; stderr: {line}" if line else ""
     if not line and kind is OutcomeKind.REJECTED:
         line = last_line(ended.output)
         words = f"; stdout: {line}" if line else ", without a message"
-    return Outcome(kind, reason=reason + words, seconds=ended.seconds)
+    return Outcome(kind, reason=reason._replace(text=reason.text + words), seconds=ended.seconds)

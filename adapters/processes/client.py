@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from ..closing import Closing
+from ..protocol import Reason
 from . import shots
 from .containment import PID_NAMESPACE, REAPER, USER_NAMESPACE
 from .ending import Ending
@@ -78,17 +79,17 @@ class Ended(NamedTuple):
         """Its exit status, if no signal killed it."""
         return os.WEXITSTATUS(self.status)
 
-    def excess(self, limits: Limits) -> str | None:
-        """Return for what it was killed, other than for its time, as a reason of an outcome."""
+    def excess(self, limits: Limits) -> Reason | None:
+        """Return for what it was killed, other than for its time."""
         match self.ending:
             case Ending.OVERSIZED:
-                return f"oversized: it wrote more than {limits.output} bytes"
+                return Reason("oversized", f"it wrote more than {limits.output} bytes")
             case Ending.CROWDED:
-                return f"crowded: {limits.processes} of its processes ran at once"
+                return Reason("crowded", f"{limits.processes} of its processes ran at once")
             case Ending.FILLED:
-                return f"filled: it wrote more than {limits.written >> 20} MiB to files or pipes"
+                return Reason("filled", f"it wrote more than {limits.written >> 20} MiB to files or pipes")
             case Ending.ABANDONED:
-                return "abandoned: the process that watches over it was killed or stopped"
+                return Reason("abandoned", "the process that watches over it was killed or stopped")
         return None
 
 

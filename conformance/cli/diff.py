@@ -119,12 +119,14 @@ def _name(side: Side) -> str:
 
 
 def _lines(change: Change) -> list[str]:
+    from ...adapters.protocol import Reason
+    from ..results.recorded import difference
+
     lines = []
     for label, result in (("before", change.before), ("after", change.after)):
         if result is not None and result["verdict"] != "pass":
-            shown = "; ".join(
-                f"{item['what']}: expected {item['expected']}, got {item['got']}"
-                for item in result.get("differences", ())
-            )
-            lines.append(f"{label:7} {result.get('failure') or result['verdict']}: {shown or result.get('reason', '')}")
+            found = [(item.name, *item.shown) for item in map(difference, result.get("differences", ()))]
+            shown = "; ".join(f"{name}: expected {expected}, got {got}" for name, expected, got in found)
+            why = shown or str(Reason(**result["reason"]))
+            lines.append(f"{label:7} {result.get('failure') or result['verdict']}: {why}")
     return lines

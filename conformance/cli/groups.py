@@ -100,7 +100,9 @@ def _group(group: GroupSupport) -> dict[str, Any]:
 
 
 def _plain(decisions: Mapping[str, Decision]) -> list[dict[str, str | None]]:
-    return [{"instruction": name, "reason": found.reason, "vector": found.vector} for name, found in decisions.items()]
+    return [
+        {"instruction": name, "reason": str(found.reason), "vector": found.vector} for name, found in decisions.items()
+    ]
 
 
 _STYLES = {"yes": "green", "partly": "yellow", "no": "red", "unknown": "magenta"}
@@ -131,10 +133,10 @@ def _show(name: str, found: Discovery, vectors: int, console: Console) -> None:
 
 
 def _by_reason(decisions: Mapping[str, Decision]) -> Iterator[tuple[str, list[str]]]:
-    """Yield reasons and the names of the instructions; reasons that begin with the same word are one."""
+    """Yield reasons and the names of the instructions; reasons with the same code are one."""
     found: dict[str, list[str]] = {}
     for name, decision in decisions.items():
-        found.setdefault(decision.reason.partition(":")[0], []).append(name)
+        found.setdefault(decision.reason.code or decision.reason.text, []).append(name)
     for names in found.values():
-        said = {decisions[name].reason for name in names}
+        said = {str(decisions[name].reason) for name in names}
         yield (said.pop() if len(said) == 1 else f"e.g. {decisions[names[0]].reason}"), names

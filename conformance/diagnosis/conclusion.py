@@ -11,7 +11,6 @@ from typing import NamedTuple
 from ...spec.table import isa
 from ..results.document import Run, counts
 from ..results.expectations import foreseen
-from ..run.discovery import blames_no_instruction
 from ..run.runner import Result, RuntimeRun
 from ..run.verdict import Verdict
 from ..suite.model import Level
@@ -74,7 +73,7 @@ def standings(results: Sequence[Result]) -> list[Standing]:
         kind = must if level is Level.MUST else other
         if level not in {Level.MUST, Level.INTERPRETATION, Level.ABI}:
             continue
-        if verdict is Verdict.UNSUPPORTED and blames_no_instruction(result.judgement.reason):
+        if verdict is Verdict.UNSUPPORTED and result.judgement.reason.blames != "instruction":
             untried.update(result.vector.reported)
             continue
         for name in result.vector.reported:

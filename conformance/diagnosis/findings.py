@@ -113,7 +113,7 @@ class Finding(NamedTuple):
         """What the wrong values or the messages have in common, in a few words; empty if nothing stands out."""
         if self.failure is Failure.WRONG_RESULT:
             return _wrong(self.results)
-        reasons = [_NUMBER.sub("…", result.judgement.reason) for result in self.results]
+        reasons = [_NUMBER.sub("…", str(result.judgement.reason)) for result in self.results]
         if self.failure in {Failure.MISEXECUTED, Failure.LENIENT} or len(set(reasons)) == 1:
             return ""
         return _mostly(reasons)
@@ -172,8 +172,7 @@ def _weight(result: Result) -> Weight:
 def _wrong(results: Sequence[Result]) -> str:
     """Return what is wrong where, and how it relates to what is right."""
     places = Counter(
-        " and ".join(dict.fromkeys(item.what.partition("[")[0] for item in result.judgement.differences))
-        for result in results
+        " and ".join(dict.fromkeys(item.what for item in result.judgement.differences)) for result in results
     )
     hints = [hint for result in results for item in result.judgement.differences if (hint := explain.hint(item))]
     where = " or ".join(place for place, _ in places.most_common(3)) + (" or others" if len(places) > 3 else "")

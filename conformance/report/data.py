@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -32,7 +31,6 @@ _VECTORS_PER_FILE = 600
 _LONGEST_SHOWN = 600
 #: State number 0 is this character in the index.
 FIRST_STATE = "!"
-_WORD = re.compile(r"[a-z][a-z0-9_.-]*(?=:)")
 
 
 def script(name: str, data: Json) -> str:
@@ -120,8 +118,7 @@ def reason_word(result: Result | None) -> str:
         return ""
     if judgement.failure is not None:
         return judgement.failure.value
-    found = _WORD.match(judgement.reason)
-    return found[0] if found else "other"
+    return judgement.reason.code or "other"
 
 
 def details(comparison: Comparison, vector: Vector) -> Json:
@@ -174,11 +171,11 @@ def _result(result: Result | None) -> Json | None:
     if result is None or state(result) == NOT_RUN or result.judgement.verdict is Verdict.PASS:
         return None
     outcome, judgement = result.outcome, result.judgement
-    data: Json = {"reason": judgement.reason}
+    data: Json = {"reason": str(judgement.reason)}
     if outcome is not None:
         data["outcome"] = outcome.kind.value
     if judgement.differences:
-        data["differences"] = [list(item) for item in judgement.differences]
+        data["differences"] = [[item.name, *item.shown] for item in judgement.differences]
     if outcome is not None and outcome.registers:
         data["values"] = {name: hex64(value) for name, value in sorted(outcome.registers.items())}
         if outcome.memory is not None:

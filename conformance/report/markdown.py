@@ -116,7 +116,8 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
     for name in failed[:_FAILURES]:
         result = column.results[name]
         for item in result.judgement.differences[:3]:
-            row = (_code(name), _text(item.what), _code(item.expected), _code(item.got[:200]))
+            expected, got = item.shown
+            row = (_code(name), _text(item.name), _code(expected), _code(got[:200]))
             yield "| " + " | ".join(row) + " |"
     if len(failed) > _FAILURES:
         yield ""

@@ -31,7 +31,7 @@ def reasons(comparison: Comparison) -> list[list[Reason]]:
             if kind not in {UNSUPPORTED, ERROR, NOT_RUN}:
                 continue
             key = STATES[kind], reason_word(result)
-            said = result.judgement.reason if result else "not selected for this run"
+            said = str(result.judgement.reason) if result else "not selected for this run"
             known = found.get(key) or Reason(*key, 0, name, said)
             found[key] = known._replace(number=known.number + 1)
         told.append(sorted(found.values(), key=lambda reason: -reason.number))

@@ -102,11 +102,11 @@ def _gravity(before: str, after: str) -> tuple[bool, int, int]:
 
 
 def _told(result: Mapping[str, Any] | None) -> object:
-    """Return what of a result is compared: not the time it took, and not the words of a reason."""
+    """Return what of a result is compared: not the time it took, and not the text of a reason."""
     if result is None:
         return None
-    word = result.get("reason", "").partition(":")[0] if result["verdict"] != Verdict.FAIL else ""
-    return result["verdict"], result.get("failure"), word, result.get("differences")
+    code = result["reason"]["code"] if "reason" in result else ""
+    return result["verdict"], result.get("failure"), code, result.get("differences")
 
 
 class PairingError(InputError):

@@ -9,21 +9,21 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...adapters.protocol import Outcome, RuntimeInfo
+from ...adapters.protocol import Outcome, Reason, RuntimeInfo
 from ...spec import validate
 from ...spec.errors import InputError
 from ...spec.output import write_json
 from ...spec.plain import plain
 from ...spec.table import isa
 from ..run.runner import Result, RuntimeRun
-from ..run.verdict import Verdict, hex64
+from ..run.verdict import Difference, Verdict, hex64
 from ..suite.model import (
     Entry,
     Expectation,
@@ -35,7 +35,7 @@ from ..suite.suite import VECTORS, Suite
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "results.schema.json"
 FORMAT = "bpf-isa-results"
 #: Raised with every change that a reader of older documents would have to know.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DISTRIBUTION = "bpf-isa-conformance"
 #: Programs and memories beyond this are left out of the document; their length is always there.
 LARGEST_DATA = 4096
@@ -171,7 +171,7 @@ def _runtime(one: RuntimeRun) -> Json:
 
 
 def _unrepeated(vector: str, outcome: Outcome) -> Json:
-    return {"vector": vector, "outcome": outcome.kind.value, "reason": outcome.reason}
+    return {"vector": vector, "outcome": outcome.kind.value, "reason": _reason(outcome.reason)}
 
 
 def result_data(result: Result) -> Json:
@@ -182,15 +182,35 @@ def result_data(result: Result) -> Json:
         data["seconds"] = round(outcome.seconds, 6)
     if judgement.verdict is Verdict.PASS:
         return data
-    data["reason"] = plain(judgement.reason)
+    data["reason"] = _reason(judgement.reason)
     if judgement.failure is not None:
         data["failure"] = judgement.failure.value
-        data["differences"] = [item._asdict() for item in judgement.differences]
+        data["differences"] = list(map(_difference, judgement.differences))
         if outcome is not None and outcome.r0 is not None:
             data["got"] = {"registers": _registers({"r0": outcome.r0, **(outcome.registers or {})})}
             if outcome.memory is not None:
                 data["got"]["memory"] = _hex(outcome.memory)
     return data
+
+
+def _reason(reason: Reason) -> Json:
+    return {"code": reason.code, "text": plain(reason.text), "blames": reason.blames}
+
+
+def _difference(item: Difference) -> Json:
+    """Return a difference with numbers in hex; the place in the memory where there is one."""
+    kind, value = next((kind, write) for kind, (of, write, _) in VALUES.items() if isinstance(item.expected, of))
+    place = {"at": item.at} if kind == "bytes" or item.size else {}
+    more = {name: number for name, number in (("size", item.size), ("more", item.more)) if number}
+    return {"what": item.what, "kind": kind, **place, **more, "expected": value(item.expected), "got": value(item.got)}
+
+
+#: How a document has the values of a difference: by kind their type, how they are written, how they are read.
+VALUES: Mapping[str, tuple[type, Callable[[Any], str], Callable[[str], int | bytes | str]]] = {
+    "number": (int, hex64, lambda text: int(text, 16)),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "text": (str, plain, str),
+}
 
 
 def _entry(entry: Entry) -> Json:

@@ -248,12 +248,12 @@ class Seen:
     vector: str
     verdict: str
     failure: str | None
-    reason: str
+    code: str
 
     @property
     def not_claimed(self) -> bool:
         """Whether the vector was not run because the runtime claims other groups only: that is known without a file."""
-        return self.reason.startswith("group:")
+        return self.code == "group"
 
 
 def updated(
@@ -277,7 +277,7 @@ def updated(
     """
     applying = old.applying(version)
     seen = {
-        vector: Seen(vector, result["verdict"], result.get("failure"), result.get("reason", ""))
+        vector: Seen(vector, result["verdict"], result.get("failure"), result["reason"]["code"])
         for vector, result in results.items()
         if result["verdict"] in {Verdict.FAIL, Verdict.UNSUPPORTED}
     }
@@ -322,7 +322,7 @@ def _unexplained(new: Sequence[Seen], every: Sequence[str], findings: Mapping[st
     """Yield entries for what nobody has explained: one for each finding, and for each reason not to be supported."""
     alike: dict[tuple[str, str | None, str], list[str]] = {}
     for one in new:
-        reason = findings.get(one.vector) or one.reason.partition(":")[0]
+        reason = findings.get(one.vector) or one.code or one.failure or ""
         alike.setdefault((one.verdict, one.failure, reason), []).append(one.vector)
     for (verdict, failure, reason), vectors in alike.items():
         kind: Literal["fail", "unsupported"] = "fail" if verdict == Verdict.FAIL else "unsupported"

@@ -23,7 +23,6 @@ _OPENING, _BEFORE, _AFTER = 8, 20, 2
 _SLOT = re.compile(r"\s*/\*\s*([0-9]+) \*/")
 _LOW = (1 << 32) - 1
 _ALL = (1 << 64) - 1
-_NUMBER = re.compile(r"0x[0-9a-f]+\Z")
 
 #: What each way to fail says about the runtime.
 MEANING = {
@@ -45,9 +44,9 @@ _LEVELS = {
 
 def hint(difference: Difference) -> str:
     """Return in what the two numbers of a difference differ, if that is telling; else an empty text."""
-    if not (_NUMBER.match(difference.expected) and _NUMBER.match(difference.got)):
+    want, got = difference.expected, difference.got
+    if not (isinstance(want, int) and isinstance(got, int)):
         return ""
-    want, got = int(difference.expected, 16), int(difference.got, 16)
     return _relation(want, got) or _bits(want ^ got)
 
 
@@ -206,13 +205,14 @@ def _refused(result: Result) -> bool:
 def differences(result: Result) -> Iterator[tuple[str, str]]:
     """Yield a label and a text for each thing that is not as expected."""
     for item in result.judgement.differences:
+        expected, got = item.shown
         if item.what == "outcome":
-            yield "expected", item.expected
-            yield "got", item.got
+            yield "expected", expected
+            yield "got", got
         else:
             telling = hint(item)
-            yield "expected", f"{item.what} = {item.expected}"
-            yield "got", f"{item.what} = {item.got}" + (f"   ({telling})" if telling else "")
+            yield "expected", f"{item.name} = {expected}"
+            yield "got", f"{item.name} = {got}" + (f"   ({telling})" if telling else "")
 
 
 def as_text(result: Result, byte_order: ByteOrder) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ...adapters.protocol import Reason
 from ...spec.errors import InputError
 from ...spec.table import isa
 from ..run.verdict import Verdict
@@ -121,7 +122,7 @@ class _Runtime:
         for vector, result in results.items():
             entries = [*by_id.get(vector, ()), *(entry for entry in wild if entry.matches(vector))]
             used.update(map(id, entries))
-            if not result.get("reason", "").startswith(f"{NOT_RUN}:"):
+            if "reason" not in result or result["reason"]["code"] != NOT_RUN:
                 yield from _judge(name, vector, result, entries)
         for file, entry in known:
             yield from self._stale(file, entry, used)
@@ -185,7 +186,7 @@ def _judge(name: str, vector: str, result: Mapping[str, Any], entries: Sequence[
     """Yield what is wrong with a result, given what is known about its vector."""
     verdict, failure = result["verdict"], result.get("failure")
     got = f"{verdict} ({failure})" if failure else verdict
-    reason = result.get("reason", "")
+    reason = str(Reason(**result["reason"])) if "reason" in result else ""
     if verdict == Verdict.ERROR:
         yield Violation(Kind.ERROR, name, vector, reason)
     elif any(entry.foresees(verdict, failure) for entry in entries):

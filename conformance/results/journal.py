@@ -32,7 +32,7 @@ from .document import (
 )
 
 FORMAT = "bpf-isa-journal"
-VERSION = 1
+VERSION = 2
 
 Json: TypeAlias = dict[str, Any]
 

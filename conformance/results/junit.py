@@ -58,7 +58,7 @@ def _case(one: RuntimeRun, result: Result) -> ET.Element:
     group = "+".join(sorted(result.vector.reported))
     place, name = plain(f"{one.name}.{group}"), plain(result.vector.id)
     case = ET.Element("testcase", classname=place, name=name, time=f"{seconds:.6f}")
-    message = plain(result.judgement.reason)
+    message = plain(str(result.judgement.reason))
     match result.judgement.verdict:
         case Verdict.FAIL:
             kind = result.judgement.failure or ""

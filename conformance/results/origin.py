@@ -7,8 +7,6 @@ program it did.
 
 from __future__ import annotations
 
-import re
-
 from ...reference_vm.interpreter import TraceStep, execute
 from ...reference_vm.machine import Machine
 from ...spec import tree
@@ -18,16 +16,14 @@ from ..suite.model import Vector
 
 #: No explanation is worth more steps than this.
 _BUDGET = 200_000
-_MEMORY = re.compile(r"memory\[([0-9]+):[0-9]+\]\Z")
 
 
 def first_wrong_byte(difference: Difference) -> int | None:
     """Return the offset of the first byte that differs; None if the difference is none of bytes of the memory."""
-    found = _MEMORY.match(difference.what)
-    if not found:
-        return None
-    pairs = zip(difference.expected.split(), difference.got.split(), strict=False)
-    return int(found[1]) + next((at for at, (want, got) in enumerate(pairs) if want != got), 0)
+    if isinstance(difference.expected, bytes) and isinstance(difference.got, bytes):
+        pairs = zip(difference.expected, difference.got, strict=True)
+        return difference.at + next(at for at, (want, got) in enumerate(pairs) if want != got)
+    return difference.at if difference.size else None
 
 
 def stored_by(vector: Vector, byte_order: ByteOrder, at: int) -> int | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...adapters.protocol import (
+    NO_REASON,
     HelperSpec,
     MapSpec,
     Outcome,
     OutcomeKind,
+    Reason,
     RuntimeInfo,
     VariableSpec,
 )
@@ -35,7 +37,7 @@ from ..suite.model import (
     Vector,
 )
 from . import document as results
-from .document import Selection
+from .document import VALUES, Selection
 
 Json: TypeAlias = dict[str, Any]
 
@@ -207,16 +209,24 @@ def runtime_run(raw: Json, vectors: Mapping[str, Vector]) -> RuntimeRun:
         complete=raw["complete"],
         seconds=raw["seconds"],
         unrepeated=[
-            (item["vector"], Outcome(OutcomeKind(item["outcome"]), reason=item["reason"]))
+            (item["vector"], Outcome(OutcomeKind(item["outcome"]), reason=Reason(**item["reason"])))
             for item in raw.get("unrepeated", ())
         ],
     )
 
 
+def difference(raw: Json) -> Difference:
+    """Return a difference as a document has it."""
+    _, _, value = VALUES[raw["kind"]]
+    expected, got = value(raw["expected"]), value(raw["got"])
+    return Difference(raw["what"], expected, got, raw.get("at", 0), raw.get("more", 0), raw.get("size", 0))
+
+
 def _result(vector: Vector, raw: Json) -> Result:
     verdict = Verdict(raw["verdict"])
     failure = Failure(raw["failure"]) if "failure" in raw else None
-    differences = tuple(Difference(**item) for item in raw.get("differences", ()))
+    differences = tuple(map(difference, raw.get("differences", ())))
+    reason = Reason(**raw["reason"]) if "reason" in raw else NO_REASON
     outcome = None
     if raw["outcome"] is not None:
         got = raw.get("got", {})
@@ -226,7 +236,7 @@ def _result(vector: Vector, raw: Json) -> Result:
             registers.get("r0"),
             registers or None,
             None if memory is None else bytes.fromhex(memory),
-            raw.get("reason", ""),
+            reason,
             raw.get("seconds"),
         )
-    return Result(vector, outcome, Judgement(verdict, failure, raw.get("reason", ""), differences))
+    return Result(vector, outcome, Judgement(verdict, failure, reason, differences))

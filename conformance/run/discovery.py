@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
-from ...adapters.protocol import OutcomeKind, RuntimeInfo, Unavailable
+from ...adapters.protocol import NO_REASON, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from ...adapters.reference import machine_for
 from ...adapters.registry import RuntimeSpec
 from ...reference_vm.interpreter import TraceStep, execute
@@ -39,12 +39,6 @@ _ALIKE = 3
 #: Longer programs are about distances, limits, and what instructions leave to each other.
 _MOST_BYTES = 512
 _BUDGET = 100_000
-#: First words of reasons for which the harness, the platform or its policy is to blame, and no instruction.
-_NOT_THE_INSTRUCTION = frozenset(
-    {"observe", "platform", "protocol", "policy", "linux", "dpdk", "byte-order", "not-lowerable"}
-)
-#: Reasons with such a first word that are about an instruction all the same.
-_THE_INSTRUCTION = frozenset({"dpdk.unknown-instruction"})
 
 State: TypeAlias = Literal["works", "missing", "wrong", "unknown"]
 #: ``yes``: all instructions work that could be asked about; ``partly``: some do; ``no``: none does; ``unknown``: none
@@ -77,7 +71,7 @@ class Decision(NamedTuple):
     """What is known about an instruction, why, and which vector showed it."""
 
     state: State
-    reason: str = ""
+    reason: Reason = NO_REASON
     vector: str | None = None
 
 
@@ -215,9 +209,9 @@ class _Search:
     decisions: dict[str, Decision] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     #: For each instruction, why programs with it and no other undecided one told nothing.
-    _tries: dict[str, list[str]] = field(default_factory=dict)
+    _tries: dict[str, list[Reason]] = field(default_factory=dict)
     #: The same for programs with others.
-    _hints: dict[str, str] = field(default_factory=dict)
+    _hints: dict[str, Reason] = field(default_factory=dict)
 
     def open_rows(self, candidate: _Candidate) -> frozenset[str]:
         """Return the instructions of a candidate that are not decided."""
@@ -309,23 +303,17 @@ class _Search:
             }
         )
         also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
-        return Decision(
-            "unknown", f"needs: every vector that has it also has one of {also}" if needs else "no vector tells"
-        )
+        if not needs:
+            return Decision("unknown", Reason(text="no vector tells"))
+        return Decision("unknown", Reason("needs", f"every vector that has it also has one of {also}"))
 
 
-def blames_no_instruction(reason: str) -> bool:
-    """Return whether a vector is not supported for a reason of the harness, the platform or its policy."""
-    word = reason.partition(":")[0]
-    return word.partition(".")[0] in _NOT_THE_INSTRUCTION and word not in _THE_INSTRUCTION
-
-
-def judged(result: Result) -> tuple[State, str]:
+def judged(result: Result) -> tuple[State, Reason]:
     """Return what a result that is no pass says about the only instruction that may be to blame."""
     judgement, outcome = result.judgement, result.outcome
     if judgement.verdict is Verdict.ERROR:
         return "unknown", judgement.reason
     if judgement.verdict is Verdict.UNSUPPORTED:
-        return ("unknown" if blames_no_instruction(judgement.reason) else "missing"), judgement.reason
+        return ("missing" if judgement.reason.blames == "instruction" else "unknown"), judgement.reason
     refused = judgement.failure is Failure.REFUSED and outcome is not None and outcome.kind is not OutcomeKind.CRASHED
     return ("missing" if refused else "wrong"), judgement.reason

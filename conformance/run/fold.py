@@ -72,14 +72,19 @@ class Folding:
 class Probe:
     """A program that shows one value.
 
-    ``what`` is a register (``r6``) or a place of the memory (``memory[8:16]``), ``digits`` its width in hex digits if
-    it is the latter.
+    ``what`` is a register, or ``memory``: then it is a number of ``size`` bytes at offset ``at``.
     """
 
     job: Job
     what: str
     expected: int
-    digits: int = 0
+    at: int = 0
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        """The value as people read it: ``r6``, ``memory[8:16]``."""
+        return f"{self.what}[{self.at}:{self.at + self.size}]" if self.size else self.what
 
 
 def fold(job: Job, expect: Expectation, width: int) -> Folding:
@@ -126,7 +131,7 @@ def probes(job: Job, expect: Expectation, width: int, first: int = 0) -> Iterato
     if expect.memory is not None:
         for at, size, word in islice(_words(expect.memory, width, job.byte_order), first, first + MOST_WORDS):
             ending = f"{shape.fetch}{shape.load('r0', at, size)}exit"
-            yield Probe(shape.with_ending(ending), f"memory[{at}:{at + size}]", word, digits=2 * size)
+            yield Probe(shape.with_ending(ending), "memory", word, at, size)
 
 
 def blocks(job: Job, expect: Expectation, width: int) -> Iterator[tuple[int, Probe]]:

@@ -16,6 +16,7 @@ from ...adapters.protocol import (
     Job,
     Outcome,
     OutcomeKind,
+    Reason,
     RuntimeInfo,
 )
 from ...spec.groups import closure
@@ -35,9 +36,9 @@ from .verdict import (
     Failure,
     Judgement,
     Verdict,
-    hex64,
     judge,
     unsupported,
+    wrong_result,
 )
 
 
@@ -61,14 +62,15 @@ def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
         width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
         try:
             folding = fold(job, expect, width)
-        except NotFoldable as reason:
-            why_not = f", and {reason}"
+        except NotFoldable as error:
+            why_not = f", and {error}"
         else:
             return (yield from _inquire_folded(job, expect, folding, width))
     (outcome,) = yield [job]
     judgement = judge(expect, outcome)
     if judgement.verdict is Verdict.UNSUPPORTED and why_not:
-        judgement = unsupported(judgement.reason + why_not)
+        reason = judgement.reason
+        judgement = unsupported(reason._replace(text=reason.text + why_not))
     return Finding(outcome, judgement)
 
 
@@ -93,8 +95,8 @@ def _inquire_folded(job: Job, expect: Expectation, folding: Folding, width: int)
             # The folded program is a valid program, too: its end is as much the runtime's fault.
             return Finding(folded, judge(expect, folded))
         case kind:
-            reason = f"observe: the runtime shows r0 only, and the program that shows more {kind}: {folded.reason}"
-            return Finding(plain, unsupported(reason))
+            text = f"the runtime shows r0 only, and the program that shows more {kind}: {folded.reason}"
+            return Finding(plain, unsupported(Reason("observe", text, "harness")))
 
 
 def _explain(
@@ -105,16 +107,16 @@ def _explain(
     if not seen.wrong:
         seen = seen.and_also((yield from _ask_blocks(job, expect, width)))
     if seen.wrong:
-        names = ", ".join(difference.what for difference in seen.wrong)
-        return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", seen.wrong)
+        return wrong_result(seen.wrong)
     if (yield from _folds_wrongly(job, expect, width)):
         if seen.all:
             return PASSED
-        reason = f"the runtime shows r0 only, it computes the fold of constants wrongly, and {seen.gap}"
-        return unsupported(f"observe: {reason}")
-    got = Difference("fold", hex64(folding.expected), hex64(folded.r0))
+        text = f"the runtime shows r0 only, it computes the fold of constants wrongly, and {seen.gap}"
+        return unsupported(Reason("observe", text, "harness"))
+    assert folded.r0 is not None
+    got = Difference("fold", folding.expected, folded.r0)
     what = ", ".join(sorted(expect.observed))
-    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong fold of {what} into r0", (got,))
+    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text=f"wrong fold of {what} into r0"), (got,))
 
 
 class _Seen(NamedTuple):
@@ -138,11 +140,11 @@ def _ask(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], _Seen]:
     outcomes = yield [probe.job for probe in asked]
     pairs = list(zip(asked, outcomes, strict=True))
     wrong = tuple(
-        Difference(probe.what, hex64(probe.expected, probe.digits), hex64(seen.r0, probe.digits))
+        Difference(probe.what, probe.expected, seen.r0, probe.at, size=probe.size)
         for probe, seen in pairs
-        if seen.kind is OutcomeKind.RETURNED and seen.r0 != probe.expected
+        if seen.r0 not in {None, probe.expected}
     )
-    gaps = (f"the program that shows {one.what} {seen.kind}" for one, seen in pairs if seen.kind is not _RETURNED)
+    gaps = (f"the program that shows {one.name} {seen.kind}" for one, seen in pairs if seen.kind is not _RETURNED)
     return _Seen(wrong, next(gaps, ""))
 
 

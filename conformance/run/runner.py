@@ -10,12 +10,7 @@ from functools import partial
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from ...adapters.protocol import (
-    Job,
-    Outcome,
-    RuntimeInfo,
-    Unavailable,
-)
+from ...adapters.protocol import Job, Outcome, Reason, RuntimeInfo, Unavailable
 from ...spec.groups import asked as asked_about
 from ...spec.table import isa
 from ..suite.model import Vector
@@ -157,7 +152,7 @@ def _test(
     one.seconds = perf_counter() - start
     one.unrepeated += pool.unrepeated
     if one.info is not None:
-        not_run = harness_error(f"{NOT_RUN}: {one.problem}")
+        not_run = harness_error(Reason(NOT_RUN, one.problem, "harness"))
         pairs = zip(vectors, results, strict=True)
         one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
     return one
@@ -169,7 +164,7 @@ class _Changed(Exception):
 
 def was_not_run(result: Result) -> bool:
     """Whether a run ended before its vector was run."""
-    return result.judgement.reason.startswith(f"{NOT_RUN}:")
+    return result.judgement.reason.code == NOT_RUN
 
 
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
@@ -216,13 +211,13 @@ def _receive(
         settle(question.index, result)
 
 
-def _not_asked(vector: Vector, info: RuntimeInfo, groups: frozenset[str]) -> str | None:
+def _not_asked(vector: Vector, info: RuntimeInfo, groups: frozenset[str]) -> Reason | None:
     """Return why a vector is not for this runtime, which is asked about ``groups``."""
     only = vector.entry.byte_order
     if only is not None and only != info.byte_order:
-        return f"byte-order: the vector is for {only}-endian runtimes only"
+        return Reason("byte-order", f"the vector is for {only}-endian runtimes only", "harness")
     missing = vector.groups - groups
-    return f"group: the runtime does not claim {', '.join(sorted(missing))}" if missing else None
+    return Reason("group", f"the runtime does not claim {', '.join(sorted(missing))}") if missing else None
 
 
 class _Question:

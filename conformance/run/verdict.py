@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from ...adapters.protocol import UNCLASSIFIED, Outcome, OutcomeKind
+from ...adapters.protocol import NO_REASON, UNCLASSIFIED, Outcome, OutcomeKind, Reason
 from ..suite.model import Expectation
 
 
@@ -32,34 +32,60 @@ class Failure(StrEnum):
 
 
 class Difference(NamedTuple):
-    """One thing that is not as expected: a register or the memory, as they are shown to people."""
+    """One thing that is not as expected.
+
+    ``what`` is a register or ``fold``, with unsigned numbers of 64 bits; ``memory``, with the bytes from offset ``at``
+    on and how many ``more`` differ behind them, or with the numbers that loads of ``size`` bytes give there, or with
+    texts if the sizes of memories differ; or ``outcome``, with texts.
+    """
 
     what: str
-    expected: str
-    got: str
+    expected: int | bytes | str
+    got: int | bytes | str
+    at: int = 0
+    more: int = 0
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        """What differs as people read it: ``r0``, ``memory[8:16]``."""
+        size = len(self.expected) if isinstance(self.expected, bytes) else self.size
+        return f"{self.what}[{self.at}:{self.at + size}]" if size else self.what
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """What was expected and what was got, as people read it."""
+        more = f" (+{self.more} bytes)" if self.more else ""
+        return self._text(self.expected), self._text(self.got) + more
+
+    def _text(self, value: int | bytes | str) -> str:
+        if isinstance(value, int):
+            return hex64(value, 2 * self.size)
+        return value.hex(" ") if isinstance(value, bytes) else value
 
 
 class Judgement(NamedTuple):
     """A verdict with its grounds.
 
-    ``failure`` is set where it is ``fail``; ``reason`` says why unless it is ``pass``.
+    ``failure`` is set where it is ``fail``; ``reason`` says why unless it is ``pass``; it has a code unless it is
+    ``fail``.
     """
 
     verdict: Verdict
     failure: Failure | None = None
-    reason: str = ""
+    reason: Reason = NO_REASON
     differences: tuple[Difference, ...] = ()
 
 
 PASSED = Judgement(Verdict.PASS)
 
 
-def unsupported(reason: str) -> Judgement:
+def unsupported(reason: Reason) -> Judgement:
     """Return the verdict on a vector that the runtime was not asked, or could not answer."""
     return Judgement(Verdict.UNSUPPORTED, reason=reason)
 
 
-def harness_error(reason: str) -> Judgement:
+def harness_error(reason: Reason) -> Judgement:
     """Return the verdict on a vector about which nothing was learned."""
     return Judgement(Verdict.ERROR, reason=reason)
 
@@ -72,7 +98,7 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
     not loading the program.
     """
     match outcome.kind:
-        case OutcomeKind.UNSUPPORTED if outcome.reason.startswith(UNCLASSIFIED):
+        case OutcomeKind.UNSUPPORTED if outcome.reason.code == UNCLASSIFIED:
             return harness_error(outcome.reason)
         case OutcomeKind.UNSUPPORTED:
             return unsupported(outcome.reason)
@@ -91,7 +117,7 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
 
 
 def _failed(failure: Failure, expect: Expectation, got: str) -> Judgement:
-    return Judgement(Verdict.FAIL, failure, got, (Difference("outcome", describe(expect), got),))
+    return Judgement(Verdict.FAIL, failure, Reason(text=got), (Difference("outcome", describe(expect), got),))
 
 
 def _ran(expect: Expectation, outcome: Outcome) -> Judgement:
@@ -112,18 +138,23 @@ def _compare(expect: Expectation, outcome: Outcome) -> Judgement:
     if expect.memory is not None and outcome.memory is None:
         unseen.append("memory")
     differences = [
-        Difference(name, hex64(want), hex64(shown[name]))
+        Difference(name, want, shown[name])
         for name, want in expect.registers.items()
         if name in shown and shown[name] != want
     ]
     if expect.memory is not None and outcome.memory is not None and outcome.memory != expect.memory:
         differences += _memory_differences(expect.memory, outcome.memory)
     if differences:
-        names = ", ".join(difference.what for difference in differences)
-        return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, f"wrong {names}", tuple(differences))
+        return wrong_result(differences)
     if unseen:
-        return unsupported(f"observe: the runtime does not show {', '.join(unseen)}")
+        return unsupported(Reason("observe", f"the runtime does not show {', '.join(unseen)}", "harness"))
     return PASSED
+
+
+def wrong_result(differences: Sequence[Difference]) -> Judgement:
+    """Return the verdict on a program that left other values than expected."""
+    names = ", ".join(difference.name for difference in differences)
+    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text=f"wrong {names}"), tuple(differences))
 
 
 #: Bytes shown around the first and up to the last byte that differs.
@@ -138,13 +169,12 @@ def _memory_differences(want: bytes, got: bytes) -> Iterable[Difference]:
     first = wrong[0] // 8 * 8
     end = min(first + _SHOWN_BYTES, wrong[-1] + 1)
     more = sum(at >= end for at in wrong)
-    name = f"memory[{first}:{end}]"
-    yield Difference(name, want[first:end].hex(" "), got[first:end].hex(" ") + (f" (+{more} bytes)" if more else ""))
+    yield Difference("memory", want[first:end], got[first:end], first, more)
 
 
-def hex64(value: int | None, digits: int = 0) -> str:
+def hex64(value: int, digits: int = 0) -> str:
     """Return an unsigned 64-bit number as people read it: in hex, with at least ``digits`` digits."""
-    return "?" if value is None else f"0x{value:0{digits}x}"
+    return f"0x{value:0{digits}x}"
 
 
 def describe(expect: Expectation) -> str:

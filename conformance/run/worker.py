@@ -20,14 +20,7 @@ from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from ...adapters.processes.containment import die_with_parent
-from ...adapters.protocol import (
-    Adapter,
-    Job,
-    Outcome,
-    OutcomeKind,
-    RuntimeInfo,
-    Unavailable,
-)
+from ...adapters.protocol import Adapter, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 
 #: Opening a runtime may take so many seconds.
 _OPENING = 60.0
@@ -62,9 +55,9 @@ class RuntimeBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HarnessFailure:
-    """In place of an outcome: the adapter failed, or was not used any more; ``reason`` begins with a word."""
+    """In place of an outcome: the adapter failed, or was not used any more."""
 
-    reason: str
+    reason: Reason
 
 
 Answer: TypeAlias = Outcome | HarnessFailure
@@ -160,17 +153,17 @@ class Worker:
         late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
         if late:
             self.end()
-            return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {self._patience:g} s")
+            return Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", f"no answer within {self._patience:g} s"))
         self.process.join(timeout=5)
         code = self.process.exitcode
         failure = self._failure
         ending = self._ending()
         self.end()
         if failure is not None:
-            return HarnessFailure(f"adapter: {failure}")
+            return HarnessFailure(Reason("adapter", failure, "harness"))
         if code is not None and code < 0:
-            return Outcome(OutcomeKind.CRASHED, reason=f"signal: {ending}")
-        return HarnessFailure(f"adapter: {ending}")
+            return Outcome(OutcomeKind.CRASHED, reason=Reason("signal", ending))
+        return HarnessFailure(Reason("adapter", ending, "harness"))
 
     def _ending(self) -> str:
         self.process.join(timeout=5)
@@ -236,6 +229,9 @@ def _answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> No
     held: list[Outcome] = []
     count, sent = 0, monotonic()
     for outcome in adapter.run(jobs):
+        reason: object = outcome.reason
+        if not isinstance(reason, Reason) or not reason.is_valid:
+            raise TypeError(f"the reason of an outcome is a valid protocol.Reason, not {reason!r}")
         held.append(outcome)
         count += 1
         if count < len(jobs) and monotonic() - sent > _HOLDING:

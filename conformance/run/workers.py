@@ -19,12 +19,7 @@ from time import monotonic
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
 
-from ...adapters.protocol import (
-    Job,
-    Outcome,
-    OutcomeKind,
-    RuntimeInfo,
-)
+from ...adapters.protocol import Job, Outcome, OutcomeKind, Reason, RuntimeInfo
 from .worker import (
     Answer,
     Exhausted,
@@ -37,7 +32,7 @@ from .worker import (
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
 #: Workers may be replaced so many times; a runtime that kills more will not do better with the rest.
 _MOST_DEATHS = 100
-#: First word of the reason for which a job was not run.
+#: Code of the reason for which a job was not run.
 NOT_RUN = "not-run"
 #: So many crashes and time-outs are looked into when a runtime is not asked any more.
 _LOOKED_INTO = 3
@@ -165,7 +160,7 @@ class WorkerPool:
         self._repeat(jobs, trouble, on_answer)
 
     def _not_run(self) -> HarnessFailure:
-        return HarnessFailure(f"{NOT_RUN}: {self.stopped}")
+        return HarnessFailure(Reason(NOT_RUN, self.stopped, "harness"))
 
     def _repeat(self, jobs: Sequence[Job], trouble: Sequence[tuple[int, Outcome]], on_answer: OnAnswer) -> None:
         """Run jobs that crashed or timed out once more, one after the other, and tell what happens then."""

@@ -16,7 +16,7 @@ from rich.text import Text
 from ...adapters.protocol import RuntimeInfo
 from ..results import explain
 from ..run.runner import Result
-from ..run.verdict import Verdict
+from ..run.verdict import Failure, Verdict
 from .console import Console
 
 STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
@@ -84,11 +84,9 @@ class Live:
         if more:
             say(self._console, Text(f"{runtime}: further failures are told at the end", "dim"))
             return
-        reason = result.judgement.reason
-        differences = (
-            [f"{label} {text}" for label, text in explain.differences(result)] if reason[:5] == "wrong" else []
-        )
-        told = "; ".join(differences) or reason
+        told = str(result.judgement.reason)
+        if result.judgement.failure is Failure.WRONG_RESULT:
+            told = "; ".join(f"{label} {text}" for label, text in explain.differences(result))
         say(
             self._console, Text.assemble(("fail ", "bold red"), f"{runtime}: ", (result.vector.id, "bold"), f": {told}")
         )

@@ -193,11 +193,11 @@ def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) ->
     number: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for result in found:
-        word, _, rest = result.judgement.reason.partition(":")
-        # What groups are missing is the reason; elsewhere the rest differs from vector to vector.
-        reason = result.judgement.reason if word == "group" else word
+        code, text, _ = result.judgement.reason
+        # What groups are missing is the reason; elsewhere the text differs from vector to vector.
+        reason = code if code != "group" else str(result.judgement.reason)
         number[reason] += 1
-        examples.setdefault(reason, f"{result.vector.id}" + (f" ({rest.strip()})" if reason == word else ""))
+        examples.setdefault(reason, result.vector.id + (f" ({text})" if code != "group" else ""))
     for reason, count in number.most_common(_REASONS):
         say(console, Text.assemble(f"  {count:6,} ", (reason, "bold"), f"  e.g. {examples[reason]}"))
     if len(number) > _REASONS:

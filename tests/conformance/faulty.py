@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, RuntimeInfo, Unavailable
+from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.spec import pseudocode, tree
 from bpf_isa.spec.table import Instruction, Isa, Operand, isa
@@ -186,7 +186,7 @@ class HasNoFunctions(ReferenceAdapter):
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         for job in jobs:
             if job.id.startswith("calls/"):
-                yield Outcome(OutcomeKind.UNSUPPORTED, reason="functions: there are none")
+                yield Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("functions", "there are none"))
             else:
                 yield from super().run([job])
 
@@ -223,14 +223,14 @@ class AlwaysLate(Counted):
     """Never comes to an end, as it says itself."""
 
     def answer(self, job: Job) -> Outcome:
-        return Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
+        return Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "no answer within 1 s"))
 
 
 class AlwaysCrashes(Counted):
     """Dies of every program, as its adapter says."""
 
     def answer(self, job: Job) -> Outcome:
-        return Outcome(OutcomeKind.CRASHED, reason="signal: killed by SIGSEGV")
+        return Outcome(OutcomeKind.CRASHED, reason=Reason("signal", "killed by SIGSEGV"))
 
 
 class CrashesOnTheFirst(Counted):
@@ -238,7 +238,7 @@ class CrashesOnTheFirst(Counted):
 
     def answer(self, job: Job) -> Outcome:
         if int(job.id.rpartition("c")[2]) < 300:
-            return Outcome(OutcomeKind.CRASHED, reason="signal: killed by SIGSEGV")
+            return Outcome(OutcomeKind.CRASHED, reason=Reason("signal", "killed by SIGSEGV"))
         return super().answer(job)
 
 
@@ -250,7 +250,7 @@ class TroubledOnce(Counted):
         if mark.read_text().splitlines().count(job.id) > 1:
             return super().answer(job)
         late = len(mark.read_text().splitlines()) % 2
-        return Outcome(OutcomeKind.TIMED_OUT if late else OutcomeKind.CRASHED, reason="busy: this machine is")
+        return Outcome(OutcomeKind.TIMED_OUT if late else OutcomeKind.CRASHED, reason=Reason("busy", "this machine is"))
 
 
 class TroubledInCompany(Counted):

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from bpf_isa.adapters.protocol import Job, Unavailable
+from bpf_isa.adapters.protocol import Job, Reason, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.run.runner import RuntimeRun, ask
 from bpf_isa.conformance.run.worker import HarnessFailure
@@ -25,7 +25,7 @@ class _Here:
             try:
                 (answer,) = self._adapter.run([job])
             except LookupError as error:
-                on_answer(index, HarnessFailure(f"adapter: {type(error).__name__}: {error}"))
+                on_answer(index, HarnessFailure(Reason("adapter", f"{type(error).__name__}: {error}")))
             else:
                 on_answer(index, answer)
 

@@ -78,7 +78,7 @@ def test_the_example_runs_programs(example: Path) -> None:
     ]
     with BatchAdapter(str(example)) as adapter:
         info = adapter.info()
-        said = [(outcome.kind, outcome.r0, outcome.memory, outcome.reason) for outcome in adapter.run(jobs)]
+        said = [(outcome.kind, outcome.r0, outcome.memory, str(outcome.reason)) for outcome in adapter.run(jobs)]
     assert (info.name, info.version, info.engine, info.byte_order) == ("batch_runtime.c", "1", "interpreter", "little")
     assert info.observes == {"r0", "memory"}
     assert said == [
@@ -157,7 +157,7 @@ def run(message):
     assert info.groups == frozenset({"base32"})
     assert info.observes == {"r0", "registers", "memory"}
     assert said[0][:4] == ("returned", (1 << 64) - 1, {"r9": 1}, b"\x00\xff")
-    assert [(outcome.kind, outcome.reason) for outcome in said[1:]] == [
+    assert [(outcome.kind, str(outcome.reason)) for outcome in said[1:]] == [
         ("faulted", "bounds: too far"),
         ("timed_out", "runtime: Budget spent: all of it"),
         ("unsupported", "runtime: it gives no reason"),
@@ -167,7 +167,7 @@ def run(message):
 def test_what_a_runtime_does_not_provide_is_unsupported(tmp_path: Path) -> None:
     helper = job("call 77\nexit", helpers=(HelperSpec("static", 77, "weigh"),))
     (outcome,) = outcomes(toy(tmp_path), [helper])
-    assert (outcome.kind, outcome.reason) == ("unsupported", "platform: it provides no helper functions")
+    assert (outcome.kind, str(outcome.reason)) == ("unsupported", "platform: it provides no helper functions")
     (outcome,) = outcomes(toy(tmp_path, 'IDENTITY["provides"] = ["helpers"]'), [helper])
     assert outcome.kind == "returned"
 
@@ -217,7 +217,7 @@ def run(message):
     jobs = [job(), job(), job(id="bad"), job(), job()]
     good, also_good, bad, *rest = outcomes(toy(tmp_path, overrides), jobs, timeout=3, environment=marked(name))
     assert (bad.kind, bad.r0) == (kind, None)
-    assert reason in bad.reason
+    assert reason in str(bad.reason)
     assert [outcome.r0 for outcome in (good, also_good, *rest)] == [42] * 4
     assert survivors(name) == []
 
@@ -239,7 +239,7 @@ def run(message):
         assert bad.r0 == 42
     else:
         assert bad.kind == OutcomeKind.CRASHED
-        assert bad.reason == "abandoned: the process that watches over it was killed or stopped"
+        assert str(bad.reason) == "abandoned: the process that watches over it was killed or stopped"
     assert survivors(name) == []
 
 
@@ -251,7 +251,7 @@ def run(message):
 """
     with BatchAdapter(toy(tmp_path, overrides)) as adapter:
         assert adapter.info().name == "toy"
-        assert [outcome.reason for outcome in adapter.run([job()])] == ["odd: red and more"]
+        assert [str(outcome.reason) for outcome in adapter.run([job()])] == ["odd: red and more"]
 
 
 def test_what_is_said_without_being_asked_is_no_answer_to_the_next_question(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def say(answer):
     first, second, third = outcomes(toy(tmp_path, overrides), [job()] * 3)
     assert first.r0 == third.r0 == 42
     assert second.kind == OutcomeKind.CRASHED
-    assert "without being asked" in second.reason
+    assert "without being asked" in second.reason.text
 
 
 #: Replacements in the example: what a library in it prints, and the taking away of what shields it from that.
@@ -291,7 +291,7 @@ def test_what_libraries_print_is_in_the_way_unless_the_runtime_shields_itself(
             assert [outcome.r0 for outcome in said] == [42, 42]
         else:
             assert said[lost].kind == OutcomeKind.CRASHED
-            assert re.search("protocol: it said '(loading|done)", said[lost].reason)
+            assert re.search("protocol: it said '(loading|done)", str(said[lost].reason))
 
 
 def test_a_runtime_that_floods_standard_error_is_listened_to(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_cannot_be_compiled_is_unsupported_and_the_rest_is_run() -> None:
     with JitAdapter("little", table=table) as jit:
         outcomes = list(jit.run([vector.job("little") for vector in chosen]))
     assert [outcome.kind for outcome in outcomes[:2]] == [OutcomeKind.UNSUPPORTED] * 2
-    assert outcomes[0].reason.startswith("not-lowerable: JA: ")
+    assert str(outcomes[0].reason).startswith("not-lowerable: JA: ")
     assert OutcomeKind.UNSUPPORTED not in {outcome.kind for outcome in outcomes[2:]}
 
 

@@ -68,7 +68,9 @@ def test_what_is_too_large_is_unsupported_and_the_rest_is_run(monkeypatch: pytes
     jobs = [Job(str(n), assemble(asm), "little", frozenset(), frozenset({"r0"})) for n, asm in enumerate(sources)]
     with JitAdapter("little") as adapter:
         declined, run = adapter.run(jobs)
-    assert declined.kind is OutcomeKind.UNSUPPORTED and declined.reason.startswith("not-lowerable: the program is too")
+    assert declined.kind is OutcomeKind.UNSUPPORTED and str(declined.reason).startswith(
+        "not-lowerable: the program is too"
+    )
     assert run.kind is OutcomeKind.RETURNED and run.r0 == 2
 
 

@@ -89,5 +89,5 @@ def test_a_program_that_needs_an_unknown_symbol_is_declined(level: Level, monkey
     jobs = [Job(str(n), assemble(asm), "little", frozenset(), frozenset({"r0"})) for n, asm in enumerate(sources)]
     with JitAdapter("little", level=level) as adapter:
         declined, run = adapter.run(jobs)
-    assert declined.kind is OutcomeKind.UNSUPPORTED and declined.reason.endswith("not there: not_there")
+    assert declined.kind is OutcomeKind.UNSUPPORTED and str(declined.reason).endswith("not there: not_there")
     assert run.kind is OutcomeKind.RETURNED and run.r0 == 2

@@ -66,9 +66,9 @@ def test_each_deed_has_its_outcome_and_nothing_survives(program: Path, contained
         for words in (deed.words, deed.words, ""):
             outcome = outcome_of(shooter.run([str(program), *words.split()]), limits)
             if expected and words:
-                assert (outcome.kind, outcome.reason) == ("crashed", expected)
+                assert (outcome.kind, str(outcome.reason)) == ("crashed", expected)
             else:
-                assert (outcome.kind, outcome.r0, outcome.reason) == ("returned", 0x2A, "")
+                assert (outcome.kind, outcome.r0, str(outcome.reason)) == ("returned", 0x2A, "")
             assert [one for one in survivors(program.name) if one.endswith(program.name)] == []
     assert survivors(program.name) == []
     assert belongings() == before

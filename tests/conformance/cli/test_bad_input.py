@@ -279,7 +279,7 @@ def test_nothing_in_results_acts_on_a_terminal_or_on_a_page(document: Json, tmp_
 
 
 RUNTIME = """
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
 
 NASTY = {nasty!a}
@@ -288,7 +288,7 @@ class Nasty(ReferenceAdapter):
     def run(self, jobs):
         for number, job in enumerate(jobs):
             kind = list(OutcomeKind)[number % len(OutcomeKind)]
-            yield Outcome(kind, 0 if kind == "returned" else None, reason=f"odd: {{NASTY}}")
+            yield Outcome(kind, 0 if kind == "returned" else None, reason=Reason("odd", NASTY))
 
 def make():
     return Nasty(name=NASTY)

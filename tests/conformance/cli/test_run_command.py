@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.results import document as results
+from bpf_isa.conformance.results.recorded import difference
 
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
@@ -127,7 +128,8 @@ def test_faulty_runtimes_are_told_what_is_wrong(
     assert verdicts(documented, name) == {vector: "fail"}
     result = documented["runtimes"][name]["results"][vector]
     assert result["failure"] == failure
-    assert result["differences"] == [{"what": what, "expected": expected, "got": got}]
+    (item,) = map(difference, result["differences"])
+    assert (item.name, *item.shown) == (what, expected, got)
     (case,) = documented["junit"].findall(f"testsuite[@name='{name}']/testcase/failure")
     assert case.get("type") == failure
     assert got in case.text
@@ -202,14 +204,14 @@ def test_what_a_runtime_does_not_claim_is_unsupported(documented: dict[str, Any]
     assert set(verdicts(documented, "claims_base32").values()) == {"unsupported"}
     one = documented["runtimes"]["claims_base32"]["results"]["atomic-fetch-add64"]
     assert one["outcome"] is None
-    assert one["reason"] == "group: the runtime does not claim atomic64, base64"
+    assert one["reason"]["text"] == "the runtime does not claim atomic64, base64"
     assert "claims_base32: 7 vectors are not supported, by reason:" in documented["out"]
 
 
 def test_a_bug_in_an_adapter_costs_only_the_vectors_that_find_it(documented: dict[str, Any]) -> None:
     assert verdicts(documented, "Raises") == {"add64-x/wraps": "error", "add32-k/base32-only/wraps": "error"}
     reason = documented["runtimes"]["Raises"]["results"]["add64-x/wraps"]["reason"]
-    assert reason.startswith("adapter: KeyError: 'add64-x/wraps'")
+    assert reason["code"] == "adapter" and reason["text"].startswith("KeyError: 'add64-x/wraps'")
 
 
 def test_runtimes_that_cannot_be_used_are_named_with_the_reason(documented: dict[str, Any]) -> None:

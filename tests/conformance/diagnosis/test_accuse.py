@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.diagnosis.accuse import Accusation, diagnose
@@ -75,7 +75,7 @@ def test_a_faulty_instruction_is_the_only_one_accused(
 
 
 def _without(found: list[Result], fails: Callable[[Vector], bool], kind: OutcomeKind) -> list[Result]:
-    return [judged(one.vector, Outcome(kind, reason="no")) if fails(one.vector) else one for one in found]
+    return [judged(one.vector, Outcome(kind, reason=Reason(text="no"))) if fails(one.vector) else one for one in found]
 
 
 def test_accesses_to_the_first_page_are_not_a_matter_of_signs(vectors: list[Vector]) -> None:

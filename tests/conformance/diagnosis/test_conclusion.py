@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import Blames, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.conformance.diagnosis.conclusion import (
     Ending,
     Standing,
@@ -32,7 +32,8 @@ SUITE = load_suite([Path(__file__).parents[1] / "data" / "sample.yaml"])
 ENCODINGS = VECTORS / "generated" / "encodings.yaml"
 INFO = RuntimeInfo("mine", "1.0", "interpreter", "x", "little", None, frozenset({"r0"}))
 RETURNED = Outcome(OutcomeKind.RETURNED, r0=0)
-FAILED = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0")
+WHY = Reason("x", "y")
+FAILED = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"))
 
 
 def made(changes: dict[str, Judgement] | None = None, info: RuntimeInfo = INFO) -> RuntimeRun:
@@ -54,16 +55,19 @@ def whole(*runs: RuntimeRun) -> Run:
         ({}, "mine conforms to base32, base64, atomic64, divmul64"),
         ({"add64-x/wraps": FAILED}, "mine conforms to base32, atomic64, divmul64; not to base64 (1 fail of 3)"),
         (
-            {"add64-x": FAILED, "stx": unsupported("x: y")},
+            {"add64-x": FAILED, "stx": unsupported(WHY)},
             "mine conforms to base32, atomic64, divmul64; not to base64 (2 fail and 1 are not supported of 3)",
         ),
-        ({"atomic": unsupported("x: y")}, "mine conforms to base32, base64, divmul64; does not support atomic64"),
+        (
+            {"atomic": unsupported(WHY)},
+            "mine conforms to base32, base64, divmul64; does not support atomic64",
+        ),
         (
             {"calls/local": FAILED},
             "mine conforms to base32, base64 (but not to 1 of its 1 vectors of interpretations), atomic64, divmul64",
         ),
         (
-            {"smod": harness_error("x: y")},
+            {"smod": harness_error(WHY)},
             "mine conforms to base32, base64, atomic64; not to divmul64 (1 were not judged of 1)",
         ),
         ({"bswap16": FAILED}, "mine conforms to base32, base64, atomic64, divmul64"),
@@ -73,7 +77,7 @@ def whole(*runs: RuntimeRun) -> Run:
             + "atomic64 (1 fail of 1), divmul64 (1 fail of 1)",
         ),
         (
-            {"": unsupported("x: y")},
+            {"": unsupported(WHY)},
             "mine conforms to no group of RFC 9669; does not support base32, base64, atomic64, divmul64",
         ),
     ],
@@ -95,9 +99,9 @@ def test_a_run_that_did_not_come_to_its_end_says_nothing_about_groups() -> None:
     assert in_words(replace(made(), problem="8 time-outs in a row"), whole=True) == told
 
 
-@pytest.mark.parametrize("reason", ["protocol: the plugin protocol has no maps", "policy.shift-width: shift by 64"])
-def test_what_cannot_be_tried_is_not_held_against_the_runtime(reason: str) -> None:
-    one = made({"add64-x/wraps": unsupported(reason)})
+@pytest.mark.parametrize("blames", ["platform", "harness"])
+def test_what_cannot_be_tried_is_not_held_against_the_runtime(blames: Blames) -> None:
+    one = made({"add64-x/wraps": unsupported(Reason("policy.shift-width", "shift by 64", blames))})
     told = "mine conforms to base32, base64 (1 could not be tried), atomic64, divmul64"
     assert in_words(one, whole=True) == told
     (base64,) = (one for one in standings(one.results) if one.group == "base64")
@@ -105,7 +109,7 @@ def test_what_cannot_be_tried_is_not_held_against_the_runtime(reason: str) -> No
 
 
 def test_a_refused_instruction_is_held_against_the_runtime() -> None:
-    one = made({"add64-x/wraps": unsupported("dpdk.unknown-instruction: no such opcode")})
+    one = made({"add64-x/wraps": unsupported(Reason("dpdk.unknown-instruction", "no such opcode"))})
     assert "not to base64 (1 are not supported of 3)" in in_words(one, whole=True)
 
 
@@ -138,9 +142,14 @@ NOT_USABLE = RuntimeRun("other", None, problem="no such file")
         ([made(), NOT_USABLE], (), Ending.UNUSABLE, "other could not be tested"),
         ([made(), replace(NOT_USABLE, broken=True)], ("other",), Ending.UNUSABLE, "other could not be tested"),
         ([NOT_USABLE], ("other",), Ending.UNUSABLE, "other could not be tested"),
-        ([made({"smod": harness_error("x: y")})], (), Ending.UNUSABLE, "1 vectors ended in an error of the harness"),
         (
-            [made({"smod": harness_error("x: y"), "add64-x/w": FAILED}), NOT_USABLE],
+            [made({"smod": harness_error(WHY)})],
+            (),
+            Ending.UNUSABLE,
+            "1 vectors ended in an error of the harness",
+        ),
+        (
+            [made({"smod": harness_error(WHY), "add64-x/w": FAILED}), NOT_USABLE],
             (),
             Ending.FAILED,
             "mine fails 1 vectors that are not known to fail",

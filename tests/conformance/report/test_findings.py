@@ -25,12 +25,13 @@ def fail(
     """Let a runtime fail vectors, each with a difference."""
     for name, difference in vectors.items():
         what, expected, got = difference
+        kind = "number" if expected.startswith("0x") else "text"
         results["runtimes"][0]["results"][name] = {
             "outcome": "returned" if failure != "crashed" else "crashed",
             "verdict": "fail",
             "failure": failure,
-            "reason": reason or got,
-            "differences": [{"what": what, "expected": expected, "got": got}],
+            "reason": {"code": "", "text": reason or got, "blames": "instruction"},
+            "differences": [{"what": what, "kind": kind, "expected": expected, "got": got}],
         }
 
 
@@ -157,7 +158,8 @@ def test_the_page_of_a_runtime_says_what_it_lacks_and_that_nothing_is_wrong(site
 def test_a_runtime_on_which_nothing_was_run_is_not_praised(bpf_isa: BpfIsa, results: Json, tmp_path: Path) -> None:
     one = results["runtimes"][0]
     results["complete"] = one["complete"] = False
-    not_run = {"verdict": "error", "outcome": None, "reason": "not-run: the run was interrupted"}
+    reason = {"code": "not-run", "text": "the run was interrupted", "blames": "harness"}
+    not_run = {"verdict": "error", "outcome": None, "reason": reason}
     one["results"] = dict.fromkeys(one["results"], not_run)
     results["runtimes"] = [one]
     assert bpf_isa("report", write(results, tmp_path / "r.json"), "--html", tmp_path / "site").returncode == 0

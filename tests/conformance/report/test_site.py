@@ -182,7 +182,8 @@ def test_results_of_two_suites_are_not_mixed(bpf_isa: BpfIsa, results: Json, tmp
 def test_partial_results_say_so(bpf_isa: BpfIsa, results: Json, tmp_path: Path) -> None:
     part = copy.deepcopy(results)
     part["complete"] = part["runtimes"][0]["complete"] = False
-    not_run = {"verdict": "error", "outcome": None, "reason": "not-run: the run was interrupted"}
+    reason = {"code": "not-run", "text": "the run was interrupted", "blames": "harness"}
+    not_run = {"verdict": "error", "outcome": None, "reason": reason}
     part["runtimes"][0]["results"]["calls/local"] = not_run
     part["runtimes"] = part["runtimes"][:1]
     chosen = copy.deepcopy(results)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.adapters.registry import parse_spec
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.results.claims import claiming, suggestion
@@ -22,8 +22,8 @@ from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
 INFO = RuntimeInfo("mine", "1", "unknown", "none", "little", None, frozenset({"r0"}))
-REFUSED = Outcome(OutcomeKind.REJECTED, reason="error: unknown opcode")
-DIED = Outcome(OutcomeKind.CRASHED, reason="signal: killed by SIGSEGV")
+REFUSED = Outcome(OutcomeKind.REJECTED, reason=Reason("error", "unknown opcode"))
+DIED = Outcome(OutcomeKind.CRASHED, reason=Reason("signal", "killed by SIGSEGV"))
 
 
 def bpf_isa(*arguments: str | Path) -> Result:
@@ -83,7 +83,7 @@ def test_what_is_not_claimed_anyway_is_no_news(vectors: tuple[Vector, ...]) -> N
 def test_a_runtime_that_dies_or_whose_platform_is_to_blame_is_not_told_to_claim_less(
     vectors: tuple[Vector, ...],
 ) -> None:
-    for judgement in (judge(vectors[0].little.expect, DIED), unsupported("platform: the protocol has no maps")):
+    for judgement in (judge(vectors[0].little.expect, DIED), unsupported(Reason("x", "no maps", "platform"))):
         results = [
             runner.Result(vector, None, judgement if "packet" in vector.groups else PASSED) for vector in vectors
         ]
@@ -119,8 +119,8 @@ def test_a_claim_counts_whatever_the_runtime_says(spec: str, monkeypatch: pytest
     assert done.exit_code == (0 if spec == "mine=reference" else 1), done.output  # the other one keeps to what it says
     (one,) = json.loads(file.read_text())["runtimes"]
     assert one["identity"]["groups"] == ["base64", "divmul64"]
-    reasons = {result["reason"] for result in one["results"].values() if result["verdict"] == "unsupported"}
-    assert reasons == {"group: the runtime does not claim atomic64"}
+    reasons = {Reason(**result["reason"]) for result in one["results"].values() if result["verdict"] == "unsupported"}
+    assert reasons == {Reason("group", "the runtime does not claim atomic64")}
 
 
 def test_groups_compares_claims_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

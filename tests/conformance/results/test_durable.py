@@ -125,7 +125,7 @@ def test_a_journal_of_other_vectors_is_refused(many: Path, tmp_path: Path) -> No
 def test_a_damaged_journal_is_one_clear_error(line: str, many: Path, tmp_path: Path) -> None:
     head = {
         "format": "bpf-isa-journal",
-        "version": 1,
+        "version": 2,
         "digest": "sha256:0",
         "selection": {"expression": None, "groups": [], "sections": []},
         "command": {},

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bpf_isa.adapters.protocol import RuntimeInfo
+from bpf_isa.adapters.protocol import Reason, RuntimeInfo
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.results import document as results
 from bpf_isa.conformance.results import expectations
@@ -53,6 +53,7 @@ from ..inprocess import run_of
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
 WRONG = "add_forgets_the_carry"
+WHY = {"code": "x", "text": "y", "blames": "instruction"}
 
 
 def bpf_isa(*arguments: str | Path) -> Result:
@@ -303,8 +304,8 @@ def test_what_is_required_is_counted_by_verdict(folder: Path) -> None:
     data = document(folder, "right")
     found = data["runtimes"][0]["results"]
     for name in ("add64-x/wraps", "add64-x/carries"):
-        found[name] = {"verdict": "unsupported", "reason": "x: y", "outcome": None}
-    found["stx-mem-h/neighbours/order"] = {"verdict": "error", "reason": "x: y", "outcome": None}
+        found[name] = {"verdict": "unsupported", "reason": WHY, "outcome": None}
+    found["stx-mem-h/neighbours/order"] = {"verdict": "error", "reason": WHY, "outcome": None}
 
     def required(*known: Known) -> list[Violation]:
         file = Expectations(Path("k.yaml"), "mine", known)
@@ -329,9 +330,9 @@ def test_each_violation_says_of_whom_and_what(folder: Path) -> None:
     one = data["runtimes"][0]
     one["complete"] = False
     found = one["results"]
-    found["add64-x/wraps"] = {"verdict": "error", "reason": "not-run: it was interrupted", "outcome": None}
-    found["add64-x/carries"] = {"verdict": "error", "reason": "not-running: it broke", "outcome": None}
-    found["calls/local"] = {"verdict": "unsupported", "outcome": None}
+    found["add64-x/wraps"] = {"verdict": "error", "reason": WHY | {"code": "not-run"}, "outcome": None}
+    found["add64-x/carries"] = {"verdict": "error", "reason": WHY | {"code": "not-running"}, "outcome": None}
+    found["calls/local"] = {"verdict": "unsupported", "reason": WHY, "outcome": None}
     known = (
         Known(("calls/local", "atomic-fetch-add64"), "fail", "it is so", "crashed"),
         Known(("add64-x/wraps",), "fail", "it was not run, which does not make this stale"),
@@ -340,9 +341,9 @@ def test_each_violation_says_of_whom_and_what(folder: Path) -> None:
     told = "known as fail (crashed)"
     assert violations([data], files, []) == [
         Violation(Kind.NOT_RUN, "reference", "the rest", "the run was interrupted: these results are partial"),
-        Violation(Kind.ERROR, "reference", "add64-x/carries", "not-running: it broke"),
+        Violation(Kind.ERROR, "reference", "add64-x/carries", "not-running: y"),
         Violation(Kind.UNEXPECTED_PASS, "reference", "atomic-fetch-add64", f"{told}: it is so"),
-        Violation(Kind.CHANGED, "reference", "calls/local", f"{told}, is unsupported: "),
+        Violation(Kind.CHANGED, "reference", "calls/local", f"{told}, is unsupported: x: y"),
         Violation(Kind.NOT_RUN, "mine", "the runtime", "the moon is in the wrong phase: wait a week"),
     ]
 
@@ -577,7 +578,7 @@ def known_of(old: tuple[Known, ...], results: dict[str, Any], **options: Any) ->
 def test_an_update_keeps_all_that_is_still_so() -> None:
     others = tuple(Known((name,), "fail", name, versions="<1") for name in "ab")
     still = Known(("c",), "fail", "c", "crashed", "https://example.org/1", ">=1")
-    results = {"a": {"verdict": "pass"}, "c": {"verdict": "fail", "failure": "crashed"}}
+    results = {"a": {"verdict": "pass"}, "c": {"verdict": "fail", "failure": "crashed", "reason": WHY}}
     assert known_of((*others, still), results) == (*others, still)
     assert known_of((Known(("gone",), "fail", "it"),), results | {"c": {"verdict": "pass"}}) == ()
     gone = (Known(("gone",), "fail", "it"),)
@@ -585,14 +586,14 @@ def test_an_update_keeps_all_that_is_still_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "finding", "told"),
-    [(None, None, ""), ("a: b: c", None, "a"), ("a: b", "it adds wrongly", "it adds wrongly")],
+    ("code", "finding", "told"),
+    [("", None, "crashed"), ("a", None, "a"), ("a", "it adds wrongly", "it adds wrongly")],
 )
-def test_what_comes_to_a_file_says_what_was_found(reason: str | None, finding: str | None, told: str) -> None:
-    result = {"verdict": "fail"} | ({"reason": reason} if reason else {})
+def test_what_comes_to_a_file_says_what_was_found(code: str, finding: str | None, told: str) -> None:
+    result = {"verdict": "fail", "failure": "crashed", "reason": WHY | {"code": code}}
     (known,) = known_of((), {"a": result}, findings={"a": finding} if finding else {})
-    assert known == Known(("a",), "fail", f"unexplained: {told}")
-    assert known.describe() == "fail"
+    assert known == Known(("a",), "fail", f"unexplained: {told}", "crashed")
+    assert Known((), "fail", "").describe() == "fail"
     assert Known((), "fail", "", "crashed").describe() == "fail (crashed)"
 
 
@@ -616,13 +617,13 @@ def test_failures_that_the_package_knows_about(tmp_path: Path, monkeypatch: pyte
     }
     vectors = {vector.id: vector for vector in load_suite([SAMPLE]).vectors}
     made = [
-        runner.Result(vectors[name], None, Judgement(Verdict.FAIL, failure, "x") if failure else PASSED)
+        runner.Result(vectors[name], None, Judgement(Verdict.FAIL, failure, Reason(text="x")) if failure else PASSED)
         for name, failure in failures.items()
     ]
     info = RuntimeInfo("it", "2.0", "unknown", "x", "little", None, frozenset({"r0"}))
     one = RuntimeRun("mine", info, made)
     assert foreseen(one) == {adds: [made[1], made[3]], calls: [made[5]]}
-    made[1] = made[1]._replace(judgement=Judgement(Verdict.FAIL, Failure.CRASHED, "x"))
+    made[1] = made[1]._replace(judgement=Judgement(Verdict.FAIL, Failure.CRASHED, Reason(text="x")))
     assert foreseen(replace(one, results=made)) == {adds: [made[3]], calls: [made[5]]}
     assert foreseen(replace(one, info=replace(info, name="mine"))) == {}
     assert foreseen(replace(one, info=None)) == {}

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Outcome, OutcomeKind, Reason
 from bpf_isa.conformance.results import explain
 from bpf_isa.conformance.results.origin import stored_by
 from bpf_isa.conformance.run.runner import Result
@@ -80,7 +80,7 @@ def test_a_limit_of_length_is_told(tmp_path: Path) -> None:
         for vector in vectors:
             outcome = Outcome(OutcomeKind.RETURNED, r0=vector.little.expect.registers["r0"])
             if len(vector.little.code) // 8 > limit:
-                outcome = Outcome(OutcomeKind.REJECTED, reason="too long")
+                outcome = Outcome(OutcomeKind.REJECTED, reason=Reason(text="too long"))
             results.append(Result(vector, outcome, judge(vector.little.expect, outcome)))
         return explain.length_limit(results)
 

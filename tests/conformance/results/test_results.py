@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bpf_isa.adapters.protocol import MapSpec, Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import MapSpec, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.conformance.results import document as results
 from bpf_isa.conformance.results import journal, recorded
 from bpf_isa.conformance.results.document import Command, Run, Selection
@@ -41,9 +41,9 @@ NAMES = ["add_forgets_the_carry", "ignores_the_source_of_bswap", "claims_base32"
 def made() -> Run:
     """A run of runtimes that are wrong in different ways, one of which was interrupted."""
     runs = [run_of(name, SUITE.vectors) for name in NAMES]
-    late = Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
+    late = Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "no answer within 1 s"))
     runs[0] = replace(runs[0], unrepeated=[("add64-x/wraps", late)])
-    not_run = Result(runs[3].results[-1].vector, None, harness_error("not-run: the run was interrupted"))
+    not_run = Result(runs[3].results[-1].vector, None, harness_error(Reason("not-run", "the run was interrupted")))
     runs[3] = replace(
         runs[3], complete=False, problem="the run was interrupted", results=[*runs[3].results[:-1], not_run]
     )
@@ -90,7 +90,7 @@ def test_reading_gives_back_what_was_written(name: str, made: Run, tmp_path: Pat
 
 def test_the_document_counts(made: Run) -> None:
     data = results.document(made)
-    assert data["format"] == "bpf-isa-results" and data["version"] == 1 and "unread" not in data
+    assert data["format"] == "bpf-isa-results" and data["version"] == 2 and "unread" not in data
     assert [one["counts"] for one in data["runtimes"]] == [
         {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
         {"pass": 9, "fail": 1, "unsupported": 0, "error": 0},
@@ -180,15 +180,15 @@ def test_vectors_of_every_kind_come_back(tmp_path: Path) -> None:
     suite = replace(load_suite([tmp_path / "v.yaml"]), unread=(Unread("x.data", "x.data: no"),))
     by_id = {vector.id: vector for vector in suite.vectors}
     info = RuntimeInfo("it", "1", "unknown", "x", "little", None, frozenset({"r0", "memory"}))
-    failed = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0", (Difference("r0", "0x1", "0x2"),))
-    crash = failed._replace(failure=Failure.CRASHED, reason="crashed: it")
+    failed = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), (Difference("r0", 1, 2),))
+    crash = failed._replace(failure=Failure.CRASHED, reason=Reason("crashed", "it"))
     kept = [
         Result(
             by_id["rich/one"],
-            Outcome(OutcomeKind.RETURNED, 2, {"r0": 2, "r6": 7}, b"\1", "wrong r0", 0.123456),
+            Outcome(OutcomeKind.RETURNED, 2, {"r0": 2, "r6": 7}, b"\1", Reason(text="wrong r0"), 0.123456),
             failed,
         ),
-        Result(by_id["rich/two"], Outcome(OutcomeKind.CRASHED, reason="crashed: it"), crash),
+        Result(by_id["rich/two"], Outcome(OutcomeKind.CRASHED, reason=Reason("crashed", "it")), crash),
         Result(by_id["order"], Outcome(OutcomeKind.RETURNED, seconds=1.23456789), PASSED),
     ]
     one = RuntimeRun("it", info, kept, seconds=1.23456)
@@ -312,8 +312,8 @@ def test_documents_that_contradict_themselves_are_refused(
         (b"[" * 100_000, "nested too deeply for results of bpf-isa run"),
         (b"", "not JSON"),
         (b"[]", "no results of bpf-isa run"),
-        (b'{"format": "bpf-isa-results", "version": 2}', "results of format version 2; this reads 1"),
-        (b'{"format": "bpf-isa-results", "version": 1}', "the document: 'complete' is missing"),
+        (b'{"format": "bpf-isa-results", "version": 1}', "results of format version 1; this reads 2"),
+        (b'{"format": "bpf-isa-results", "version": 2}', "the document: 'complete' is missing"),
         (b"\x1f\x8b", "damaged gzip data"),
         (gzip.compress(b"{}", mtime=0)[:-2], "damaged gzip data"),
     ],
@@ -415,7 +415,7 @@ def made_command(made: Run) -> Command:
 
 HEAD = {
     "format": "bpf-isa-journal",
-    "version": 1,
+    "version": 2,
     "digest": "sha256:0",
     "selection": {"expression": None, "groups": [], "sections": []},
     "command": asdict(Command("/", (), None, (), (), 1.0)),

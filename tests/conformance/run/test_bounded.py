@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import OutcomeKind
+from bpf_isa.adapters.protocol import OutcomeKind, Reason
 from bpf_isa.adapters.registry import RuntimeSpec
 from bpf_isa.conformance.run.runner import RuntimeRun, run
 from bpf_isa.conformance.run.verdict import Failure, Verdict
@@ -61,7 +61,7 @@ def test_a_runtime_that_does_nothing_else_is_not_asked_any_more(
     failed = [result for result in one.results if result.judgement.verdict is Verdict.FAIL]
     rest = [result for result in one.results if result.judgement.verdict is Verdict.ERROR]
     assert {result.judgement.failure for result in failed} == {failure}
-    assert {result.judgement.reason for result in rest} == {f"{NOT_RUN}: {one.problem}"}
+    assert {result.judgement.reason for result in rest} == {Reason(NOT_RUN, one.problem, "harness")}
     assert len(failed) == 3 and len(failed) + len(rest) == MANY
     lines = asked.read_text().splitlines()
     assert len(lines) < most

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bpf_isa.adapters.processes.client import containment
-from bpf_isa.adapters.protocol import RuntimeInfo
+from bpf_isa.adapters.protocol import Reason, RuntimeInfo
 from bpf_isa.adapters.registry import KINDS, parse_spec
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.cli.groups import document
@@ -100,7 +100,7 @@ def test_an_implementation_specific_group_is_asked_about_only_if_it_is_claimed()
     with WorkerPool(parse_spec(runtime)) as pool:
         results = ask(pool, pool.open(), [*vectors, *others], trust_claims=True)
     assert {result.judgement.reason for result in results[: len(vectors)]} == {
-        "group: the runtime does not claim packet"
+        Reason("group", "the runtime does not claim packet")
     }
     assert {result.judgement.verdict for result in results[len(vectors) :]} == {Verdict.PASS}
     assert support(found_out(runtime)) == dict.fromkeys(ALL, "yes")
@@ -148,7 +148,7 @@ def test_groups_of_a_runtime_that_cannot_be_used() -> None:
 
 def test_included_groups_are_required() -> None:
     table = {name: discovery.Decision("works") for name in isa().by_name}
-    table["ADD32_K"] = discovery.Decision("missing", "rejected: no")
+    table["ADD32_K"] = discovery.Decision("missing", Reason("rejected", "no"))
     with_gap = discovery.Discovery(_INFO, table, ())
     affected = {name for name, group in with_gap.groups.items() if group.support == "partly"}
     assert affected == {"base32", "base64"}

@@ -216,12 +216,11 @@ def test_a_wrong_byte_far_up_in_the_memory_is_found(order: ByteOrder, width: int
     ]
     assert found == [wrong * 8 // width // MOST_WORDS * MOST_WORDS]
     shown = [
-        probe.what
+        (probe.what, probe.at, probe.size)
         for probe in probes(one, expect, width, found[0])
         if returned(probe.job._replace(memory=bytes(changed))) != probe.expected
     ]
-    at = wrong * 8 // width * width // 8
-    assert shown == [f"memory[{at}:{at + width // 8}]"]
+    assert shown == [("memory", wrong * 8 // width * width // 8, width // 8)]
 
 
 class _Elsewhere(ReferenceAdapter):
@@ -255,7 +254,7 @@ def test_a_wrong_byte_far_up_in_the_memory_is_a_failure(tmp_path: Path) -> None:
             except StopIteration as end:
                 result = end.value
     assert result.judgement.failure is Failure.WRONG_RESULT
-    assert [difference.what for difference in result.judgement.differences] == ["memory[896:904]"]
+    assert [difference.name for difference in result.judgement.differences] == ["memory[896:904]"]
 
 
 LOCAL_CALL = """

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
-from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Job, Observable, Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.run.inquiry import Finding, inquire
 from bpf_isa.conformance.run.verdict import (
@@ -43,7 +43,7 @@ vectors:
     memory: "01*4096"
     expect: {r0: "3", memory: "01*4096"}
 """
-REFUSAL = Outcome(OutcomeKind.REJECTED, reason="error: no")
+REFUSAL = Outcome(OutcomeKind.REJECTED, reason=Reason("error", "no"))
 R0: frozenset[Observable] = frozenset({"r0"})
 MEMORY: frozenset[Observable] = R0 | {"memory"}
 REGISTERS: frozenset[Observable] = R0 | {"registers"}
@@ -146,9 +146,9 @@ def test_the_upper_half_of_r0_is_seen_where_the_fold_loses_it(vectors: Mapping[s
         return right if job.observe == {"r0"} else right._replace(r0=3 | 1 << 32)
 
     settled = settle(vectors["narrow"], answer)
-    difference = Difference("r0", "0x3", "0x100000003")
+    difference = Difference("r0", 0x3, 0x100000003)
     assert settled.finding == Finding(
-        settled.plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0", (difference,))
+        settled.plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), (difference,))
     )
 
 
@@ -157,56 +157,56 @@ def test_why_a_program_was_not_folded_is_said_where_it_matters(vectors: Mapping[
     settled = settle(vector)
     reason = "no register and no part of the stack is free to keep the address of the memory in"
     assert settled.finding == Finding(
-        settled.plain, unsupported(f"observe: the runtime does not show memory, and {reason}")
+        settled.plain, unsupported(Reason("observe", f"the runtime does not show memory, and {reason}", "harness"))
     )
-    assert settle(vector, wrongly(0)).finding.judgement.reason == "wrong r0"
-    refused = Outcome(OutcomeKind.UNSUPPORTED, reason="maps: none here")
+    assert str(settle(vector, wrongly(0)).finding.judgement.reason) == "wrong r0"
+    refused = Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("maps", "none here"))
     shown = settle(vector, lambda number, job, right: refused, MEMORY)
-    assert shown.finding == Finding(refused, unsupported("maps: none here"))
+    assert shown.finding == Finding(refused, unsupported(Reason("maps", "none here")))
 
 
 def test_a_wrong_plain_program_explains_a_wrong_fold(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors["calls/local"], wrongly(0, 1))
     assert len(settled.rounds) == 2
-    difference = Difference("r0", "0x2a", "0x2b")
+    difference = Difference("r0", 0x2A, 0x2B)
     assert settled.finding == Finding(
-        settled.plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0", (difference,))
+        settled.plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), (difference,))
     )
 
 
 def test_a_folded_program_that_does_not_return(vectors: Mapping[str, Vector]) -> None:
-    crash = Outcome(OutcomeKind.CRASHED, reason="signal: SIGSEGV")
+    crash = Outcome(OutcomeKind.CRASHED, reason=Reason("signal", "SIGSEGV"))
     settled = settle(vectors[STORE], lambda number, job, right: right if number else crash)
     assert settled.finding.outcome == crash
     settled = settle(vectors[STORE], lambda number, job, right: right if number else REFUSAL)
-    reason = "observe: the runtime shows r0 only, and the program that shows more rejected: error: no"
-    assert settled.finding == Finding(settled.plain, unsupported(reason))
+    text = "the runtime shows r0 only, and the program that shows more rejected: error: no"
+    assert settled.finding == Finding(settled.plain, unsupported(Reason("observe", text, "harness")))
 
 
 def test_probes_say_which_values_are_wrong(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors[STORE], wrongly(0, 2))
     differences = (
-        Difference("r0", "0x0", "0x1"),
-        Difference("r3", "0x1234", "0x1235"),
-        Difference("memory[0:8]", "0xffffffff1234ffff", "0xffffffff1234fffe"),
+        Difference("r0", 0x0, 0x1),
+        Difference("r3", 0x1234, 0x1235),
+        Difference("memory", 0xFFFFFFFF1234FFFF, 0xFFFFFFFF1234FFFE, size=8),
     )
-    judgement = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0, r3, memory[0:8]", differences)
+    judgement = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0, r3, memory[0:8]"), differences)
     assert settled.finding == Finding(settled.plain, judgement)
 
 
 def test_words_of_memory_are_shown_with_all_their_digits(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors["atomic-fetch-add64"], wrongly(0, 2))
-    assert settled.finding.judgement.differences[1] == Difference(
-        "memory[0:8]", "0x0000000000000008", "0x0000000000000009"
-    )
+    (_, difference) = settled.finding.judgement.differences
+    assert difference == Difference("memory", 8, 9, size=8)
+    assert (difference.name, difference.shown) == ("memory[0:8]", ("0x0000000000000008", "0x0000000000000009"))
 
 
 def test_a_wrong_fold_that_nothing_explains_is_told_with_its_values(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors[STORE], wrongly(0))
     ((_, folded),) = settled.rounds[0]
     assert folded.r0 is not None
-    difference = Difference("fold", hex(folded.r0 ^ 1), hex(folded.r0))
-    reason = "wrong fold of memory, r0, r3 into r0"
+    difference = Difference("fold", folded.r0 ^ 1, folded.r0)
+    reason = Reason(text="wrong fold of memory, r0, r3 into r0")
     assert settled.finding == Finding(
         settled.plain, Judgement(Verdict.FAIL, Failure.WRONG_RESULT, reason, (difference,))
     )
@@ -219,13 +219,14 @@ def test_a_value_that_was_not_seen_is_named(vectors: Mapping[str, Vector]) -> No
 
     settled = settle(vectors[STORE], answer)
     reason = "it computes the fold of constants wrongly, and the program that shows r3 rejected"
-    assert settled.finding == Finding(settled.plain, unsupported(f"observe: the runtime shows r0 only, {reason}"))
+    why = Reason("observe", f"the runtime shows r0 only, {reason}", "harness")
+    assert settled.finding == Finding(settled.plain, unsupported(why))
 
 
 def test_blocks_of_memory_that_are_right_are_not_looked_into(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors["large"], wrongly(0))
     assert [len(asked) for asked in settled.rounds] == [1, 1, 65, 7, 1]
-    assert settled.finding.judgement.reason == "wrong fold of memory, r0 into r0"
+    assert str(settled.finding.judgement.reason) == "wrong fold of memory, r0 into r0"
 
 
 @pytest.mark.parametrize(
@@ -235,8 +236,12 @@ def test_blocks_of_memory_that_are_right_are_not_looked_into(vectors: Mapping[st
         (
             5,
             unsupported(
-                "observe: the runtime shows r0 only, it computes the fold of constants wrongly, "
-                "and the program that folds words 320 and following of the memory is not right"
+                Reason(
+                    "observe",
+                    "the runtime shows r0 only, it computes the fold of constants wrongly, "
+                    "and the program that folds words 320 and following of the memory is not right",
+                    "harness",
+                )
             ),
         ),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.run.inquiry import Finding, inquire
 from bpf_isa.conformance.run.verdict import Failure, Verdict
@@ -20,8 +20,8 @@ from ..faulty import R0_ONLY
 SAMPLE = Path(__file__).parents[1] / "data" / "sample.yaml"
 #: What the fold consists of, and probes do not have.
 SHIFT = assemble("r0 <<= 13")
-CRASH = Outcome(OutcomeKind.CRASHED, reason="signal: SIGSEGV")
-REFUSAL = Outcome(OutcomeKind.REJECTED, reason="error: no")
+CRASH = Outcome(OutcomeKind.CRASHED, reason=Reason("signal", "SIGSEGV"))
+REFUSAL = Outcome(OutcomeKind.REJECTED, reason=Reason("error", "no"))
 
 
 @cache
@@ -67,7 +67,7 @@ HIDDEN = ["calls/local", "stx-mem-h/neighbours/order", "atomic-fetch-add64"]
 
 
 @pytest.mark.parametrize("vector", HIDDEN)
-@pytest.mark.parametrize("probed", [CRASH, REFUSAL, Outcome(OutcomeKind.TIMED_OUT, reason="timeout: 1 s")])
+@pytest.mark.parametrize("probed", [CRASH, REFUSAL, Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "1 s"))])
 def test_a_wrong_fold_is_a_failure_where_the_probes_tell_nothing(vector: str, probed: Outcome) -> None:
     def answer(job: Job, folds: bool, outcome: Outcome) -> Outcome:
         if is_plain(job) or is_control(job):
@@ -76,7 +76,7 @@ def test_a_wrong_fold_is_a_failure_where_the_probes_tell_nothing(vector: str, pr
 
     finding = settle(vector, Scripted(answer))
     assert (finding.judgement.verdict, finding.judgement.failure) == (Verdict.FAIL, Failure.WRONG_RESULT)
-    assert finding.judgement.reason.startswith("wrong fold of ")
+    assert str(finding.judgement.reason).startswith("wrong fold of ")
     (difference,) = finding.judgement.differences
     assert difference.what == "fold"
 
@@ -114,7 +114,7 @@ def test_what_was_not_seen_is_no_pass(vector: str, probed: Outcome) -> None:
 
     finding = settle(vector, Scripted(answer))
     assert finding.judgement.verdict is Verdict.UNSUPPORTED
-    assert finding.judgement.reason.startswith("observe: ")
+    assert str(finding.judgement.reason).startswith("observe: ")
 
 
 @pytest.mark.parametrize("vector", HIDDEN)
@@ -122,9 +122,9 @@ def test_what_was_not_seen_is_no_pass(vector: str, probed: Outcome) -> None:
     ("outcome", "verdict", "failure"),
     [
         (CRASH, Verdict.FAIL, Failure.CRASHED),
-        (Outcome(OutcomeKind.TIMED_OUT, reason="timeout: 1 s"), Verdict.FAIL, Failure.TIMED_OUT),
+        (Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "1 s")), Verdict.FAIL, Failure.TIMED_OUT),
         (REFUSAL, Verdict.UNSUPPORTED, None),
-        (Outcome(OutcomeKind.FAULTED, reason="stack: too deep"), Verdict.UNSUPPORTED, None),
+        (Outcome(OutcomeKind.FAULTED, reason=Reason("stack", "too deep")), Verdict.UNSUPPORTED, None),
     ],
 )
 def test_a_folded_program_without_a_result(

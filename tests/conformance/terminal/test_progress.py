@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bpf_isa.adapters.protocol import Reason
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.run.runner import Result
 from bpf_isa.conformance.run.verdict import (
@@ -24,7 +25,7 @@ from bpf_isa.conformance.terminal.progress import EVERY, Lines
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample.yaml"
 (VECTOR, *_) = load_suite([SAMPLE]).vectors
-FAILED = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0")
+FAILED = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"))
 
 
 class Clock:
@@ -51,7 +52,7 @@ def test_a_line_says_which_runtime_how_far_with_what_and_since_when() -> None:
     shown = lines(clock, [], vectors=4000)
     assert shown.line() == "mine: 0 of 4,000 vectors, after 0 s"
     clock.now += 12.4
-    for judgement in (PASSED, FAILED, FAILED, unsupported("no"), harness_error("oh")):
+    for judgement in (PASSED, FAILED, FAILED, unsupported(Reason(text="no")), harness_error(Reason(text="oh"))):
         shown.settled("mine", Result(VECTOR, None, judgement))
     assert shown.line() == "mine: 5 of 4,000 vectors, 2 fail, 1 error, 1 unsupported, after 12 s"
 

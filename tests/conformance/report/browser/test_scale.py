@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import Observable, Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import Observable, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.conformance.report.comparison import compare
 from bpf_isa.conformance.report.site import MOST_FINDINGS, write_site
 from bpf_isa.conformance.results import document as results
@@ -46,9 +46,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             judgement = PASSED
             if r0 >> 32 < runtime * 2**32 // 40:
                 differences = (Difference("r0", "0x1", hex(r0)),)
-                judgement = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, "wrong r0", differences)
+                judgement = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), differences)
             elif r0 % 100 < runtime:
-                judgement = unsupported(f"policy.reason-{r0 % 7}: not on slot {number % 50}")
+                judgement = unsupported(Reason(text=f"policy.reason-{r0 % 7}: not on slot {number % 50}"))
             outcome = Outcome(OutcomeKind.RETURNED, r0, seconds=0.0001)
             run.results.append(Result(vector, outcome, judgement))
         runs.append(run)
