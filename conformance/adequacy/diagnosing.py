@@ -16,7 +16,6 @@ from rich.table import Table
 from ...spec.requirements import requirements_of
 from ...spec.table import isa
 from ..diagnosis.accuse import diagnose
-from ..diagnosis.spectrum import uses_in_suite
 from ..run.runner import Result
 from ..suite.suite import load_suite
 from ..terminal.console import Console
@@ -99,7 +98,7 @@ def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTas
     chosen = sample(_faults(plan), size, seed)
     tasks = _tasks(chosen, bench)
     found: list[Trial] = []
-    with Processes[Task, list[Trial]](partial(_try, plan), partial(_prepare, bench), processes) as workers:
+    with Processes[Task, list[Trial]](partial(_try, plan), bench.prepare, processes) as workers:
         for count, done in enumerate(workers.run(tasks), 1):
             found += done
             if on_task:
@@ -108,12 +107,6 @@ def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTas
     found.sort(key=lambda trial: place[trial.fault])
     noticed = tuple(trial for trial in found if trial.failed)
     return Trials(len(bench.vectors), noticed, tuple(trial for trial in found if not trial.failed))
-
-
-def _prepare(bench: Bench) -> None:
-    """Make ready what all processes need."""
-    bench.prepare()
-    uses_in_suite()
 
 
 def _faults(plan: Plan) -> list[Fault]:

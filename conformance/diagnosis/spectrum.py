@@ -11,16 +11,17 @@ programs that contain it. Then the failures that are left are explained in the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
+from ...spec import strict_yaml
 from ...spec.encoding import ByteOrder
 from ...spec.requirements import rows_of as demanded
 from ..run.runner import Result
 from ..run.verdict import Verdict
-from ..suite.model import Level
-from ..suite.suite import VECTORS, load_suite
+from ..suite.model import Level, Vector
 from .programs import names_in, rows_of
 
 #: In place of an instruction: what fails is a program as a whole, or too long for results.
@@ -135,10 +136,19 @@ def _uses(kinds: Mapping[Kind, int]) -> Counter[str]:
     return found
 
 
+#: How many vectors of the suite that comes with this package have each instruction: to count takes seconds.
+USES_FILE = Path(__file__).with_name("uses.yaml")
+
+
 @cache
 def uses_in_suite() -> Counter[str]:
-    """Return how many vectors of the suite that comes with this package have each instruction."""
-    vectors = load_suite([VECTORS]).vectors
+    """Return what :data:`USES_FILE` says."""
+    data: Any = strict_yaml.load(USES_FILE).data
+    return Counter(data)
+
+
+def count_uses(vectors: Iterable[Vector]) -> Counter[str]:
+    """Return how many of ``vectors`` have each instruction, those that must not run aside."""
     return _uses(
         Counter(Kind((), names_in(vector.little.code)) for vector in vectors if not vector.little.expect.rejected)
     )

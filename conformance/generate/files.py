@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated files of the suite: what each holds, and who writes it."""
+"""The generated files: what each holds, and who writes it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ...spec.table import isa
+from ..diagnosis.spectrum import USES_FILE, count_uses
+from ..suite.suite import load_suite
 from . import (
     addresses,
     arithmetic,
@@ -67,16 +70,31 @@ FILES: Mapping[str, Family] = {
 }
 
 
-def text(family: str) -> str:
-    """Return the contents of the generated file ``family``.
+#: The file that depends on all vectors.
+USES = "uses"
+NAMES = (*FILES, USES)
+
+
+def text(name: str) -> str:
+    """Return the contents of the generated file ``name``, one of :data:`NAMES`.
 
     Raises:
-        KeyError: there is no such family.
         DraftError: a case does not run to its end on the reference VM.
     """
-    return file_text(family, FILES[family].note, FILES[family].drafts())
+    if name == USES:
+        return _uses()
+    return file_text(name, FILES[name].note, FILES[name].drafts())
 
 
-def path(family: str) -> Path:
-    """Return where the file of ``family`` lies in the package."""
-    return FOLDER / f"{family}.yaml"
+def path(name: str) -> Path:
+    """Return where the generated file ``name`` lies in the package."""
+    return USES_FILE if name == USES else FOLDER / f"{name}.yaml"
+
+
+def _uses() -> str:
+    counted = count_uses(load_suite().vectors)
+    lines = [f"{row.name}: {counted[row.name]}" for row in isa().instructions if row.name in counted]
+    head = (
+        "# How many vectors of the suite have each instruction, for the diagnosis; written by bpf-isa generate uses.\n"
+    )
+    return f"# SPDX-License-Identifier: Apache-2.0\n{head}" + "".join(f"{line}\n" for line in lines)
