@@ -112,9 +112,10 @@ class Worker:
 
         Raises:
             Unavailable: the runtime cannot be used here.
-            RuntimeBroken: the adapter failed, or its process ended.
+            RuntimeBroken: the adapter failed or takes too long, or its process ended.
         """
-        wait([self.connection], _OPENING)
+        if not wait([self.connection], _OPENING):
+            raise RuntimeBroken(f"it did not open within {_OPENING:g} s")
         said = self.hear()
         if isinstance(said, RuntimeInfo):
             return said
