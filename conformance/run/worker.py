@@ -160,7 +160,7 @@ class Worker:
         """Return what the failure of this worker says about the one job it was at, and end it."""
         late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
         if late:
-            self.end()
+            self.kill()
             return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {self._patience:g} s")
         self.process.join(timeout=5)
         code = self.process.exitcode

@@ -100,5 +100,5 @@ class Script:
     def patience(self, timeout: float) -> float:
         return timeout
 
-    def with_patience(self, factor: float) -> "Script":
+    def with_patience(self, factor: float) -> Self:
         return replace(self, factor=factor)
