@@ -33,6 +33,8 @@ from ...adapters.protocol import (
 _OPENING = 60.0
 #: How many seconds outcomes may be held back to be sent together.
 _HOLDING = 0.2
+#: A process that has nothing more to do gets so many seconds to close its runtime.
+_CLOSING = 2.0
 
 
 class Openable(Protocol):
@@ -162,28 +164,27 @@ class Worker:
         if late:
             self.kill()
             return Outcome(OutcomeKind.TIMED_OUT, reason=f"timeout: no answer within {self._patience:g} s")
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        failure = self._failure
         ending = self._ending()
-        self.end()
-        if failure is not None:
-            return HarnessFailure(f"adapter: {failure}")
+        code = self.process.exitcode
+        self.kill()
+        if self._failure is not None:
+            return HarnessFailure(f"adapter: {self._failure}")
         if code is not None and code < 0:
             return Outcome(OutcomeKind.CRASHED, reason=f"signal: {ending}")
         return HarnessFailure(f"adapter: {ending}")
 
     def _ending(self) -> str:
-        self.process.join(timeout=5)
+        self.process.join(timeout=_CLOSING)
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"the process that ran it was killed by {signal.Signals(-code).name}"
         return f"the process that ran it ended with status {code}"
 
     def end(self) -> None:
-        """Close the connection, which tells the process to end; kill it if it does not."""
-        self.connection.close()
-        self.process.join(timeout=0 if self.chunk else 1)
+        """Let an idle process end in order; kill it if it does not, or is at some jobs."""
+        if self.chunk is None:
+            self.connection.close()
+            self.process.join(timeout=_CLOSING)
         self.kill()
 
     def kill(self) -> None:

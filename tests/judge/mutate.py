@@ -143,7 +143,7 @@ def stage(name: str, folder: Path) -> None:
             f"tests/conformance/{room}/test_{test}.py" for room, test in (one.split("/") for one in JUDGE[name])
         ],
         # Tests may take (the usual time + constant) * multiplier; the usual time is without that of fixtures.
-        "timeout_constant": 6.0,
+        "timeout_constant": 2.0,
         "timeout_multiplier": 5.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]

@@ -186,6 +186,14 @@ def test_a_worker_that_is_idle_ends_in_order(tmp_path: Path) -> None:
     assert (one.process.exitcode, log.lines()) == (0, ["closed"])
 
 
+def test_a_runtime_that_hangs_as_it_is_closed_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_CLOSING", 0.01)
+    one = Worker(Script(closing=hang))
+    one.identity()
+    one.end()
+    assert one.process.exitcode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("how", [Worker.end, Worker.kill])
 def test_a_worker_that_is_at_a_job_is_killed(how: Callable[[Worker], None]) -> None:
     with at_work(Script(lambda _: hang())) as one:
@@ -262,7 +270,7 @@ def test_answers_are_sent_together_but_not_held_back_long(
 ) -> None:
     ours, theirs = ends
     monkeypatch.setattr(worker, "_HOLDING", 0.25)
-    times = iter([1000.125, 1000.25, 1000.5, 1000.625, 1001, 1001.0625])
+    times = iter([1000.125, 1000.25, 1000.5, 1000.625, 1001, 1002])
 
     def answer(one: Job) -> Outcome:
         clock(next(times))
