@@ -134,12 +134,12 @@ class Worker:
         with suppress(BrokenPipeError):
             self.connection.send([jobs[index] for index in chunk])
 
-    def settled(self, count: int) -> list[int]:
-        """Return the first ``count`` of the jobs the worker was at, which it has finished."""
-        chunk = self.chunk or []
-        self.chunk = chunk[count:] or None
+    def settled(self) -> int:
+        """Take the first of its jobs off the worker, which has finished it, and return its index."""
+        first, *rest = self.chunk or []
+        self.chunk = rest or None
         self.deadline = monotonic() + self._patience
-        return chunk[:count]
+        return first
 
     def taken(self) -> list[int]:
         """Return the jobs the worker was at, and take them off it."""

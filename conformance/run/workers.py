@@ -175,7 +175,7 @@ class WorkerPool:
         if not trouble:
             return
         factor = min(_MOST_PATIENT, 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
-        with WorkerPool(self._runtime.with_patience(factor), 1, self._timeout * factor) as alone:
+        with WorkerPool(self._runtime.with_patience(factor), timeout=self._timeout * factor) as alone:
             fresh = True
             for index, first in trouble[:looked_into]:
                 answer, died = alone._ask(jobs[index])
@@ -207,8 +207,8 @@ class WorkerPool:
             for worker in self._ready():
                 said = worker.hear()
                 if isinstance(said, list):
-                    for index, answer in zip(worker.settled(len(said)), said, strict=True):
-                        settle(index, answer)
+                    for answer in said:
+                        settle(worker.settled(), answer)
                 elif not isinstance(said, RuntimeInfo):
                     self._replace(worker, pending, settle)
             self.stopped = self.stopped or self._hopeless()
@@ -255,7 +255,7 @@ class WorkerPool:
         """Wait until a worker has something to say, has died, or has taken too long."""
         busy = [worker for worker in self._workers if not worker.idle]
         until = min(worker.deadline for worker in busy)
-        speaking = wait([worker.connection for worker in busy], max(0.0, until - monotonic()))
+        speaking = wait([worker.connection for worker in busy], until - monotonic())
         now = monotonic()
         return [worker for worker in busy if worker.connection in speaking or worker.deadline <= now]
 

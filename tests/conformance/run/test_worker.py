@@ -102,11 +102,11 @@ def test_a_runtime_that_opens_too_slowly(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_jobs_are_answered_in_their_order() -> None:
     with at_work(Script()) as one:
         assert said(one) == [echo(job(0))]
-        assert (one.settled(1), one.idle) == ([0], True)
+        assert (one.settled(), one.idle) == (0, True)
         one.give([4, 2, 3], jobs(5), 60)
         assert not one.idle
         assert said(one) == [echo(job(4)), echo(job(2)), echo(job(3))]
-        assert (one.settled(1), one.chunk, one.idle) == ([4], [2, 3], False)
+        assert (one.settled(), one.chunk, one.idle) == (4, [2, 3], False)
         assert (one.taken(), one.chunk, one.taken()) == ([2, 3], None, [])
 
 
@@ -119,7 +119,7 @@ def test_each_answer_gives_time_for_the_next(clock: Callable[[float], None]) -> 
         assert one.deadline == 1012
         said(one)
         clock(1010)
-        one.settled(1)
+        one.settled()
         assert one.deadline == 1017
 
 
