@@ -26,6 +26,8 @@ from ...adapters.protocol import Adapter, Job, Outcome, OutcomeKind, Reason, Run
 _OPENING = 60.0
 #: How many seconds outcomes may be held back to be sent together.
 _HOLDING = 0.2
+#: A process that has nothing more to do gets so many seconds to close its runtime.
+_CLOSING = 2.0
 
 
 class Openable(Protocol):
@@ -105,9 +107,10 @@ class Worker:
 
         Raises:
             Unavailable: the runtime cannot be used here.
-            RuntimeBroken: the adapter failed, or its process ended.
+            RuntimeBroken: the adapter failed or takes too long, or its process ended.
         """
-        wait([self.connection], _OPENING)
+        if not wait([self.connection], _OPENING):
+            raise RuntimeBroken(f"it did not open within {_OPENING:g} s")
         said = self.hear()
         if isinstance(said, RuntimeInfo):
             return said
@@ -124,12 +127,12 @@ class Worker:
         with suppress(BrokenPipeError):
             self.connection.send([jobs[index] for index in chunk])
 
-    def settled(self, count: int) -> list[int]:
-        """Return the first ``count`` of the jobs the worker was at, which it has finished."""
-        chunk = self.chunk or []
-        self.chunk = chunk[count:] or None
+    def settled(self) -> int:
+        """Take the first of its jobs off the worker, which has finished it, and return its index."""
+        first, *rest = self.chunk or []
+        self.chunk = rest or None
         self.deadline = monotonic() + self._patience
-        return chunk[:count]
+        return first
 
     def taken(self) -> list[int]:
         """Return the jobs the worker was at, and take them off it."""
@@ -152,30 +155,29 @@ class Worker:
         """Return what the failure of this worker says about the one job it was at, and end it."""
         late = self._failure is None and self.deadline <= monotonic() and self.process.is_alive()
         if late:
-            self.end()
+            self.kill()
             return Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", f"no answer within {self._patience:g} s"))
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        failure = self._failure
         ending = self._ending()
-        self.end()
-        if failure is not None:
-            return HarnessFailure(Reason("adapter", failure, "harness"))
+        code = self.process.exitcode
+        self.kill()
+        if self._failure is not None:
+            return HarnessFailure(Reason("adapter", self._failure, "harness"))
         if code is not None and code < 0:
             return Outcome(OutcomeKind.CRASHED, reason=Reason("signal", ending))
         return HarnessFailure(Reason("adapter", ending, "harness"))
 
     def _ending(self) -> str:
-        self.process.join(timeout=5)
+        self.process.join(timeout=_CLOSING)
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"the process that ran it was killed by {signal.Signals(-code).name}"
         return f"the process that ran it ended with status {code}"
 
     def end(self) -> None:
-        """Close the connection, which tells the process to end; kill it if it does not."""
-        self.connection.close()
-        self.process.join(timeout=0 if self.chunk else 1)
+        """Let an idle process end in order; kill it if it does not, or is at some jobs."""
+        if self.chunk is None:
+            self.connection.close()
+            self.process.join(timeout=_CLOSING)
         self.kill()
 
     def kill(self) -> None:

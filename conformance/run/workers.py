@@ -170,13 +170,14 @@ class WorkerPool:
         if not trouble:
             return
         factor = min(_MOST_PATIENT, 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
-        with WorkerPool(self._runtime.with_patience(factor), 1, self._timeout * factor) as alone:
+        with WorkerPool(self._runtime.with_patience(factor), timeout=self._timeout * factor) as alone:
+            fresh = True
             for index, first in trouble[:looked_into]:
-                used = bool(alone._workers)
                 answer, died = alone._ask(jobs[index])
-                if died and used:
+                if died and not fresh:
                     # The jobs before it in that process may be to blame. Now there is a new one.
-                    answer, _ = alone._ask(jobs[index])
+                    answer, died = alone._ask(jobs[index])
+                fresh = died
                 if not is_trouble(answer):
                     self._trouble.note(answer)
                     self.unrepeated.append((jobs[index].id, first))
@@ -201,14 +202,11 @@ class WorkerPool:
             for worker in self._ready():
                 said = worker.hear()
                 if isinstance(said, list):
-                    for index, answer in zip(worker.settled(len(said)), said, strict=True):
-                        settle(index, answer)
+                    for answer in said:
+                        settle(worker.settled(), answer)
                 elif not isinstance(said, RuntimeInfo):
                     self._replace(worker, pending, settle)
-            if self._deaths > _MOST_DEATHS:
-                self.stopped = f"the processes that ran the runtime died or failed {self._deaths} times"
-            elif self._trouble.goes_on:
-                self.stopped = f"{self._trouble} in a row, also where vectors from all over the rest were tried"
+            self.stopped = self.stopped or self._hopeless()
             if self.stopped:
                 for index in self._taken_back(pending):
                     settle(index, self._not_run())
@@ -219,6 +217,14 @@ class WorkerPool:
                 others = sorted(set(left).difference(sample))
                 pending.extend([index] for index in sample)
                 pending.extend(others[at : at + size] for at in range(0, len(others), size))
+
+    def _hopeless(self) -> str:
+        """Return why the runtime should not be asked any more, empty if it should."""
+        if self._deaths > _MOST_DEATHS:
+            return f"the processes that ran the runtime died or failed {self._deaths} times"
+        if self._trouble.goes_on:
+            return f"{self._trouble} in a row, also where vectors from all over the rest were tried"
+        return ""
 
     def _employ(self, chunks: int) -> None:
         """Start workers, as many as there are chunks to run; one at least, if it can be had."""
@@ -244,7 +250,7 @@ class WorkerPool:
         """Wait until a worker has something to say, has died, or has taken too long."""
         busy = [worker for worker in self._workers if not worker.idle]
         until = min(worker.deadline for worker in busy)
-        speaking = wait([worker.connection for worker in busy], max(0.0, until - monotonic()))
+        speaking = wait([worker.connection for worker in busy], until - monotonic())
         now = monotonic()
         return [worker for worker in busy if worker.connection in speaking or worker.deadline <= now]
 

@@ -25,7 +25,7 @@ class _Here:
             try:
                 (answer,) = self._adapter.run([job])
             except LookupError as error:
-                on_answer(index, HarnessFailure(Reason("adapter", f"{type(error).__name__}: {error}")))
+                on_answer(index, HarnessFailure(Reason("adapter", f"{type(error).__name__}: {error}", "harness")))
             else:
                 on_answer(index, answer)
 

@@ -17,6 +17,7 @@ from bpf_isa.conformance.suite.suite import load_suite
 
 HERE = Path(__file__).parents[1]
 MANY = 500
+pytestmark = pytest.mark.usefixtures("compiled", "forked")
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ def test_the_fold_of_all_registers_is_what_is_expected(values: list[int], order:
     expect = Expectation({f"r{at}": value for at, value in enumerate(values)})
     folding = fold(job(constants(values) + "\nexit", order, expect), expect, 64)
     assert folding.complete
+    assert folding.job.observe == {"r0"}
     assert returned(folding.job) == folding.expected
 
 
@@ -306,6 +307,8 @@ def test_no_jump_leads_from_one_function_into_another(memory: bytes | None, r6: 
     [
         ("r6 = r1\nr1 = 5\n*(u8 *)(r6 + 1) = 7\nr0 = 0\nexit", "r7"),
         ("r1 = 5\nr0 = 0\ncall local f\nexit\nf: r9 = 3\nexit", "r6"),
+        # Whatever a function does: R1 is not its caller's afterwards.
+        ("r0 = 0\ncall local f\nexit\nf: exit", "r6"),
     ],
 )
 def test_the_address_of_the_memory_is_kept_where_nothing_changes_it(text: str, register: str) -> None:
@@ -344,6 +347,15 @@ def test_the_address_of_the_memory_is_kept_on_the_stack_where_no_register_is_fre
 def test_what_cannot_be_folded_is_left_alone(text: str, expect: Expectation, why: str) -> None:
     with pytest.raises(NotFoldable, match=why):
         fold(job(text, "little", expect, b""), expect, 64)
+
+
+def test_programs_that_say_too_little_are_left_alone() -> None:
+    expect = Expectation({"r0": 0})
+    one = job("r0 = 0\nexit", "little", expect)
+    with pytest.raises(NotFoldable, match=r"^the program does not decode: .*slot"):
+        fold(one._replace(code=one.code[:-1]), expect, 64)
+    with pytest.raises(NotFoldable, match=r"^not all that is observed is expected$"):
+        fold(one._replace(observe=frozenset({"r0", "r3"})), expect, 64)
 
 
 def test_folding_widens_no_groups() -> None:

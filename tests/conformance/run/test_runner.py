@@ -26,6 +26,7 @@ from ..inprocess import here
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
 VECTORS = load_suite([SAMPLE]).vectors
+pytestmark = pytest.mark.usefixtures("compiled", "forked")
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +113,7 @@ def test_a_runtime_that_cannot_be_used_has_no_results(name: str, problem: str, b
 
 
 @pytest.fixture(scope="module")
-def interrupted() -> Iterator[tuple[RuntimeRun, RuntimeRun]]:
+def interrupted(compiled: None, forked: None) -> Iterator[tuple[RuntimeRun, RuntimeRun]]:
     """Runs of two runtimes, interrupted at the third result of the first."""
     one, other = run([REFERENCE, replace(REFERENCE, name="other")], VECTORS, observers=[Follows(until=3)])
     yield one, other
@@ -213,4 +214,4 @@ def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:
     (vector,) = (one for one in VECTORS if one.id == "calls/local")
     adapter = Fails(observes=frozenset({"r0"}))
     (result,) = ask(here(adapter), adapter.info(), [vector])
-    assert result == Result(vector, None, harness_error(Reason("adapter", "KeyError: 'it'")))
+    assert result == Result(vector, None, harness_error(Reason("adapter", "KeyError: 'it'", "harness")))
