@@ -160,7 +160,7 @@ def test_an_adapter_that_raises_tells_what_and_where(seen: float, clock: Callabl
     with at_work(Script(lambda _: failing())) as one:
         told = said(one)
         clock(seen)
-        assert one.post_mortem() == HarnessFailure(Reason("adapter", told, "harness"))
+        assert one.post_mortem() == HarnessFailure(Reason("adapter", str(told), "harness"))
         assert str(told).startswith(f"ZeroDivisionError: by nothing ({__file__}:")
         assert not one.process.is_alive()
 
