@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does a mutant differ from its row at all? Asked of z3, with the answer as operands that tell the two apart.
 
-The typed tree becomes bit-vectors: registers, fields and memory are free, register numbers are concrete and every way
-in which they can coincide is tried. A fault in reading memory that is not there is no difference here, nor is one in
-what a call leaves in R1 to R5; platform functions are uninterpreted. Atomic operations are asked for aligned addresses
-only: on others, machines differ. Jumps and calls lead no further than a program of :data:`MOST_SLOTS` slots is long,
-and packet accesses stay within a packet of :data:`MOST_PACKET_BYTES`, which begins at a multiple of 4 GiB; R10 is none.
+Rows run on bit-vectors (``reference_vm/symbolic/``): registers, fields and memory are free, register numbers are
+concrete and every way in which they can coincide is tried. A fault in reading memory that is not there is no difference
+here, nor is one in what a call leaves in R1 to R5; platform functions are uninterpreted. Atomic operations are asked
+for aligned addresses only: on others, machines differ. Jumps and calls lead no further than a program of
+:data:`MOST_SLOTS` slots is long, and packet accesses stay within a packet of :data:`MOST_PACKET_BYTES`, which begins at
+a multiple of 4 GiB; R10 is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder
@@ -22,7 +23,10 @@ from ...spec.table import Fixed, Instruction, Operand
 from .build import total
 from .mutant import Condition, Mutant
 
-#: A z3 term. The solver's Python interface carries no types.
+if TYPE_CHECKING:
+    from ...reference_vm.symbolic.machine import State
+
+#: A z3 term.
 Term: TypeAlias = Any
 
 REGISTERS = 11
@@ -139,19 +143,21 @@ def _passes(test: Condition, dst: int, src: int) -> bool:
 def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> Answer:
     import z3
 
+    from ...reference_vm.symbolic.machine import Machine, State, packet
+
     fields = {name: _field(mutant, name, kind.bits) for name, kind in FIELD_TYPES.items()}
-    start = _State(
+    start = State(
         [z3.BitVec(f"r{number}", 64) for number in range(REGISTERS)],
         z3.Array("memory", z3.BitVecSort(64), z3.BitVecSort(8)),
     )
-    right = _Machine(fields, dst, src, byte_order, start).run(mutant.row.means)
+    right = Machine(fields, dst, src, byte_order, start).run(mutant.row.means)
     means = tuple(total(statement) for statement in mutant.means_for(dst, src))
-    wrong = _Machine(fields, dst, src, byte_order, start).run(means)
+    wrong = Machine(fields, dst, src, byte_order, start).run(means)
     solver = _solver()
     solver.add(*_admitted(mutant, fields))
     if facts(mutant.row).kind is Kind.PACKET:
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load)) // 8
-        solver.add(z3.ULE(z3.simplify(right.address - _packet(z3)), MOST_PACKET_BYTES - size))
+        solver.add(z3.ULE(z3.simplify(right.address - packet()), MOST_PACKET_BYTES - size))
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load | t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
@@ -249,7 +255,7 @@ def _preferences(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
 
 
 def _difference(
-    model: Term, fields: dict[str, Term], start: _State, right: _State, dst: int, src: int, byte_order: ByteOrder
+    model: Term, fields: dict[str, Term], start: State, right: State, dst: int, src: int, byte_order: ByteOrder
 ) -> Difference:
     def number(term: Term) -> int:
         return cast("int", model.eval(term, model_completion=True).as_long())
@@ -275,224 +281,3 @@ def _difference(
         memory,
         base,
     )
-
-
-@dataclass(slots=True)
-class _State:
-    """What an instruction can change. ``control`` is the distance of a jump, and the kind and number of a call."""
-
-    registers: list[Term]
-    memory: Term
-    control: list[Term] = field(default_factory=list)
-    address: Term = None
-
-
-class _Machine:
-    """Runs the statements of a row on terms."""
-
-    def __init__(self, fields: dict[str, Term], dst: int, src: int, byte_order: ByteOrder, start: _State) -> None:
-        import z3
-
-        self.z3 = z3
-        self.fields = fields
-        self.numbers = {"dst": dst, "src": src}
-        self.big = byte_order == "big"
-        zero = z3.BitVecVal(0, 64)
-        self.state = _State(list(start.registers), start.memory, [zero, zero, zero])
-        self.locals: dict[str, Term] = {}
-
-    def run(self, means: tuple[t.Stmt, ...]) -> _State:
-        """Execute ``means``; return the state afterwards."""
-        for statement in means:
-            self.do(statement)
-        return self.state
-
-    def do(self, statement: t.Stmt) -> None:
-        """Execute one statement."""
-        state = self.state
-        match statement:
-            case t.Assign(t.Register(name), value):
-                state.registers[self.number(name)] = self.get(value)
-            case t.Assign(t.Local(name), value):
-                self.locals[name] = self.get(value)
-            case t.Store(kind, address, value):
-                self.store(self.get(address), self.get(value), kind.bits // 8)
-            case t.Jump(distance, condition):
-                there = self.get(distance)
-                here = state.control[0]
-                state.control[0] = there if condition is None else self.z3.If(self.get(condition), there, here)
-            case t.CallHelper(by, number):
-                self.call(1 if by == "static" else 2, self.z3.SignExt(32, self.get(number)))
-            case t.CallLocal(distance):
-                self.call(3, self.get(distance))
-            case t.Return():
-                self.call(4, self.z3.BitVecVal(0, 64))
-            case t.Lock(body):
-                self.run(body)
-
-    def call(self, kind: int, number: Term) -> None:
-        """Leave for a function: what it does is unknown, but the same for the same arguments."""
-        state, word = self.state, self.z3.BitVecSort(64)
-        arguments = [state.registers[n] for n in range(1, 6)]
-        state.control[1:] = [self.z3.BitVecVal(kind, 64), number]
-        if kind <= 2:
-            result = self.z3.Function(f"helper{kind}", *[word] * 7)
-            state.registers[0] = result(number, *arguments)
-            for n in range(1, 6):
-                state.registers[n] = self.z3.BitVec(f"scratch{n}", 64)
-
-    def number(self, name: str) -> int:
-        """Return the number of the register that ``name`` stands for."""
-        return self.numbers[name] if name in self.numbers else int(name[1:])
-
-    def get(self, expression: t.Expr) -> Term:
-        """Return the value of ``expression``: a truth value or a bit-vector as wide as its type."""
-        z3 = self.z3
-        match expression:
-            case t.Const(value, kind):
-                return z3.BitVecVal(value, kind.bits)
-            case t.Register(name):
-                return self.state.registers[self.number(name)]
-            case t.Field(name):
-                return self.fields[name]
-            case t.Local(name):
-                return self.locals[name]
-            case t.Cast(kind, value):
-                return self.cast(self.get(value), value.type, kind)
-            case t.Negate(value):
-                return -self.get(value)
-            case t.Binary(op, left, right):
-                return _OPERATIONS[op](z3, self.get(left), self.get(right))
-            case t.Compare(op, left, right):
-                return _OPERATIONS[op](z3, self.get(left), self.get(right))
-            case t.Choose(condition, then, otherwise):
-                return z3.If(self.get(condition), self.get(then), self.get(otherwise))
-            case t.Load(kind, address):
-                return self.load(self.get(address), kind.bits // 8)
-            case t.Call(name, args):
-                return self.function(name, [self.get(arg) for arg in args])
-        raise TypeError(f"no expression: {expression!r}")
-
-    def cast(self, value: Term, old: t.Type, new: t.Type) -> Term:
-        """Truncate or extend ``value``."""
-        if new.bits <= old.bits:
-            return self.z3.Extract(new.bits - 1, 0, value) if new.bits < old.bits else value
-        extend = self.z3.SignExt if old.signed else self.z3.ZeroExt
-        return extend(new.bits - old.bits, value)
-
-    def function(self, name: str, args: list[Term]) -> Term:
-        """Apply a function of the pseudocode."""
-        if name in t.BYTE_ORDER_FUNCTIONS:
-            swaps = name.startswith("bswap") or name.startswith("le") == self.big
-            return self.reversed(args[0]) if swaps else args[0]
-        if name == "packet":
-            return _packet(self.z3)
-        sorts = [arg.sort() for arg in args]
-        return self.z3.Function(name, *sorts, self.z3.BitVecSort(64))(*args)
-
-    def reversed(self, value: Term) -> Term:
-        """Return ``value`` with its bytes in the other order."""
-        parts = [self.z3.Extract(8 * n + 7, 8 * n, value) for n in range(value.size() // 8)]
-        return self.z3.Concat(*parts) if len(parts) > 1 else value
-
-    def load(self, address: Term, size: int) -> Term:
-        """Read ``size`` bytes."""
-        if self.state.address is None:
-            self.state.address = address
-        parts = [self.z3.Select(self.state.memory, address + n) for n in range(size)]
-        if not self.big:
-            parts.reverse()
-        return self.z3.Concat(*parts) if size > 1 else parts[0]
-
-    def store(self, address: Term, value: Term, size: int) -> None:
-        """Write ``size`` bytes."""
-        if self.state.address is None:
-            self.state.address = address
-        for n in range(size):
-            low = 8 * (size - 1 - n if self.big else n)
-            byte = self.z3.Extract(low + 7, low, value)
-            self.state.memory = self.z3.Store(self.state.memory, address + n, byte)
-
-
-def _packet(z3: Term) -> Term:
-    """Return the address of the packet: any multiple of 4 GiB, so that places in it are easy to tell apart."""
-    return z3.Concat(z3.BitVec("packet", 32), z3.BitVecVal(0, 32))
-
-
-def _ordered(operation: Callable[[Term, Term], Term], a: Term, b: Term) -> Term:
-    """Return one term for both orders of the operands."""
-    return operation(a, b) if a.get_id() <= b.get_id() else operation(b, a)
-
-
-def _narrow_operands(z3: Term, kind: int, a: Term, b: Term) -> tuple[Term, Term] | None:
-    """Return the 32-bit terms of which both 64-bit terms are extensions, if they are."""
-    if all(x.size() == t.U64.bits and x.decl().kind() == kind and x.arg(0).size() == t.U32.bits for x in (a, b)):
-        return a.arg(0), b.arg(0)
-    return None
-
-
-# Division is hard for the solver, and harder the wider it is. That of extended operands is done at their own width;
-# that by 1 is no division.
-
-
-def _unsigned(z3: Term, op: str, a: Term, b: Term) -> Term:
-    narrow = _narrow_operands(z3, z3.Z3_OP_ZERO_EXT, a, b)
-    if narrow is None:
-        return z3.If(b == 1, *((a, z3.UDiv(a, b)) if op == "/" else (0 * a, z3.URem(a, b))))
-    if op == "%":
-        return z3.ZeroExt(32, z3.URem(*narrow))
-    return z3.If(b == 0, z3.BitVecVal(-1, 64), z3.ZeroExt(32, z3.UDiv(*narrow)))
-
-
-def _signed(z3: Term, op: str, a: Term, b: Term) -> Term:
-    if op == "s%":
-        b = _without_sign(z3, b)
-    narrow = _narrow_operands(z3, z3.Z3_OP_SIGN_EXT, a, b)
-    if narrow is None:
-        return z3.If(b == 1, *((a, a / b) if op == "s/" else (0 * a, z3.SRem(a, b))))
-    if op == "s%":
-        return z3.SignExt(32, z3.SRem(*narrow))
-    overflow = z3.And(a == -(1 << 31), b == -1)
-    return z3.If(z3.Or(overflow, b == 0), z3.If(b == 0, _by_zero(z3, a), -a), z3.SignExt(32, narrow[0] / narrow[1]))
-
-
-def _without_sign(z3: Term, divisor: Term) -> Term:
-    """Return a divisor with the same remainders: they do not depend on its sign."""
-    if divisor.decl().kind() == z3.Z3_OP_BNEG:
-        return divisor.arg(0)
-    if divisor.decl().kind() == z3.Z3_OP_SIGN_EXT and divisor.arg(0).decl().kind() == z3.Z3_OP_BNEG:
-        inner = divisor.arg(0).arg(0)
-        return z3.SignExt(divisor.size() - inner.size(), inner)
-    return divisor
-
-
-def _by_zero(z3: Term, dividend: Term) -> Term:
-    """Return what z3 has for a signed division by zero."""
-    return z3.If(dividend < 0, z3.BitVecVal(1, 64), z3.BitVecVal(-1, 64))
-
-
-_OPERATIONS: dict[str, Any] = {
-    "+": lambda z3, a, b: _ordered(lambda x, y: x + y, a, b),
-    "-": lambda z3, a, b: a - b,
-    "*": lambda z3, a, b: _ordered(lambda x, y: x * y, a, b),
-    "/": lambda z3, a, b: _unsigned(z3, "/", a, b),
-    "s/": lambda z3, a, b: _signed(z3, "s/", a, b),
-    "%": lambda z3, a, b: _unsigned(z3, "%", a, b),
-    "s%": lambda z3, a, b: _signed(z3, "s%", a, b),
-    "&": lambda z3, a, b: _ordered(lambda x, y: x & y, a, b),
-    "|": lambda z3, a, b: _ordered(lambda x, y: x | y, a, b),
-    "^": lambda z3, a, b: _ordered(lambda x, y: x ^ y, a, b),
-    "<<": lambda z3, a, b: a << b,
-    ">>": lambda z3, a, b: z3.LShR(a, b),
-    "s>>": lambda z3, a, b: a >> b,
-    "==": lambda z3, a, b: _ordered(lambda x, y: x == y, a, b),
-    "!=": lambda z3, a, b: _ordered(lambda x, y: x != y, a, b),
-    "<": lambda z3, a, b: z3.ULT(a, b),
-    "<=": lambda z3, a, b: z3.ULE(a, b),
-    ">": lambda z3, a, b: z3.UGT(a, b),
-    ">=": lambda z3, a, b: z3.UGE(a, b),
-    "s<": lambda z3, a, b: a < b,
-    "s<=": lambda z3, a, b: a <= b,
-    "s>": lambda z3, a, b: a > b,
-    "s>=": lambda z3, a, b: a >= b,
-}
