@@ -25,7 +25,8 @@ from bpf_isa.reference_vm.verifier.safety import NotProved, prove, surroundings_
 from bpf_isa.reference_vm.verifier.structural import verify
 from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.asm.disassemble import disassemble
-from bpf_isa.spec.asm.syntax import AsmError, Dialect
+from bpf_isa.spec.asm.syntax import Dialect
+from bpf_isa.spec.asm.tokens import AsmError
 from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.location import VARIABLE
 from bpf_isa.spec.table import Isa, TableError, isa, load

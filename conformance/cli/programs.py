@@ -10,7 +10,8 @@ from typing import IO, Literal, NamedTuple, TypeAlias
 from ...reference_vm import elf
 from ...reference_vm.machine import ArrayMap
 from ...spec.asm.assemble import assemble
-from ...spec.asm.syntax import AsmError, Dialect
+from ...spec.asm.syntax import Dialect
+from ...spec.asm.tokens import AsmError
 from ...spec.encoding import SLOT_BYTES, ByteOrder, encode
 from .failing import Unusable
 

@@ -15,13 +15,9 @@ from ...spec.asm.assemble import (
     encode_one,
     read_line,
 )
-from ...spec.asm.syntax import (
-    AsmError,
-    Hole,
-    Match,
-    bounds,
-    number,
-)
+from ...spec.asm.forms import bounds
+from ...spec.asm.syntax import Hole, Match
+from ...spec.asm.tokens import AsmError, number
 from ...spec.table import (
     FIELD_RANGES,
     LAST_REGISTER,

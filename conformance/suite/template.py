@@ -21,7 +21,7 @@ from ...spec.asm.assemble import (
     lay_out,
     parts_of,
 )
-from ...spec.asm.syntax import AsmError
+from ...spec.asm.tokens import AsmError
 from ...spec.encoding import (
     SLOT_BYTES,
     ByteOrder,

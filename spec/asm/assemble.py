@@ -26,14 +26,8 @@ from ..encoding import (
     slots_of,
 )
 from ..table import FIELD_RANGES, Isa, isa
-from .syntax import (
-    AsmError,
-    Dialect,
-    Hole,
-    Match,
-    Token,
-    syntax,
-)
+from .syntax import Dialect, Hole, Match, syntax
+from .tokens import AsmError, Token
 
 __all__ = ["AsmError", "assemble", "assemble_program"]
 
