@@ -20,8 +20,8 @@ from ..run.runner import Result
 from ..suite.suite import load_suite
 from ..terminal.console import Console
 from .bench import Bench
-from .control_mutants import ProgramMutant
 from .processes import Processes
+from .program_mutants import ProgramMutant
 from .survey import OnTask
 from .trials import Fault, faults_of, r0_results, results, sample
 

@@ -26,9 +26,9 @@ from ...spec.encoding import ByteOrder, Decoded
 from ...spec.table import Fixed, Operand
 from ..suite.model import Expectation
 from .bench import Case
-from .control_mutants import distance_field
 from .moments import notices
 from .mutant import Mutant
+from .program_mutants import distance_field
 from .sampling import KNOWN
 from .smt import MOST_SLOTS, Difference
 

@@ -17,20 +17,15 @@ from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
 from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
-from .control_mutants import (
-    LoaderMutant,
-    boundless_mutants,
-    frame_mutants,
-    loader_mutants,
-    program_mutants,
-    stack_mutants,
-)
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
+from .frame_mutants import boundless_mutants, frame_mutants, stack_mutants
 from .kill import Status, decide_all
+from .loader_mutants import LoaderMutant, loader_mutants
 from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
 from .processes import Processes
+from .program_mutants import program_mutants
 from .smt import Difference
 from .suggest import Suggestion, vector_text
 from .trials import as_seen

@@ -20,10 +20,10 @@ from ..run.runner import Result
 from ..run.verdict import PASSED, Verdict, judge
 from ..suite.model import Vector
 from .bench import Bench, Refusal
-from .control_mutants import ProgramMutant, program_mutants
 from .encoding_mutants import EncodingMutant, encoding_mutants
 from .mutant import Mutant
 from .mutants import mutants_of
+from .program_mutants import ProgramMutant, program_mutants
 
 #: Vectors that execute more instructions take the time of thousands of others; none of them is run here.
 MOST_STEPS = 4096

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
-from ...adapters.reference import weigh
-from ...reference_vm.faults import Returned
-from ...reference_vm.interpreter import execute
 from ...spec import tree
 from ...spec.asm.assemble import assemble
-from ...spec.encoding import ByteOrder, Decoded, Slot, differing_part, identify, pack, slots_of
+from ...spec.encoding import Decoded, Slot, differing_part, identify, pack, slots_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Operand, isa
-from ..suite.values import parse_bytes
+from .carriers import MEMORY, Carrier, carrier, fixed, run
 from .draft import BYTE_ORDERS, Draft, slug
 
 #: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.
@@ -35,23 +31,6 @@ _END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 40, 56, 63, 65, 72, 128, -16, -32, -
 #: With these bits a value is another one to who looks at all of it, and the same to who looks at 8, 16 or 31 bits.
 _BEYOND = (0x100, 0x10000, -0x80000000)
 _BITS = {"dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 32}
-_MEMORY = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
-_MAP = "3141592653589793"
-#: A way around the slot that is not taken, but that a verifier cannot rule out: no code is unreachable.
-_AROUND = "r5 = *(u8 *)(r1 + 0)\nif r5 == 7 goto +1\n"
-
-
-class Carrier(NamedTuple):
-    """A program around one slot: assembly before and after it, the fields with which it has an effect, and the
-    variables, functions by BTF id and maps that it needs.
-    """
-
-    before: str
-    fields: dict[str, int]
-    after: str
-    variables: tuple[tuple[int, str], ...] = ()
-    functions: tuple[int, ...] = ()
-    maps: tuple[str, ...] = ()
 
 
 def drafts() -> Iterator[Draft]:
@@ -79,79 +58,6 @@ def _all() -> Iterator[Draft]:
     yield from _undefined_opcodes()
 
 
-def carrier(row: Instruction) -> Carrier:
-    """Return a program in which ``row`` would change what is returned in r0."""
-    has_memory = any(isinstance(node, tree.Load | tree.Store) for node in tree.walk(*row.means))
-    if facts(row).kind is Kind.PACKET:
-        return Carrier("r6 = r1\nr0 = 1\nr4 = 1\n", {"src": 4, "imm": 2}, "exit\n")
-    if has_memory:
-        values = {"dst": 4, "src": 3} if "dst" in row.writes else {"dst": 3, "src": 4}
-        before = "r3 = r1\nr4 = 0x8877665544332211 ll\nr0 = 1\n"
-        after = "r5 = *(u64 *)(r3 + 8)\nr0 ^= r4\nr0 ^= r5\nexit\n"
-        return Carrier(before, {**values, "offset": 8, "imm": 0x1234}, after)
-    stmt = row.means[0]
-    if isinstance(stmt, tree.Return):
-        return Carrier(f"r0 = 1\n{_AROUND}", {}, "r0 = 2\nexit\n")
-    if isinstance(stmt, tree.CallLocal):
-        return Carrier("r0 = 3\n", {"imm": 1}, "exit\nr0 = 1\nexit\n")
-    if isinstance(stmt, tree.CallHelper) and stmt.by == "btf":
-        before = "".join(f"r{n} = {n}\n" for n in range(6))
-        return Carrier(before, {"imm": 1}, "exit\n", functions=(1,))
-    if isinstance(stmt, tree.CallHelper):
-        # Linux' function 1 looks up the value of a key: here the only one.
-        lookup = "*(u32 *)(r10 - 4) = 0\nr1 = map_by_fd(0)\nr2 = r10\nr2 += -4\nr0 = 1\n"
-        return Carrier(lookup, {"imm": 1}, "r0 = 2\nexit\n", maps=(_MAP,))
-    if isinstance(stmt, tree.Jump):
-        return _jump_carrier(row)
-    before = "r3 = 0x8877665544332211 ll\nr4 = 0x1020304\n"
-    values = {"dst": 3, "src": 4, "imm": 0x1234, "next_imm": 0}
-    function = facts(row).operation
-    if facts(row).kind is Kind.ADDRESS:
-        values |= {"imm": 1 if function == "code_addr" else 0}
-    variables = ((0, _MAP),) if function == "var_addr" else ()
-    return Carrier(before, values, "r0 = r3\nexit\n", variables, maps=(_MAP,) if row.wide else ())
-
-
-def _jump_carrier(row: Instruction) -> Carrier:
-    """The condition holds for one of some operand pairs; taken gives 1, otherwise 2."""
-    if "dst" not in row.operands:
-        return Carrier(f"r0 = 1\n{_AROUND}", {"offset": 1, "imm": 1}, "r0 = 2\nexit\n")
-    for a, b in ((5, 5), (6, 5), (5, 6), (7, 5)):
-        before = f"r3 = {a}\nr4 = {b}\nr0 = 1\n"
-        found = Carrier(before, {"dst": 3, "src": 4, "offset": 1, "imm": b}, "r0 = 2\nexit\n")
-        if _run(found, _fixed(row, found)) == {"little": 1, "big": 1}:
-            return found
-    raise ValueError(f"{row.name}: no operands for which it jumps")
-
-
-def _fixed(row: Instruction, around: Carrier) -> Decoded:
-    """The row with the carrier's operands where it has operands."""
-    values = {
-        name: rule.value if isinstance(rule, Fixed) else around.fields.get(name, 0) for name, rule in row.fields.items()
-    }
-    return Decoded(row, **values)
-
-
-def _run(around: Carrier, middle: Decoded) -> dict[ByteOrder, int] | None:
-    """Return r0 by byte order of the carrier around ``middle``, None where it does not return."""
-    results: dict[ByteOrder, int] = {}
-    for order in BYTE_ORDERS:
-        code = assemble(around.before, order) + pack(slots_of(middle), order) + assemble(around.after, order)
-        outcome = execute(
-            code,
-            byte_order=order,
-            memory=parse_bytes(_MEMORY),
-            maps=[parse_bytes(value) for value in around.maps],
-            variables={number: parse_bytes(value) for number, value in around.variables},
-            btf_helpers=dict.fromkeys(around.functions, weigh),
-            budget=1000,
-        )
-        if not isinstance(outcome, Returned):
-            return None
-        results[order] = outcome.r0
-    return results
-
-
 def _cases(
     row: Instruction, around: Carrier, slots: Iterable[tuple[str, tuple[Slot, ...]]]
 ) -> dict[str, dict[str, str]]:
@@ -166,8 +72,8 @@ def _cases(
 
 
 def _witness(row: Instruction, around: Carrier) -> dict[str, str]:
-    results = _run(around, _fixed(row, around))
-    idle = _run(around, Decoded(isa().by_name["JA"]))
+    results = run(around, fixed(row, around))
+    idle = run(around, Decoded(isa().by_name["JA"]))
     if results is None or results == idle or facts(row).kind is Kind.ADDRESS:
         return {}
     little, big = (f"{results[order]:#x}" for order in BYTE_ORDERS)
@@ -184,7 +90,7 @@ def _draft(
         covers,
         cases,
         code=f"{before} {{slot}} {after}".strip(),
-        memory=_MEMORY,
+        memory=MEMORY,
         maps=around.maps,
         variables=around.variables,
         helpers=tuple(("btf", number) for number in around.functions),
@@ -206,7 +112,7 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
     """
     around = carrier(row)
     first = next(other for other in isa().by_opcode[row.opcode] if carrier(other) == around)
-    right = slots_of(_fixed(row, around))
+    right = slots_of(fixed(row, around))
     for name, rule in row.fields.items():
         selects = isinstance(rule, Fixed) and not rule.unused and name != "next_imm"
         once = selects and name != "src"
@@ -298,7 +204,7 @@ def _high_registers(row: Instruction) -> Iterator[Draft]:
     for name in ("dst", "src"):
         if isinstance(row.fields[name], Operand):
             around = _carrier_for_any(row, name)
-            right = slots_of(_fixed(row, around))
+            right = slots_of(fixed(row, around))
             broken = [(f"{name}-r{n}", (right[0]._replace(**{name: n}), *right[1:])) for n in range(11, 16)]
             cases = {case: {"slot": values["slot"]} for case, values in _cases(row, around, broken).items()}
             covers = (f"rfc9669-3.1-{name}-reg-range", "rfc9669-3.1-registers")
@@ -329,7 +235,7 @@ def _carrier_for_any(row: Instruction, role: str) -> Carrier:
 def _frame_pointer(row: Instruction) -> Iterator[Draft]:
     """R10 where the row writes a register."""
     around = carrier(row)
-    first, *rest = slots_of(_fixed(row, around))
+    first, *rest = slots_of(fixed(row, around))
     written = sorted(row.writes & {"dst", "src"})
     cases = {name: {"slot": pack((first._replace(**{name: 10}), *rest)).hex()} for name in written}
     if cases:
@@ -342,7 +248,7 @@ def _frame_pointer(row: Instruction) -> Iterator[Draft]:
 def _second_slot(row: Instruction) -> Draft:
     """Each field of the second slot set, and an instruction in its place."""
     around = carrier(row)
-    first, second = slots_of(_fixed(row, around))
+    first, second = slots_of(fixed(row, around))
     imm = 7 if isinstance(row.fields["next_imm"], Operand) else 0
     broken = {
         **{f"opcode-{n}": second._replace(opcode=n) for n in (*(1 << bit for bit in range(8)), 0xFF)},
@@ -372,7 +278,7 @@ def _undefined_opcodes() -> Iterator[Draft]:
             continue
         for row, rule in _close_to(opcode):
             around = carrier(row)
-            first, *rest = slots_of(_fixed(row, around))
+            first, *rest = slots_of(fixed(row, around))
             cases = _cases(row, around, [(f"{opcode:02x}-{slug(row)}", (first._replace(opcode=opcode), *rest))])
             name = f"undefined-opcodes/like-{slug(row)}"
             draft = _draft(name, what, around, (f"rfc9669-{rule}",), "reserved-opcodes", cases)

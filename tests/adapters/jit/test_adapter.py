@@ -19,9 +19,9 @@ from bpf_isa.adapters.protocol import Outcome, OutcomeKind
 from bpf_isa.adapters.reference import ReferenceAdapter, machine_for, outcome_of
 from bpf_isa.adapters.registry import parse_spec
 from bpf_isa.conformance.adequacy.bench import Case, make_case
-from bpf_isa.conformance.adequacy.control_mutants import program_mutants
 from bpf_isa.conformance.adequacy.mutant import Mutant
 from bpf_isa.conformance.adequacy.mutants import mutants_of
+from bpf_isa.conformance.adequacy.program_mutants import program_mutants
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.run.verdict import Verdict, judge
 from bpf_isa.conformance.suite.model import Vector

@@ -5,15 +5,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from bpf_isa.conformance.adequacy.control_mutants import (
-    boundless_mutants,
-    frame_mutants,
-    loader_mutants,
-    program_mutants,
-    stack_mutants,
-)
 from bpf_isa.conformance.adequacy.encoding_mutants import class_mutants, encoding_mutants
+from bpf_isa.conformance.adequacy.frame_mutants import boundless_mutants, frame_mutants, stack_mutants
+from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
 from bpf_isa.conformance.adequacy.mutants import mutants_of
+from bpf_isa.conformance.adequacy.program_mutants import program_mutants
 from bpf_isa.spec.table import isa
 
 PAGE = Path(__file__).parents[3] / "docs" / "adequacy.md"

@@ -7,11 +7,13 @@ import pytest
 
 from bpf_isa.conformance.adequacy import smt
 from bpf_isa.conformance.adequacy.bench import BaselineError, Bench
-from bpf_isa.conformance.adequacy.control_mutants import frame_mutants, loader_mutants, program_mutants
 from bpf_isa.conformance.adequacy.encoding_mutants import encoding_mutants
+from bpf_isa.conformance.adequacy.frame_mutants import frame_mutants
 from bpf_isa.conformance.adequacy.kill import Decision, Pool, Status, decide
+from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
 from bpf_isa.conformance.adequacy.moments import Departure, Trail, moments, notices
 from bpf_isa.conformance.adequacy.mutants import mutants_of
+from bpf_isa.conformance.adequacy.program_mutants import program_mutants
 from bpf_isa.conformance.adequacy.report import suggestions
 from bpf_isa.conformance.adequacy.survey import (
     ENCODING,

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults in finding the targets of jumps and calls: instructions of programs that are right are taken for others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from ...spec import tree as t
+from ...spec.encoding import Decoded, Program
+from ...spec.table import Instruction, Isa
+from .bench import Case
+
+
+class ProgramMutant(NamedTuple):
+    """A runtime that takes some instructions of a program for others; ``change`` gives them by slot."""
+
+    what: str
+    row: str
+    change: Callable[[Case], Mapping[int, Decoded]]
+
+
+def program_mutants(table: Isa) -> Iterator[ProgramMutant]:
+    """Yield faults in finding the targets of jumps and calls."""
+    for row in table.instructions:
+        if distance_field(row) is not None:
+            yield ProgramMutant("counts instructions, not slots", row.name, _counting(row))
+
+
+def distance_field(row: Instruction) -> str | None:
+    """Return the field that holds the distance of a jump or call, if the row is one."""
+    for statement in row.means:
+        if isinstance(statement, t.Jump | t.CallLocal):
+            (field,) = (node.name for node in t.walk(statement.distance) if isinstance(node, t.Field))
+            return field
+    return None
+
+
+def leading(item: Decoded, distance: int) -> Decoded:
+    """Return a jump or call over another distance."""
+    if distance_field(item.instruction) == "offset":
+        return item._replace(offset=distance)
+    return item._replace(imm=distance)
+
+
+def _counting(row: Instruction) -> Callable[[Case], Mapping[int, Decoded]]:
+    field = distance_field(row)
+    assert field is not None
+
+    def change(case: Case) -> Mapping[int, Decoded]:
+        program = case.executable.program
+        changes = {}
+        for slot, item in case.at(row.name):
+            there = _instructions_away(program, slot + 1, getattr(item, field))
+            if there != slot + 1 + getattr(item, field):
+                changes[slot] = leading(item, there - slot - 1)
+        return changes
+
+    return change
+
+
+def _instructions_away(program: Program, start: int, count: int) -> int:
+    """Return the slot ``count`` instructions from ``start``; past the end if there are not so many."""
+    slot, step = start, 1 if count > 0 else -1
+    while count and 0 <= slot < len(program):
+        slot += step
+        while 0 <= slot < len(program) and program[slot] is None:
+            slot += step
+        count -= step
+    return slot
