@@ -18,7 +18,7 @@ from ..spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program
 from ..spec.errors import InputError
 from ..spec.table import isa
 from . import btf
-from .machine import ArrayMap
+from .maps import ArrayMap
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..spec.encoding import ByteOrder, Decoded, Program, decode
 from ..spec.table import Isa
@@ -15,10 +15,24 @@ from .rows import Move, Step, row_code
 
 if TYPE_CHECKING:
     from .machine import Machine
-    from .units import Unit
 
+#: Runs on a machine from a slot with the number of instructions executed before; gives both anew. The last argument
+#: is the number of executed instructions from which on it must not begin another round of a loop.
+RunUnit: TypeAlias = "Callable[[Machine, int, int, int], tuple[int, int]]"
 #: What is at a slot: the step and the slot of the next instruction.
 Operation: TypeAlias = tuple[Step, int]
+
+
+class Unit(NamedTuple):
+    """Code for ``size`` instructions, to be entered at any of the slots ``entries``.
+
+    Between two checks of the budget, at most ``size`` instructions are executed.
+    """
+
+    run: RunUnit
+    size: int
+    entries: frozenset[int]
+    source: str
 
 
 class Executable:
@@ -55,17 +69,6 @@ class Executable:
         """Return the name of the instruction that begins at ``slot``, if one does."""
         item = self.program[slot] if 0 <= slot < len(self.program) else None
         return item.instruction.name if item else None
-
-    def unit_at(self, slot: int) -> Unit | None:
-        """Return the unit to be entered at ``slot``, made at the first request; None if there can be none."""
-        if slot not in self.units:
-            from .units import compile_unit
-
-            unit = compile_unit(self, slot)
-            self.units[slot] = unit
-            if unit:
-                self.units.update((entry, unit) for entry in unit.entries if entry not in self.units)
-        return self.units[slot]
 
 
 def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa | None = None) -> Executable:

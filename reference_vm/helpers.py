@@ -8,15 +8,35 @@ in the machine's byte order, and every key below the number of entries has a val
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from .machine import Machine
+from .maps import Map
+from .memory import Memory
 
 #: Flags of an update: any, only if the key is not there, only if it is.
 BPF_NOEXIST: Final = 1
 BPF_EXIST: Final = 2
+
+
+class Machine(Protocol):
+    """What these functions use of a machine."""
+
+    @property
+    def memory(self) -> Memory:
+        """All that programs can access."""
+
+    @property
+    def load4(self) -> Callable[[int], int]:
+        """Reads a 32-bit number at an address."""
+
+    def map_of(self, handle: int) -> Map:
+        """Return the map that has ``handle``.
+
+        Raises:
+            Trap: no map has.
+        """
 
 
 def map_lookup_elem(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:

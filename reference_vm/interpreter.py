@@ -15,8 +15,11 @@ from ..spec.table import Isa
 from .executable import Executable, prepare
 from .faults import Fault, FaultKind, Returned, Trap
 from .frames import Frames
-from .machine import ArrayMap, Helper, Machine
+from .helpers import LINUX_HELPERS
+from .machine import Helper, Machine
+from .maps import ArrayMap
 from .rows import LocalCall, Move, Step
+from .units import unit_at
 
 DEFAULT_BUDGET: Final = 1 << 24
 #: How many instructions are executed one by one before code for whole parts of the program is made.
@@ -40,7 +43,7 @@ def execute(
     byte_order: ByteOrder = "little",
     memory: bytes | None = None,
     maps: Sequence[bytes | ArrayMap] = (),
-    helpers: Mapping[int, Helper] | None = None,
+    helpers: Mapping[int, Helper] = LINUX_HELPERS,
     btf_helpers: Mapping[int, Helper] | None = None,
     variables: Mapping[int, bytes] | None = None,
     budget: int = DEFAULT_BUDGET,
@@ -101,7 +104,7 @@ def run(
     hot = hot_after <= steps
     try:
         while steps < budget:
-            if hot and (unit := executable.unit_at(pc)) and steps + unit.size <= budget:
+            if hot and (unit := unit_at(executable, pc)) and steps + unit.size <= budget:
                 pc, steps = unit.run(machine, pc, steps, budget - unit.size)
             for steps in range(steps, budget):  # noqa: B020  # counts on from where it was
                 step, following = operations[pc]

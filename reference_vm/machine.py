@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ..spec.encoding import ByteOrder
 from .faults import FaultKind, Trap
 from .frames import Frames
+from .helpers import LINUX_HELPERS
+from .maps import ArrayMap, Map
 from .memory import (
     ADDRESS_MASK,
     CODE_WINDOW,
@@ -31,39 +32,6 @@ REGISTER_SLOTS: Final = 16
 Helper: TypeAlias = "Callable[[Machine, int, int, int, int, int], int]"
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayMap:
-    """An array map of ``entries`` values, ``value_bytes`` each; all of them in ``initial``, one after the other.
-
-    Values lie 8-aligned in memory, so ``stride`` is ``value_bytes`` rounded up. Programs can write to the values
-    unless ``writable`` is false.
-    """
-
-    initial: bytes
-    entries: int = 1
-    name: str = ""
-    writable: bool = True
-
-    @property
-    def value_bytes(self) -> int:
-        """The size of a value."""
-        return len(self.initial) // self.entries
-
-    @property
-    def stride(self) -> int:
-        """The distance of two values in memory."""
-        return -(-self.value_bytes // 8) * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """A map in a machine: its handle, an address that cannot be read, and where its values are."""
-
-    definition: ArrayMap
-    handle: int
-    region: Region
-
-
 class Machine:
     """State and surroundings of one program.
 
@@ -72,7 +40,7 @@ class Machine:
         memory: input; R1 is its address and R2 its length at entry, both 0 if there is none.
         maps: array maps; plain bytes stand for the one value of a map. Programs refer to them by index, both with
             map_by_fd and with map_by_idx.
-        helpers: helper functions by static id; those of :mod:`.helpers` if None.
+        helpers: helper functions by static id; those of :mod:`.helpers` if none are given.
         btf_helpers: helper functions by BTF id.
         variables: platform variables by id.
         frames: the discipline of local calls.
@@ -89,7 +57,7 @@ class Machine:
         byte_order: ByteOrder = "little",
         memory: bytes | None = None,
         maps: Sequence[bytes | ArrayMap] = (),
-        helpers: Mapping[int, Helper] | None = None,
+        helpers: Mapping[int, Helper] = LINUX_HELPERS,
         btf_helpers: Mapping[int, Helper] | None = None,
         variables: Mapping[int, bytes] | None = None,
         frames: type[Frames] = Frames,
@@ -105,10 +73,6 @@ class Machine:
         if memory:
             self.input = self.memory.add(Region("input memory", self.packet, bytearray(memory)))
             self.registers[1], self.registers[2] = self.packet, len(memory)
-        if helpers is None:
-            from .helpers import LINUX_HELPERS
-
-            helpers = LINUX_HELPERS
         self.helpers = {"static": helpers, "btf": btf_helpers or {}}
         self.maps = [self._add_map(index, definition) for index, definition in enumerate(maps)]
         self.variables = {

@@ -8,39 +8,19 @@ are, and so is the rest of a budget that might end inside of the unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple
 
 from ..spec import tree as t
 from ..spec.encoding import Decoded
 from ..spec.table import Instruction
 from . import flow
-from .executable import Executable, writes_frame_pointer
+from .executable import Executable, RunUnit, Unit, writes_frame_pointer
 from .faults import Trap
 from .lowering import SUPPORT, Lowering, Term, number
 from .rows import WORD, platform_call
 
-if TYPE_CHECKING:
-    from .machine import Machine
-
-#: Runs on a machine from a slot with the number of instructions executed before; gives both anew. The last argument
-#: is the number of executed instructions from which on it must not begin another round of a loop.
-RunUnit: TypeAlias = "Callable[[Machine, int, int, int], tuple[int, int]]"
-
 _CONTROL: Final = (t.Jump, t.CallLocal, t.Return)
-
-
-class Unit(NamedTuple):
-    """Code for ``size`` instructions, to be entered at any of the slots ``entries``.
-
-    Between two checks of the budget, at most ``size`` instructions are executed.
-    """
-
-    run: RunUnit
-    size: int
-    entries: frozenset[int]
-    source: str
 
 
 class Line(NamedTuple):
@@ -65,6 +45,16 @@ class Block:
         self.instructions: list[tuple[int, Decoded]] = []
         self.branch: Decoded | None = None
         self.targets: tuple[int, ...] = ()
+
+
+def unit_at(executable: Executable, slot: int) -> Unit | None:
+    """Return the unit to be entered at ``slot``, made at the first request; None if there can be none."""
+    units = executable.units
+    if slot not in units:
+        unit = units[slot] = compile_unit(executable, slot)
+        if unit:
+            units.update((entry, unit) for entry in unit.entries if entry not in units)
+    return units[slot]
 
 
 def compile_unit(executable: Executable, entry: int) -> Unit | None:

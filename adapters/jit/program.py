@@ -13,8 +13,10 @@ from time import perf_counter
 
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.frames import Frames
+from ...reference_vm.helpers import LINUX_HELPERS
 from ...reference_vm.interpreter import DEFAULT_BUDGET
-from ...reference_vm.machine import ArrayMap, Helper, Machine
+from ...reference_vm.machine import Helper, Machine
+from ...reference_vm.maps import ArrayMap
 from ...reference_vm.verifier.safety import surroundings_of
 from ...spec.encoding import ByteOrder, Program, decode, encode
 from ...spec.table import Isa
@@ -72,7 +74,7 @@ class CompiledProgram:
         memory: bytes | None = None,
         *,
         maps: Sequence[bytes | ArrayMap] = (),
-        helpers: Mapping[int, Helper] | None = None,
+        helpers: Mapping[int, Helper] = LINUX_HELPERS,
         btf_helpers: Mapping[int, Helper] | None = None,
         variables: Mapping[int, bytes] | None = None,
         budget: int = DEFAULT_BUDGET,

@@ -13,7 +13,8 @@ import click
 
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.interpreter import DEFAULT_BUDGET, TraceStep, execute
-from ...reference_vm.machine import ArrayMap, Machine
+from ...reference_vm.machine import Machine
+from ...reference_vm.maps import ArrayMap
 from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, decode, identify, unpack
 from ...spec.output import write_json

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import IO, Literal, NamedTuple, TypeAlias
 
 from ...reference_vm import elf
-from ...reference_vm.machine import ArrayMap
+from ...reference_vm.maps import ArrayMap
 from ...spec.asm.assemble import assemble
 from ...spec.asm.syntax import Dialect
 from ...spec.asm.tokens import AsmError

@@ -15,7 +15,8 @@ from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import TraceStep, execute, run
-from bpf_isa.reference_vm.machine import ArrayMap, Machine
+from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.maps import ArrayMap
 from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import encode
 

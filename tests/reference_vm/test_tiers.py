@@ -14,6 +14,7 @@ from bpf_isa.reference_vm.executable import Executable, prepare
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import run
 from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.units import unit_at
 from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder, Program, decode
 
@@ -74,7 +75,7 @@ def test_deeply_nested_loops_run(depth: int) -> None:
     result = run(executable, Machine(), hot_after=0, budget=1 << 24)
     assert isinstance(result, Returned)
     assert result.r0 == 1 << depth
-    assert (executable.unit_at(0) is None) == (depth > flow.MOST_NESTED_LOOPS)
+    assert (unit_at(executable, 0) is None) == (depth > flow.MOST_NESTED_LOOPS)
 
 
 def test_a_long_chain_of_conditions_is_not_nested() -> None:
@@ -84,7 +85,7 @@ def test_a_long_chain_of_conditions_is_not_nested() -> None:
     result = run(executable, Machine(), hot_after=0)
     assert isinstance(result, Returned)
     assert result.r0 == 500
-    assert executable.unit_at(0) is not None
+    assert unit_at(executable, 0) is not None
 
 
 @pytest.mark.parametrize("budget", range(1, 40))

@@ -16,7 +16,8 @@ from bpf_isa.adapters.jit.trust import NotAccepted, accept
 from bpf_isa.conformance.bench.jit import BUDGET, PROGRAMS
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.reference_vm.machine import ArrayMap, Machine
+from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.maps import ArrayMap
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
 from bpf_isa.spec.asm.assemble import assemble_program

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from random import Random
 
 from bpf_isa.reference_vm.frames import FRAME_BYTES
-from bpf_isa.reference_vm.machine import ArrayMap, Machine, Map
+from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.maps import ArrayMap, Map
 from bpf_isa.reference_vm.verifier import ranges
 from bpf_isa.reference_vm.verifier.ranges import Range
 from bpf_isa.reference_vm.verifier.safety import surroundings_of

@@ -11,7 +11,8 @@ from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Returned
 from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import execute, run
-from bpf_isa.reference_vm.machine import ArrayMap, Machine
+from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.maps import ArrayMap
 from bpf_isa.reference_vm.verifier import ranges, safety
 from bpf_isa.reference_vm.verifier.safety import (
     NotProved,
