@@ -262,10 +262,11 @@ class _Describer:
     def marks(self, vector: Vector) -> list[pytest.Mark]:
         """Return the marks of a vector."""
         from ..spec.requirements import load_requirements
+        from .suite.instructions import names_in
 
         requirements = load_requirements()
         sections = {f"section-{requirements[name].section}" for name in vector.entry.covers}
-        names = [self._runtime, vector.entry.level.value, *vector.reported, *sections, *_instructions(vector)]
+        names = [self._runtime, vector.entry.level.value, *vector.reported, *sections, *names_in(vector.little.code)]
         return [self._mark(name) for name in dict.fromkeys(names)]
 
     def _mark(self, name: str) -> pytest.Mark:
@@ -273,19 +274,6 @@ class _Describer:
             # pytest.mark would want each of the many names to be registered.
             self._marks[name] = pytest.Mark(name, (), {}, _ispytest=True)
         return self._marks[name]
-
-
-def _instructions(vector: Vector) -> Iterator[str]:
-    """Yield the names of the instructions in a program, as far as they can be identified."""
-    from ..spec.encoding import DecodeError, instructions
-    from ..spec.table import isa
-
-    try:
-        for item in instructions(vector.little.code, "little", isa()):
-            if not isinstance(item, DecodeError):
-                yield item.instruction.name
-    except DecodeError:
-        return
 
 
 class VectorItem(pytest.Item):

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
-from ...spec.encoding import SLOT_BYTES, Decoded, Slot, identify, unpack
+from ...spec.encoding import Slot
 from ...spec.requirements import Requirement, load_requirements
 from ...spec.table import Instruction, isa
-from ..suite.model import Level, Source, Vector
+from ..suite.instructions import names_in
+from ..suite.model import Level, Source
 from ..suite.suite import VECTORS, Suite
 
 _NOTHING = Slot(0, 0, 0, 0, 0)
@@ -96,7 +97,7 @@ class Coverage:
         for vector in self.suite.vectors:
             if vector.little.expect.rejected:
                 continue
-            rows = instructions_of(vector)
+            rows = names_in(vector.little.code)
             rows_of_entry.setdefault(vector.entry.id, set()).update(rows)
             for name in rows:
                 containing[name][vector.entry.id] += 1
@@ -137,19 +138,3 @@ class Coverage:
 def short_name(file: Path) -> str:
     """Return the name of a vector file: within the suite that comes with this package, if it is there."""
     return (file.relative_to(VECTORS) if file.is_relative_to(VECTORS) else file).as_posix()
-
-
-def instructions_of(vector: Vector) -> frozenset[str]:
-    """Return the names of the instructions that stand in the program of ``vector``."""
-    code = vector.little.code
-    slots = {code[at : at + SLOT_BYTES] for at in range(0, len(code), SLOT_BYTES)}
-    return frozenset(name for slot in slots if (name := _name(slot)) is not None)
-
-
-@lru_cache(maxsize=1 << 16)
-def _name(slot: bytes) -> str | None:
-    """Return the name of the instruction that a slot begins; None for the second slot of one, and other bytes."""
-    if len(slot) < SLOT_BYTES:
-        return None
-    found = identify([unpack(slot)[0], _NOTHING], 0)
-    return found.instruction.name if isinstance(found, Decoded) else None

@@ -21,8 +21,9 @@ from ...spec.encoding import ByteOrder
 from ...spec.requirements import rows_of as demanded
 from ..run.runner import Result
 from ..run.verdict import Verdict
+from ..suite.instructions import names_in
 from ..suite.model import Level, Vector
-from .programs import names_in, rows_of
+from .programs import rows_of
 
 #: In place of an instruction: what fails is a program as a whole, or too long for results.
 NO_INSTRUCTION = ""

@@ -18,8 +18,8 @@ from ...spec.table import Instruction, isa
 from ..adequacy.bench import BaselineError, Case, make_case
 from ..adequacy.build import complement, const, negation
 from ..adequacy.mutant import WRITABLE, faulty_row, register
-from ..coverage.measure import instructions_of
 from ..run.verdict import Verdict, judge
+from ..suite.instructions import names_in
 from ..suite.model import Vector
 from .reliance import rank, reliances
 from .words import Complaint
@@ -40,7 +40,7 @@ class Rarity(NamedTuple):
 
 def rarity(vectors: Sequence[Vector]) -> Rarity:
     """Return how rare each instruction is in ``vectors``."""
-    return Rarity(Counter(name for vector in vectors for name in instructions_of(vector)), len(vectors))
+    return Rarity(Counter(name for vector in vectors for name in names_in(vector.little.code)), len(vectors))
 
 
 def complaints(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
