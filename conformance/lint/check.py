@@ -62,9 +62,8 @@ def _read(files: Sequence[Path], rules: Collection[str] = ()) -> tuple[list[Vect
         findings += _form(file) if "canonical-form" in rules else ()
         source = Source(**data["source"])
         for raw in data["vectors"]:
-            found = [Finding(str(file), document.line(raw), raw["id"], *it) for it in words.complaints(raw)]
-            findings += found
-            findings += _expanded(document, raw, source, vectors, {finding.rule for finding in found})
+            findings += [Finding(str(file), document.line(raw), raw["id"], *it) for it in words.complaints(raw)]
+            findings += _expanded(document, raw, source, vectors)
     return list(vectors.values()), findings
 
 
@@ -82,9 +81,9 @@ def _form(file: Path) -> Iterator[Finding]:
 
 
 def _expanded(
-    document: strict_yaml.Document, raw: dict[str, Any], source: Source, vectors: dict[str, Vector], told: set[str]
+    document: strict_yaml.Document, raw: dict[str, Any], source: Source, vectors: dict[str, Vector]
 ) -> Iterator[Finding]:
-    """Expand an entry into ``vectors``; yield what is wrong, except what rules of ``told`` have said."""
+    """Expand an entry into ``vectors``; yield what is wrong."""
     try:
         for vector in expand(make_entry(document, raw, source)):
             if vector.id in vectors:
@@ -94,9 +93,7 @@ def _expanded(
             else:
                 vectors[vector.id] = vector
     except VectorError as error:
-        # An entry that cites what is not there cannot be made, and more is not known about it.
-        if not told & {"unknown-requirement", "unknown-erratum", "level"}:
-            yield _of_error(error, "expansion")
+        yield _of_error(error, error.rule)
 
 
 def _of_error(error: VectorError, rule: str) -> Finding:

@@ -164,20 +164,24 @@ def _check(entry: Entry) -> None:
     requirements, errata = load_requirements(), load_errata()
     for name in entry.covers:
         if name not in requirements:
-            raise entry.error(f"covers {name!r}, which is no requirement of spec/requirements.yaml")
+            raise entry.error(
+                f"covers {name!r}, which is no requirement of spec/requirements.yaml", rule="unknown-requirement"
+            )
     for name in entry.errata:
         if name not in errata:
-            raise entry.error(f"cites the erratum {name!r}, which is not in spec/errata.yaml")
+            raise entry.error(f"cites the erratum {name!r}, which is not in spec/errata.yaml", rule="unknown-erratum")
     if entry.level is Level.INTERPRETATION and not entry.errata:
-        raise entry.error("is of level interpretation: cite under errata the one that interprets the RFC")
+        raise entry.error("is of level interpretation: cite under errata the one that interprets the RFC", rule="level")
     if (entry.level is Level.EXTENSION) != (entry.extension is not None):
-        raise entry.error("level extension and the field extension (its name) go together")
+        raise entry.error("level extension and the field extension (its name) go together", rule="level")
     if entry.faulted is not None:
         if entry.faulted not in {kind.value for kind in FaultKind}:
             known = ", ".join(kind.value for kind in FaultKind)
             raise entry.error(f"expects the fault {entry.faulted!r}; faults are {known}")
         if entry.level in {Level.MUST, Level.INTERPRETATION}:
-            raise entry.error("expects a fault, which RFC 9669 does not define: level must be abi or lower")
+            raise entry.error(
+                "expects a fault, which RFC 9669 does not define: level must be abi or lower", rule="level"
+            )
     if entry.memory is None and "memory" in entry.expect:
         raise entry.error("expects a memory, but has none")
 

@@ -44,11 +44,14 @@ class Level(StrEnum):
 
 
 class VectorError(InputError):
-    """A vector file that cannot be accepted: where, which vector, and what is wrong with it."""
+    """A vector file that cannot be accepted: where, which vector, and what is wrong with it.
 
-    def __init__(self, file: Path | str, line: int, vector: str | None, message: str) -> None:
+    ``rule`` is that of lint which says so.
+    """
+
+    def __init__(self, file: Path | str, line: int, vector: str | None, message: str, rule: str = "expansion") -> None:
         super().__init__(f"{file}:{line}: {f'{vector}: ' if vector else ''}{message}")
-        self.file, self.line, self.vector, self.message = str(file), line, vector, message
+        self.file, self.line, self.vector, self.message, self.rule = str(file), line, vector, message, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,11 @@ class Entry:
     cases: list[tuple[str | None, Mapping[str, ByOrder]]]
     byte_order: ByteOrder | None = None
 
-    def error(self, message: str, case: str | None = None, line: int | None = None) -> VectorError:
+    def error(
+        self, message: str, case: str | None = None, line: int | None = None, rule: str = "expansion"
+    ) -> VectorError:
         """Return the error that ``message`` describes, at this entry."""
-        return VectorError(self.file, line or self.line, vector_id(self.id, case), message)
+        return VectorError(self.file, line or self.line, vector_id(self.id, case), message, rule)
 
 
 def vector_id(entry: str, case: str | None) -> str:
