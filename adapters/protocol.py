@@ -24,7 +24,7 @@ Observable: TypeAlias = Literal["r0", "registers", "memory"]
 
 
 class OutcomeKind(StrEnum):
-    """All that can become of a job."""
+    """All outcomes that a job can have."""
 
     RETURNED = "returned"  # the program ran to its end
     REJECTED = "rejected"  # the runtime refused to load it, because of what it is

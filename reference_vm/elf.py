@@ -178,7 +178,7 @@ class _Linker:
         given = self.given[number] if number < len(self.given) else None
         if sizes is None or not sizes.value_bytes or not sizes.entries:
             if given is None:
-                raise ObjectError(f"no size is told for map {number}, {name!r}: give its initial value")
+                raise ObjectError(f"map {number}, {name!r}, has no size in the object: give its initial value")
             return ArrayMap(given, name=name)
         if sizes.type != BPF_MAP_TYPE_ARRAY:
             raise ObjectError(f"map {number}, {name!r}, has type {sizes.type}; only array maps are supported")

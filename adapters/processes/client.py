@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """What the keeper is told of them at its start."""
+        """The limits as the keeper gets them at its start."""
         numbers = (-1 if self.memory is None else self.memory, self.processes, self.written)
         return ["contained" if self.contained else "plain", *map(str, numbers)]
 

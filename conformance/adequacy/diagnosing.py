@@ -87,7 +87,7 @@ class Trials:
 
 
 def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTask | None = None) -> Trials:
-    """Diagnose about ``size`` mutants, chosen by ``seed``; ``on_task`` is told how many tasks are done, of how many.
+    """Diagnose about ``size`` mutants, chosen by ``seed``; ``on_task`` gets the number of tasks done, and of all.
 
     Raises:
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.

@@ -36,7 +36,7 @@ def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
     return tuple(unique)
 
 
-#: What a platform has under a number is told by small numbers; addresses of code by nothing but comparing them.
+#: Numbers of what the platform has are small; addresses of code can only be compared.
 _OF_NUMBERS = re.compile(r"(zero|sign)-extends imm from|loses bit (?!0 )\d+ of imm|map_by_\w+ for")
 _OF_CODE = re.compile(r"(zero|sign)-extends|loses bit|imm is one|keeps the bits|sets the bits|reads imm in|negates imm")
 

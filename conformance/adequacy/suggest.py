@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From operands that tell a mutant from its row to a vector that does.
 
-The program sets all registers, executes the one instruction and ends; what must come of it is what comes of it on the
+The program sets all registers, executes the one instruction and ends; the expectation is its result on the
 unmodified specification, and is written down as literals for a person to read. A suggestion counts only if the mutant
 is seen to fail it.
 """

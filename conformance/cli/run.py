@@ -114,7 +114,7 @@ def run(
     Ctrl-C ends the run early; the results are written all the same, say that they are partial, and --resume goes on.
     It also goes on with a run that was killed: while a run lasts, FILE.journal keeps each result of --json FILE.
 
-    Failures that this package knows about (those of the Linux kernel, say) are told apart, and do not count.
+    Failures that this package knows about (those of the Linux kernel, say) are listed apart, and do not count.
     Exit status: 0 if nothing else failed, 1 if a runtime failed a vector, 2 if the command was given something unusable
     or the harness could not do its work, 130 if the run was interrupted.
     """

@@ -69,7 +69,7 @@ def verify_(
 
     FILE holds assembly, hexadecimal digits, the bytes of a program, or an ELF object. A group of --group
     allows what it includes, and base32 is always allowed. With --safety, a program without errors is also proved to
-    be safe to run unchecked, as `exec --trust-verifier` demands, or it is told why that cannot be shown. Exit status:
+    be safe to run unchecked, as `exec --trust-verifier` demands, or why that cannot be shown. Exit status:
     0 if there are no errors (warnings do not count), 1 if there are, 2 if there was no program to look at.
     """
     if not safety and (memory_bytes or map_bytes):

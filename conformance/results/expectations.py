@@ -50,7 +50,7 @@ class ExpectationError(InputError):
 
 @dataclass(frozen=True)
 class Known:
-    """Vectors about which something is known: the verdict on them, in which way they fail if that is told, and why."""
+    """Vectors about which something is known: the verdict on them, the kind of failure if it is given, and why."""
 
     patterns: tuple[str, ...]
     verdict: Literal["fail", "unsupported"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which instruction of a vector's program a byte of the memory comes from.
 
-Programs that try much store what comes of each part: where in the memory a runtime went wrong tells where in the
-program it did.
+Programs that try much store the result of each part: the first wrong byte of the memory leads to the part of the
+program that the runtime executes wrongly.
 """
 
 from __future__ import annotations

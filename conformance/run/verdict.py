@@ -178,7 +178,7 @@ def hex64(value: int, digits: int = 0) -> str:
 
 
 def describe(expect: Expectation) -> str:
-    """Return in a few words what must become of a program."""
+    """Return the expected outcome of a program in a few words."""
     if expect.rejected:
         return "rejected"
     if expect.faulted is not None:

@@ -107,7 +107,7 @@ def vector_id(entry: str, case: str | None) -> str:
 
 
 class Expectation(NamedTuple):
-    """What must become of a program.
+    """The expected outcome of a program.
 
     If neither ``rejected`` nor ``faulted``, it must return, with ``registers`` (r0 to r9, unsigned) and ``memory``.
     ``faulted`` names the kind of fault. ``witness`` is the r0 of a runtime that runs a program which should be

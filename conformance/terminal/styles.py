@@ -22,7 +22,7 @@ from .console import Console
 STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
 #: The bars move once in so many seconds.
 _MOVING = 0.05
-#: How many failures of a runtime are told while the run goes on.
+#: How many failures of a runtime are printed while the run goes on.
 _LIVE_FAILURES = 10
 
 
@@ -82,7 +82,7 @@ class Live:
 
     def _tell(self, runtime: str, result: Result, *, more: bool) -> None:
         if more:
-            say(self._console, Text(f"{runtime}: further failures are told at the end", "dim"))
+            say(self._console, Text(f"{runtime}: further failures are printed at the end", "dim"))
             return
         told = str(result.judgement.reason)
         if result.judgement.failure is Failure.WRONG_RESULT:

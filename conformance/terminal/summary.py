@@ -34,11 +34,11 @@ _LINES = 60
 _FEW = 2
 #: So many lines belong to a finding with its details, stand around the findings, and tell the reasons of one kind.
 _FINDING, _AROUND, _REASONS = 4, 6, 3
-#: Programs of at most so many characters stand on one line; of what differs, so much is told.
+#: Programs of at most so many characters stand on one line; of what differs, so much is printed.
 _SHORT, _LONGEST, _DIFFERENCES = 120, 160, 2
 #: So many instructions are named of the findings that are left out.
 _NAMED = 6
-#: From so many vectors on it is told how many were run in a second.
+#: From so many vectors on, the number of vectors per second is printed.
 _MANY = 64
 
 

@@ -144,7 +144,7 @@ def test_constants_cannot_be_written(objects: Mapping[ByteOrder, bytes]) -> None
     [
         ({"section": "nowhere"}, "no section 'nowhere' with code; there are: .text, socket, xdp"),
         ({"function": "nothing"}, "no function 'nothing'; there are: twice"),
-        ({"maps": MAPS[:1]}, "no size is told for map 1"),
+        ({"maps": MAPS[:1]}, "has no size in the object: give its initial value"),
         ({"maps": (*MAPS, b"")}, "3 maps are given, but the object has 2"),
         ({"section": "outside"}, "'elsewhere' is not defined in this object"),
         ({"section": "pointing"}, "section .data.pointer holds addresses"),

@@ -269,7 +269,7 @@ def test_many_failures_are_not_all_told_at_once(tmp_path: Path) -> None:
     )
     text = on_a_terminal(tmp_path, "run", "--vectors", vectors, "-r", "reference")
     assert len(set(re.findall(r"^.*fail reference: (many/c\d+)", text, re.MULTILINE))) == 10
-    assert "reference: further failures are told at the end" in text
+    assert "reference: further failures are printed at the end" in text
 
 
 def test_nothing_moves_where_there_is_no_terminal(tmp_path: Path) -> None:
