@@ -146,6 +146,7 @@ def discover(pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[Vector]) -> 
             search.run(pool, info, chosen)
             if most > 1:
                 break
+    search.conclude()
     return Discovery(info, search.decided(), tuple(search.asked))
 
 
@@ -209,26 +210,28 @@ def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate
 
 @dataclass
 class _Search:
-    """What is known so far, and which vectors can still tell something."""
+    """What is known so far, and which vectors can still tell something; ``asked`` are ids of those that were run."""
 
-    candidates: list[_Candidate]
+    candidates: Sequence[_Candidate]
     decisions: dict[str, Decision] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    asked: dict[str, None] = field(default_factory=dict)
     #: For each instruction, why programs with it and no other undecided one told nothing.
     _tries: dict[str, list[str]] = field(default_factory=dict)
-    #: The same for programs with others.
-    _hints: dict[str, str] = field(default_factory=dict)
+    #: Results that are no pass, while more than one instruction may be to blame.
+    _open: list[tuple[_Candidate, Result]] = field(default_factory=list)
 
     def open_rows(self, candidate: _Candidate) -> frozenset[str]:
         """Return the instructions of a candidate that are not decided."""
         return candidate.rows - self.decisions.keys()
 
+    def _obstacles(self, candidate: _Candidate) -> set[str]:
+        """Return the instructions of a candidate that are known not to work."""
+        return {name for name in candidate.rows & self.decisions.keys() if self.decisions[name].state != "works"}
+
     def _useful(self, most: int) -> list[_Candidate]:
         """Return the candidates that can tell something about at most ``most`` instructions."""
-        spoilt = {name for name, found in self.decisions.items() if found.state != "works"}
-        return [
-            item for item in self.candidates if spoilt.isdisjoint(item.rows) and 0 < len(self.open_rows(item)) <= most
-        ]
+        left = [item for item in self.candidates if item.vector.id not in self.asked]
+        return [item for item in left if 0 < len(self.open_rows(item)) <= most and not self._obstacles(item)]
 
     def cover(self, most: int) -> list[_Candidate]:
         """Choose few candidates that together execute all undecided instructions, at most ``most`` of them each."""
@@ -260,25 +263,28 @@ class _Search:
 
     def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
         """Run ``chosen`` and learn from the results."""
-        taken = {id(item) for item in chosen}
-        self.candidates = [item for item in self.candidates if id(item) not in taken]
-        self.asked += [item.vector.id for item in chosen]
-        results = ask(pool, info, [item.vector for item in chosen])
-        pairs = list(zip(chosen, results, strict=True))
-        # Passes first: what they show may leave one instruction to blame in the others.
-        for item, result in pairs:
+        self.asked.update(dict.fromkeys(item.vector.id for item in chosen))
+        failed = []
+        for item, result in zip(chosen, ask(pool, info, [item.vector for item in chosen]), strict=True):
             if result.judgement.verdict is Verdict.PASS:
-                for name in item.rows:
-                    self.decisions[name] = Decision("works", vector=item.vector.id)
-        for item, result in pairs:
-            if result.judgement.verdict is Verdict.PASS:
-                continue
+                self.decisions.update({name: Decision("works", vector=item.vector.id) for name in item.rows})
+            else:
+                failed.append((item, result))
+        # After the passes: what they show may leave one instruction to blame.
+        self._examine(failed)
+
+    def conclude(self) -> None:
+        """Look again at what did not pass before the other instructions of its program were known, shortest first."""
+        left, self._open = self._open, []
+        self._examine(sorted(left, key=lambda pair: len(pair[0].vector.little.code)))
+
+    def _examine(self, results: Iterable[tuple[_Candidate, Result]]) -> None:
+        for item, result in results:
             left = self.open_rows(item)
-            if len(left) == 1:
+            if len(left) == 1 and not self._obstacles(item):
                 self._blame(next(iter(left)), result)
-            elif judged(result)[0] == "unknown":
-                for name in left:
-                    self._hints.setdefault(name, result.judgement.reason)
+            else:
+                self._open.append((item, result))
 
     def _blame(self, name: str, result: Result) -> None:
         """Take note that a program with no other unknown instruction than ``name`` did not pass."""
@@ -297,17 +303,11 @@ class _Search:
     def _undecided(self, name: str) -> Decision:
         if tried := self._tries.get(name):
             return Decision("unknown", tried[0])
-        if name in self._hints:
-            return Decision("unknown", self._hints[name])
-        needs = sorted(
-            {
-                other
-                for item in self.candidates
-                if name in item.rows
-                for other in item.rows
-                if other in self.decisions and self.decisions[other].state != "works"
-            }
-        )
+        for item, result in self._open:
+            state, reason = judged(result)
+            if name in item.rows and state == "unknown":
+                return Decision("unknown", reason)
+        needs = sorted(set().union(*(self._obstacles(item) for item in self.candidates if name in item.rows)))
         also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
         return Decision(
             "unknown", f"needs: every vector that has it also has one of {also}" if needs else "no vector tells"

@@ -40,7 +40,7 @@ JUDGE = {
     "run/runner": ("run/runner", "run/bounded"),
     "run/worker": ("run/worker",),
     "run/workers": ("run/workers",),
-    "run/discovery": ("run/discovery",),
+    "run/discovery": ("run/search",),
     "results/document": ("results/results",),
     "results/journal": ("results/results",),
     "results/recorded": ("results/results",),

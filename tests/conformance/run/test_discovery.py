@@ -19,12 +19,13 @@ from bpf_isa.conformance.cli.groups import document
 from bpf_isa.conformance.run import discovery
 from bpf_isa.conformance.run.runner import ask
 from bpf_isa.conformance.run.verdict import Verdict
-from bpf_isa.conformance.run.workers import WorkerPool
 from bpf_isa.conformance.suite.suite import Suite, load_suite
 from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import closure
 from bpf_isa.spec.table import isa
 from bpf_isa.spec.validate import check
+
+from ..inprocess import here
 
 HERE = Path(__file__).parents[1]
 SCHEMA = Path(discovery.__file__).parents[1] / "schema" / "groups.schema.json"
@@ -46,8 +47,9 @@ def suite() -> Suite:
 
 
 def found_out(runtime: str) -> dict[str, Any]:
-    with WorkerPool(parse_spec(runtime)) as pool:
-        data = document(runtime, discovery.discover(pool, pool.open(), suite().vectors), len(suite().vectors))
+    with parse_spec(runtime).open() as adapter:
+        found = discovery.discover(here(adapter), adapter.info(), suite().vectors)
+    data = document(runtime, found, len(suite().vectors))
     check(data, SCHEMA)
     return data
 
@@ -97,8 +99,8 @@ def test_an_implementation_specific_group_is_asked_about_only_if_it_is_claimed()
     runtime = "python:faulty:ClaimsNothing"
     vectors = [vector for vector in suite().vectors if "packet" in vector.groups]
     others = [vector for vector in suite().vectors if "packet" not in vector.groups][:50]
-    with WorkerPool(parse_spec(runtime)) as pool:
-        results = ask(pool, pool.open(), [*vectors, *others], trust_claims=True)
+    with parse_spec(runtime).open() as adapter:
+        results = ask(here(adapter), adapter.info(), [*vectors, *others], trust_claims=True)
     assert {result.judgement.reason for result in results[: len(vectors)]} == {
         "group: the runtime does not claim packet"
     }
