@@ -63,8 +63,8 @@ class Found(NamedTuple):
 def look(specs: Sequence[RuntimeSpec]) -> Iterator[Found]:
     """Open each of ``specs`` in a process of its own and yield what is there."""
     with ExitStack() as stack:
-        pools = [stack.enter_context(WorkerPool(spec)) for spec in specs]
-        for spec, pool in zip(specs, pools, strict=True):
+        pools = [(spec, stack.enter_context(WorkerPool(spec))) for spec in specs]
+        for spec, pool in pools:
             try:
                 yield Found(spec, pool.open())
             except Unavailable as reason:
@@ -141,11 +141,8 @@ def discover(pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[Vector]) -> 
     search = _Search(_candidates(vectors, info))
     for most in _ROUNDS:
         search.run(pool, info, search.cover(most))
-    for most in (1, _LAST_RESORT, 1, _LAST_RESORT, 1):
-        while chosen := search.decisive(most):
-            search.run(pool, info, chosen)
-            if most > 1:
-                break
+    while chosen := search.decisive(1) or search.decisive(_LAST_RESORT):
+        search.run(pool, info, chosen)
     search.conclude()
     return Discovery(info, search.decided(), tuple(search.asked))
 
@@ -263,9 +260,11 @@ class _Search:
 
     def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
         """Run ``chosen`` and learn from the results."""
-        self.asked.update(dict.fromkeys(item.vector.id for item in chosen))
+        items = {item.vector.id: item for item in chosen}
+        self.asked.update(dict.fromkeys(items))
         failed = []
-        for item, result in zip(chosen, ask(pool, info, [item.vector for item in chosen]), strict=True):
+        for result in ask(pool, info, [item.vector for item in chosen]):
+            item = items[result.vector.id]
             if result.judgement.verdict is Verdict.PASS:
                 self.decisions.update({name: Decision("works", vector=item.vector.id) for name in item.rows})
             else:

@@ -91,9 +91,9 @@ def run(
     runs: list[RuntimeRun] = []
     with ExitStack() as stack:
         # All of them start now, so that opening one goes on while another is being tested.
-        pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
-        for runtime, pool in zip(runtimes, pools, strict=True):
-            one = _test(runtime.name, pool, vectors, observers, earlier.get(runtime.name))
+        pools = [(one.name, stack.enter_context(WorkerPool(one, processes, timeout))) for one in runtimes]
+        for name, pool in pools:
+            one = _test(name, pool, vectors, observers, earlier.get(name))
             runs.append(one)
             pool.close()
             if not one.complete:
@@ -158,8 +158,7 @@ def _test(
     one.unrepeated += pool.unrepeated
     if one.info is not None:
         not_run = harness_error(f"{NOT_RUN}: {one.problem}")
-        pairs = zip(vectors, results, strict=True)
-        one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
+        one.results = [result or Result(vectors[at], None, not_run) for at, result in enumerate(results)]
     return one
 
 

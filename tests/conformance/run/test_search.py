@@ -310,7 +310,8 @@ def test_claims_are_compared_with_what_was_found() -> None:
     [
         ("policy: no", True), ("policy.unreachable: insn 3", True), ("observe.memory: not shown", True),
         ("not-lowerable: too long", True), ("dpdk.no-room: no", True), ("dpdk.unknown-instruction: 0xdb", False),
-        ("opcode: policy", False), ("group: not claimed", False), ("policies: no", False), ("byte-order: big", True),
+        ("opcode: policy", False), ("group: policy: x", False), ("policy: group: x", True),
+        ("policies: no", False), ("byte-order: big", True),
     ],
 )  # fmt: skip
 def test_reasons_that_blame_no_instruction_begin_with_certain_words(reason: str, blames_none: bool) -> None:
