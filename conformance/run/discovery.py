@@ -148,22 +148,16 @@ def discover(pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[Vector]) -> 
 
 
 class _Candidate:
-    """A vector that may be run, and the instructions it executes."""
+    """A vector that may be run, and the instructions it executes: until they are traced, those of its program."""
 
     def __init__(self, vector: Vector, rows: frozenset[str]) -> None:
-        self.vector, self._contained = vector, rows
+        self.vector, self.rows = vector, rows
         self._traced = False
 
-    @property
-    def rows(self) -> frozenset[str]:
-        """The instructions; until :meth:`trace` is called, those that the program contains."""
-        return self._contained
-
-    def trace(self) -> bool:
-        """Find out what the program executes; return whether that is less than it contains."""
+    def trace(self) -> frozenset[str]:
+        """Find out what the program executes."""
         if self._traced:
-            return False
-        self._traced = True
+            return self.rows
         found: set[str] = set()
 
         def note(step: TraceStep) -> None:
@@ -181,9 +175,8 @@ class _Candidate:
             budget=_BUDGET,
             trace=note,
         )
-        less = found < self._contained
-        self._contained = frozenset(found)
-        return less
+        self._traced, self.rows = True, frozenset(found)
+        return self.rows
 
 
 def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate]:
@@ -228,7 +221,7 @@ class _Search:
     def _useful(self, most: int) -> list[_Candidate]:
         """Return the candidates that can tell something about at most ``most`` instructions."""
         left = [item for item in self.candidates if item.vector.id not in self.asked]
-        return [item for item in left if 0 < len(self.open_rows(item)) <= most and not self._obstacles(item)]
+        return [item for item in left if len(self.open_rows(item)) <= most and not self._obstacles(item)]
 
     def cover(self, most: int) -> list[_Candidate]:
         """Choose few candidates that together execute all undecided instructions, at most ``most`` of them each."""
@@ -239,7 +232,8 @@ class _Search:
             best = max(useful, key=lambda item: (len(item.rows & todo), -len(item.vector.little.code)))
             if not best.rows & todo:
                 break
-            if best.trace():
+            seemed = best.rows
+            if best.trace() < seemed:
                 continue
             chosen.append(best)
             todo -= best.rows
@@ -253,7 +247,7 @@ class _Search:
             if row.name in self.decisions:
                 continue
             for item in useful:
-                if row.name in item.rows and (not item.trace() or row.name in item.rows):
+                if row.name in item.rows and row.name in item.trace():
                     chosen[id(item)] = item
                     break
         return list(chosen.values())

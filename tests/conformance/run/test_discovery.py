@@ -20,7 +20,6 @@ from bpf_isa.conformance.run import discovery
 from bpf_isa.conformance.run.runner import ask
 from bpf_isa.conformance.run.verdict import Verdict
 from bpf_isa.conformance.suite.suite import Suite, load_suite
-from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import closure
 from bpf_isa.spec.table import isa
 from bpf_isa.spec.validate import check
@@ -117,16 +116,6 @@ def test_what_gives_another_result_is_wrong_and_not_missing() -> None:
     assert {"ATOMIC_OR32", "ATOMIC_XCHG64", "ATOMIC_CMPXCHG64"} <= wrong
     assert {isa().by_name[name].section for name in wrong} == {"5.3"}
     assert support(data)["atomic32"] == "partly" and support(data)["base64"] == "yes"
-
-
-def test_vectors_execute_what_they_are_taken_to_show() -> None:
-    """An instruction that is jumped over counts for nothing."""
-    (vector,) = [one for one in load_suite([HERE / "data" / "sample.yaml"]).vectors if one.id == "calls/local"]
-    contained = {item.instruction.name for item in decode(vector.little.code) if item}
-    candidate = discovery._Candidate(vector, frozenset(contained | {"NEG64"}))
-    assert candidate.trace()
-    assert candidate.rows == contained and "CALL_LOCAL" in contained
-    assert not candidate.trace()
 
 
 def test_for_people() -> None:

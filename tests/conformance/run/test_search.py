@@ -24,8 +24,9 @@ from bpf_isa.conformance.run.discovery import (
 from bpf_isa.conformance.run.runner import Result
 from bpf_isa.conformance.run.verdict import Failure, Judgement, Verdict, harness_error, unsupported
 from bpf_isa.conformance.suite.model import Vector
-from bpf_isa.conformance.suite.suite import load_suite
+from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.spec.encoding import decode
+from bpf_isa.spec.facts import Kind, facts
 from bpf_isa.spec.table import isa
 
 from ..inprocess import here
@@ -102,6 +103,44 @@ def test_one_vector_shows_all_that_it_executes(folder: Path) -> None:
 def test_what_is_jumped_over_is_not_shown(folder: Path) -> None:
     found = found_out(suite(folder, {"over": ("r0 = 1; goto +1; r0 ^= 5", 1)}))
     assert decided(found) == works("MOV64_K", "JA", "EXIT", by="over")
+
+
+def test_programs_that_jump_over_most_of_what_they_have_are_not_tried_first(folder: Path) -> None:
+    operators = ("^", "|", "&", "<<", ">>", "/")
+    programs = {
+        f"over/{number}": (f"r0 = 1; goto +{number}" + "".join(f"; r0 {sign}= 1" for sign in operators[:number]), 1)
+        for number in range(1, 7)
+    }
+    programs |= {"everything": ("r0 = 3; r0 += 4; goto +0; r0 ^= 0; r0 |= 0", 7)}
+    found = found_out(suite(folder, ALONE | programs))
+    assert found.asked[0] == "everything"
+    assert set(found.asked) == {"everything", "sub", "mul"}
+
+
+@pytest.mark.parametrize("name", ["load-store", "wide", "helpers"])
+def test_whatever_a_program_needs_it_is_traced_with(name: str) -> None:
+    """Memory, maps, variables and functions are at hand: programs without jumps execute all that they consist of."""
+    for vector in load_suite([VECTORS / f"{name}.yaml"]).vectors:
+        rows = {item.instruction for item in decode(vector.little.code) if item}
+        if vector.little.expect.returns and not {facts(row).kind for row in rows} & {
+            Kind.CONDITION,
+            Kind.JUMP,
+            Kind.CALL,
+        }:
+            assert decided(found_out([vector])) == works(*(row.name for row in rows), by=vector.id)
+
+
+def test_a_program_with_an_instruction_that_is_missing_is_not_run_for_others(folder: Path) -> None:
+    programs = {f"subxor/{at}": (f"r0 = 9; r0 -= {at}; r0 ^= 0", 9 - at) for at in (1, 2, 3)}
+    programs |= {
+        "base": ("r0 = 3; r0 += 4; r0 *= 5; r0 |= 0; r0 &= 255", 35),
+        "subxor/4": ("r0 = 9; r0 -= 9; r0 ^= 0; r0 += 0", 0),
+        "never": ("r0 = 9; r0 -= 9; r0 ^= 0; r0 += 0; r0 *= 1", 0),
+    }
+    found = found_out(suite(folder, ALONE | programs), SUB64_K=REFUSED)
+    assert found.decisions["SUB64_K"].state == "missing"
+    assert found.decisions["XOR64_K"] == Decision("unknown", "needs: every vector that has it also has one of SUB64_K")
+    assert set(found.asked) == {"base", "subxor/1", "subxor/2", "subxor/3", "subxor/4", "sub"}
 
 
 def test_where_a_vector_fails_its_instructions_are_tried_apart(folder: Path) -> None:
