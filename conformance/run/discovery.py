@@ -241,16 +241,17 @@ class _Search:
 
     def decisive(self, most: int) -> list[_Candidate]:
         """Choose, for each undecided instruction, the candidate with the fewest of them, if those are ``most``."""
-        chosen: dict[int, _Candidate] = {}
+        chosen: list[_Candidate] = []
         useful = sorted(self._useful(most), key=lambda item: (len(self.open_rows(item)), len(item.vector.little.code)))
         for row in isa().instructions:
             if row.name in self.decisions:
                 continue
             for item in useful:
                 if row.name in item.rows and row.name in item.trace():
-                    chosen[id(item)] = item
+                    if item not in chosen:
+                        chosen.append(item)
                     break
-        return list(chosen.values())
+        return chosen
 
     def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
         """Run ``chosen`` and learn from the results."""
