@@ -174,7 +174,7 @@ def was_not_run(result: Result) -> bool:
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
     """Return what the runtime of ``pool`` makes of ``vectors``; unless ``trust_claims``, whatever groups it claims."""
     results: dict[int, Result] = {}
-    groups = asked_about(info.groups) if trust_claims else frozenset(isa().groups)
+    groups = None if trust_claims else frozenset(isa().groups)
     info = info if trust_claims else replace(info, groups=None)
     _ask_all(pool, info, list(enumerate(vectors)), results.__setitem__, groups)
     return [results[index] for index in range(len(vectors))]

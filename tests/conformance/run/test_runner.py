@@ -19,6 +19,8 @@ from bpf_isa.conformance.run.runner import (
     was_not_run,
 )
 from bpf_isa.conformance.run.verdict import Failure, Verdict, harness_error
+from bpf_isa.conformance.run.worker import Exhausted
+from bpf_isa.conformance.suite.suite import VECTORS as FOLDER
 from bpf_isa.conformance.suite.suite import load_suite
 
 from ..inprocess import here
@@ -26,6 +28,7 @@ from ..inprocess import here
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
 VECTORS = load_suite([SAMPLE]).vectors
+PACKETS = FOLDER / "packet.yaml"
 pytestmark = pytest.mark.usefixtures("compiled", "forked")
 
 
@@ -132,6 +135,23 @@ def test_an_interrupted_run_says_what_was_not_run(interrupted: tuple[RuntimeRun,
     assert (other.complete, other.problem) == (False, "the run was interrupted")
 
 
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(Exhausted("no process left"), "no process left"), (MemoryError(), "this machine has no memory left")],
+)
+def test_a_machine_at_its_end_ends_the_run(error: Exception, problem: str) -> None:
+    class Fails(Follows):
+        def settled(self, name: str, result: Result) -> None:
+            raise error
+
+    one, other = run([REFERENCE, replace(REFERENCE, name="other")], VECTORS, observers=[Fails()])
+    for each in (one, other):
+        assert (each.complete, each.broken, each.problem) == (False, True, problem)
+    assert (len(one.results), other.results) == (len(VECTORS), [])
+    # The first was settled, and could not be told.
+    assert [was_not_run(result) for result in one.results].count(False) == 1
+
+
 def test_a_run_goes_on_with_what_it_does_not_have(interrupted: tuple[RuntimeRun, RuntimeRun]) -> None:
     late = Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
     earlier = {"reference": replace(interrupted[0], seconds=1000.0, unrepeated=[("a", late)])}
@@ -194,6 +214,14 @@ def test_whatever_a_runtime_claims_it_can_be_asked() -> None:
         asked = result.vector.groups <= {"base32"}
         assert (result.judgement.verdict is Verdict.PASS) == asked
         assert (result.outcome is not None) == asked
+
+
+def test_a_group_that_only_claims_make_a_subject_is_asked_about_where_claims_do_not_count() -> None:
+    adapter = ReferenceAdapter()
+    info = replace(adapter.info(), groups=None)
+    some = load_suite([PACKETS]).vectors[:1]
+    assert [result.judgement.verdict for result in ask(here(adapter), info, some)] == [Verdict.PASS]
+    assert [result.outcome for result in ask(here(adapter), info, some, trust_claims=True)] == [None]
 
 
 def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:
