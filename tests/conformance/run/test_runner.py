@@ -22,6 +22,8 @@ from bpf_isa.conformance.run.verdict import Failure, Verdict, harness_error
 from bpf_isa.conformance.run.worker import Exhausted
 from bpf_isa.conformance.suite.suite import VECTORS as FOLDER
 from bpf_isa.conformance.suite.suite import load_suite
+from bpf_isa.spec.encoding import decode
+from bpf_isa.spec.groups import required
 
 from ..inprocess import here
 
@@ -222,6 +224,26 @@ def test_a_group_that_only_claims_make_a_subject_is_asked_about_where_claims_do_
     some = load_suite([PACKETS]).vectors[:1]
     assert [result.judgement.verdict for result in ask(here(adapter), info, some)] == [Verdict.PASS]
     assert [result.outcome for result in ask(here(adapter), info, some, trust_claims=True)] == [None]
+
+
+@pytest.mark.parametrize(("trust_claims", "widest"), [(False, "base32"), (True, "base64")])
+def test_programs_are_made_of_groups_whose_claims_count(trust_claims: bool, widest: str, tmp_path: Path) -> None:
+    (tmp_path / "narrow.yaml").write_text(
+        "source: {name: tests, method: hand}\nvectors:\n  - id: narrow\n    covers: [rfc9669-4.1-add]\n"
+        '    asm: "w6 = 5\\nw0 = 3\\nexit"\n    expect: {registers: {r0: "3", r6: "5"}}\n'
+    )
+    needed: set[str] = set()
+
+    class Records(ReferenceAdapter):
+        def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+            needed.update(*(required(decode(job.code)) for job in jobs))
+            return super().run(jobs)
+
+    adapter = Records(observes=frozenset({"r0"}), groups=frozenset({"base64"}))
+    some = load_suite([tmp_path / "narrow.yaml"]).vectors
+    (result,) = ask(here(adapter), adapter.info(), some, trust_claims=trust_claims)
+    assert result.judgement.verdict is Verdict.PASS
+    assert max(needed) == widest
 
 
 def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:
