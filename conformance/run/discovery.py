@@ -301,11 +301,12 @@ class _Search:
             state, reason = judged(result)
             if name in item.rows and state == "unknown":
                 return Decision("unknown", reason)
-        needs = sorted(set().union(*(self._obstacles(item) for item in self.candidates if name in item.rows)))
+        obstacles = [self._obstacles(item) for item in self.candidates if name in item.rows]
+        if not obstacles or not all(obstacles):
+            return Decision("unknown", "no vector tells")
+        needs = sorted(set().union(*obstacles))
         also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
-        return Decision(
-            "unknown", f"needs: every vector that has it also has one of {also}" if needs else "no vector tells"
-        )
+        return Decision("unknown", f"needs: every vector that has it also has one of {also}")
 
 
 def blames_no_instruction(reason: str) -> bool:

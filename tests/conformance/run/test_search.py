@@ -199,6 +199,14 @@ def test_what_only_goes_with_what_is_missing_cannot_be_told(folder: Path) -> Non
     )
 
 
+def test_two_instructions_of_which_either_may_be_to_blame_are_not_told_apart(folder: Path) -> None:
+    programs = {"pair": ("r0 = 3; r0 ^= 0; r0 |= 0", 3), "other": ("r0 = 9; r0 -= 9; r0 ^= 0; r0 &= 0", 0)}
+    found = found_out(suite(folder, ALONE | programs), SUB64_K=REFUSED, XOR64_K=WRONG)
+    assert found.decisions["SUB64_K"].state == "missing"
+    assert found.decisions["XOR64_K"] == found.decisions["OR64_K"] == NO_VECTOR
+    assert found.decisions["AND64_K"].reason == "needs: every vector that has it also has one of SUB64_K"
+
+
 def test_of_many_obstacles_some_are_named(folder: Path) -> None:
     names = ("ADD64_K", "SUB64_K", "MUL64_K", "OR64_K", "AND64_K")
     signs = {"add": "+", "sub": "-", "mul": "*", "or": "|", "and": "&"}
