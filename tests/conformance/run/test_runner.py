@@ -26,6 +26,7 @@ from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import required
 
 from ..inprocess import here
+from .scripted import Log, Script
 
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
@@ -84,6 +85,23 @@ def test_every_vector_gets_a_verdict_in_its_place() -> None:
     assert sorted(follows.told) == sorted(
         (one.name, result.vector.id) for one in (right, wrong) for result in one.results
     )
+
+
+def test_how_many_processes_and_how_much_time_is_told(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    told: set[float] = set()
+
+    class Asked(Script):
+        def patience(self, timeout: float) -> float:
+            told.add(timeout)
+            return timeout
+
+    runtime = Asked(opening=lambda: log.note("opened"), answer=lambda _: Outcome(OutcomeKind.RETURNED, r0=0))
+    run([runtime], 4 * list(VECTORS))
+    assert (len(log.lines()), told) == (1, {30})
+    told.clear()
+    run([runtime], 4 * list(VECTORS), processes=2, timeout=77)
+    assert (len(log.lines()), told) == (3, {77})
 
 
 def test_what_a_runtime_does_not_claim_is_not_asked() -> None:
@@ -169,6 +187,15 @@ def test_a_run_goes_on_with_what_it_does_not_have(interrupted: tuple[RuntimeRun,
     by_id = {result.vector.id: result for result in one.results}
     assert len(kept) == 3
     assert all(by_id[result.vector.id].outcome is result.outcome for result in kept)
+
+
+def test_what_did_not_happen_again_is_told_of_its_own_runtime_only(interrupted: tuple[RuntimeRun, RuntimeRun]) -> None:
+    late = Outcome(OutcomeKind.TIMED_OUT, reason="timeout: no answer within 1 s")
+    earlier = {"reference": replace(interrupted[0], unrepeated=[("a", late)])}
+    both = [REFERENCE, replace(REFERENCE, name="other")]
+    one, other = run(both, VECTORS, earlier=earlier, observers=[Follows(until=4)])
+    assert (one.complete, one.unrepeated) == (False, [("a", late)])
+    assert (other.complete, other.unrepeated) == (False, [])
 
 
 def test_a_run_does_not_go_on_with_another_runtime(
