@@ -19,9 +19,9 @@ from ...adapters.protocol import NO_REASON, OutcomeKind, Reason, RuntimeInfo, Un
 from ...adapters.reference import machine_for
 from ...adapters.registry import RuntimeSpec
 from ...reference_vm.interpreter import TraceStep, execute
-from ...spec.encoding import decode
 from ...spec.groups import closure
 from ...spec.table import isa
+from ..suite.instructions import names_in
 from ..suite.model import Level, Vector
 from .runner import Result, ask
 from .verdict import Failure, Verdict
@@ -57,8 +57,8 @@ class Found(NamedTuple):
 def look(specs: Sequence[RuntimeSpec]) -> Iterator[Found]:
     """Open each of ``specs`` in a process of its own and yield what is there."""
     with ExitStack() as stack:
-        pools = [stack.enter_context(WorkerPool(spec)) for spec in specs]
-        for spec, pool in zip(specs, pools, strict=True):
+        pools = [(spec, stack.enter_context(WorkerPool(spec))) for spec in specs]
+        for spec, pool in pools:
             try:
                 yield Found(spec, pool.open())
             except Unavailable as reason:
@@ -135,31 +135,23 @@ def discover(pool: WorkerPool, info: RuntimeInfo, vectors: Iterable[Vector]) -> 
     search = _Search(_candidates(vectors, info))
     for most in _ROUNDS:
         search.run(pool, info, search.cover(most))
-    for most in (1, _LAST_RESORT, 1, _LAST_RESORT, 1):
-        while chosen := search.decisive(most):
-            search.run(pool, info, chosen)
-            if most > 1:
-                break
+    while chosen := search.decisive(1) or search.decisive(_LAST_RESORT):
+        search.run(pool, info, chosen)
+    search.conclude()
     return Discovery(info, search.decided(), tuple(search.asked))
 
 
 class _Candidate:
-    """A vector that may be run, and the instructions it executes."""
+    """A vector that may be run, and the instructions it executes: until they are traced, those of its program."""
 
     def __init__(self, vector: Vector, rows: frozenset[str]) -> None:
-        self.vector, self._contained = vector, rows
+        self.vector, self.rows = vector, rows
         self._traced = False
 
-    @property
-    def rows(self) -> frozenset[str]:
-        """The instructions; until :meth:`trace` is called, those that the program contains."""
-        return self._contained
-
-    def trace(self) -> bool:
-        """Find out what the program executes; return whether that is less than it contains."""
+    def trace(self) -> frozenset[str]:
+        """Find out what the program executes."""
         if self._traced:
-            return False
-        self._traced = True
+            return self.rows
         found: set[str] = set()
 
         def note(step: TraceStep) -> None:
@@ -177,9 +169,8 @@ class _Candidate:
             budget=_BUDGET,
             trace=note,
         )
-        less = found < self._contained
-        self._contained = frozenset(found)
-        return less
+        self._traced, self.rows = True, frozenset(found)
+        return self.rows
 
 
 def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate]:
@@ -190,7 +181,7 @@ def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate
         short = len(vector.little.code) <= _MOST_BYTES
         if not short or not expect.returns or vector.entry.byte_order not in {None, info.byte_order}:
             continue
-        rows = frozenset(item.instruction.name for item in decode(vector.little.code) if item)
+        rows = names_in(vector.little.code)
         shows_more = not expect.observed <= {"r0"}
         cost = (vector.entry.level is not Level.MUST, shows_more, len(vector.little.code))
         found.setdefault(rows, {}).setdefault(vector.entry.id, (cost, vector))
@@ -203,26 +194,28 @@ def _candidates(vectors: Iterable[Vector], info: RuntimeInfo) -> list[_Candidate
 
 @dataclass
 class _Search:
-    """What is known so far, and which vectors can still tell something."""
+    """What is known so far, and which vectors can still tell something; ``asked`` are ids of those that were run."""
 
-    candidates: list[_Candidate]
+    candidates: Sequence[_Candidate]
     decisions: dict[str, Decision] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    asked: dict[str, None] = field(default_factory=dict)
     #: For each instruction, why programs with it and no other undecided one told nothing.
     _tries: dict[str, list[Reason]] = field(default_factory=dict)
-    #: The same for programs with others.
-    _hints: dict[str, Reason] = field(default_factory=dict)
+    #: Results that are no pass, while more than one instruction may be to blame.
+    _open: list[tuple[_Candidate, Result]] = field(default_factory=list)
 
     def open_rows(self, candidate: _Candidate) -> frozenset[str]:
         """Return the instructions of a candidate that are not decided."""
         return candidate.rows - self.decisions.keys()
 
+    def _obstacles(self, candidate: _Candidate) -> set[str]:
+        """Return the instructions of a candidate that are known not to work."""
+        return {name for name in candidate.rows & self.decisions.keys() if self.decisions[name].state != "works"}
+
     def _useful(self, most: int) -> list[_Candidate]:
         """Return the candidates that can tell something about at most ``most`` instructions."""
-        spoilt = {name for name, found in self.decisions.items() if found.state != "works"}
-        return [
-            item for item in self.candidates if spoilt.isdisjoint(item.rows) and 0 < len(self.open_rows(item)) <= most
-        ]
+        left = [item for item in self.candidates if item.vector.id not in self.asked]
+        return [item for item in left if len(self.open_rows(item)) <= most and not self._obstacles(item)]
 
     def cover(self, most: int) -> list[_Candidate]:
         """Choose few candidates that together execute all undecided instructions, at most ``most`` of them each."""
@@ -233,7 +226,8 @@ class _Search:
             best = max(useful, key=lambda item: (len(item.rows & todo), -len(item.vector.little.code)))
             if not best.rows & todo:
                 break
-            if best.trace():
+            seemed = best.rows
+            if best.trace() < seemed:
                 continue
             chosen.append(best)
             todo -= best.rows
@@ -241,38 +235,44 @@ class _Search:
 
     def decisive(self, most: int) -> list[_Candidate]:
         """Choose, for each undecided instruction, the candidate with the fewest of them, if those are ``most``."""
-        chosen: dict[int, _Candidate] = {}
+        chosen: list[_Candidate] = []
         useful = sorted(self._useful(most), key=lambda item: (len(self.open_rows(item)), len(item.vector.little.code)))
         for row in isa().instructions:
             if row.name in self.decisions:
                 continue
             for item in useful:
-                if row.name in item.rows and (not item.trace() or row.name in item.rows):
-                    chosen[id(item)] = item
+                if row.name in item.rows and row.name in item.trace():
+                    if item not in chosen:
+                        chosen.append(item)
                     break
-        return list(chosen.values())
+        return chosen
 
     def run(self, pool: WorkerPool, info: RuntimeInfo, chosen: Sequence[_Candidate]) -> None:
         """Run ``chosen`` and learn from the results."""
-        taken = {id(item) for item in chosen}
-        self.candidates = [item for item in self.candidates if id(item) not in taken]
-        self.asked += [item.vector.id for item in chosen]
-        results = ask(pool, info, [item.vector for item in chosen])
-        pairs = list(zip(chosen, results, strict=True))
-        # Passes first: what they show may leave one instruction to blame in the others.
-        for item, result in pairs:
+        items = {item.vector.id: item for item in chosen}
+        self.asked.update(dict.fromkeys(items))
+        failed = []
+        for result in ask(pool, info, [item.vector for item in chosen]):
+            item = items[result.vector.id]
             if result.judgement.verdict is Verdict.PASS:
-                for name in item.rows:
-                    self.decisions[name] = Decision("works", vector=item.vector.id)
-        for item, result in pairs:
-            if result.judgement.verdict is Verdict.PASS:
-                continue
+                self.decisions.update({name: Decision("works", vector=item.vector.id) for name in item.rows})
+            else:
+                failed.append((item, result))
+        # After the passes: what they show may leave one instruction to blame.
+        self._examine(failed)
+
+    def conclude(self) -> None:
+        """Look again at what did not pass before the other instructions of its program were known, shortest first."""
+        left, self._open = self._open, []
+        self._examine(sorted(left, key=lambda pair: len(pair[0].vector.little.code)))
+
+    def _examine(self, results: Iterable[tuple[_Candidate, Result]]) -> None:
+        for item, result in results:
             left = self.open_rows(item)
-            if len(left) == 1:
+            if len(left) == 1 and not self._obstacles(item):
                 self._blame(next(iter(left)), result)
-            elif judged(result)[0] == "unknown":
-                for name in left:
-                    self._hints.setdefault(name, result.judgement.reason)
+            else:
+                self._open.append((item, result))
 
     def _blame(self, name: str, result: Result) -> None:
         """Take note that a program with no other unknown instruction than ``name`` did not pass."""
@@ -291,20 +291,15 @@ class _Search:
     def _undecided(self, name: str) -> Decision:
         if tried := self._tries.get(name):
             return Decision("unknown", tried[0])
-        if name in self._hints:
-            return Decision("unknown", self._hints[name])
-        needs = sorted(
-            {
-                other
-                for item in self.candidates
-                if name in item.rows
-                for other in item.rows
-                if other in self.decisions and self.decisions[other].state != "works"
-            }
-        )
-        also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
-        if not needs:
+        for item, result in self._open:
+            state, reason = judged(result)
+            if name in item.rows and state == "unknown":
+                return Decision("unknown", reason)
+        obstacles = [self._obstacles(item) for item in self.candidates if name in item.rows]
+        if not obstacles or not all(obstacles):
             return Decision("unknown", Reason(text="no vector tells"))
+        needs = sorted(set().union(*obstacles))
+        also = ", ".join(needs[:4]) + (", ..." if len(needs) > 4 else "")
         return Decision("unknown", Reason("needs", f"every vector that has it also has one of {also}"))
 
 

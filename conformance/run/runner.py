@@ -86,9 +86,9 @@ def run(
     runs: list[RuntimeRun] = []
     with ExitStack() as stack:
         # All of them start now, so that opening one goes on while another is being tested.
-        pools = [stack.enter_context(WorkerPool(runtime, processes, timeout)) for runtime in runtimes]
-        for runtime, pool in zip(runtimes, pools, strict=True):
-            one = _test(runtime.name, pool, vectors, observers, earlier.get(runtime.name))
+        pools = [(one.name, stack.enter_context(WorkerPool(one, processes, timeout))) for one in runtimes]
+        for name, pool in pools:
+            one = _test(name, pool, vectors, observers, earlier.get(name))
             runs.append(one)
             pool.close()
             if not one.complete:
@@ -153,8 +153,7 @@ def _test(
     one.unrepeated += pool.unrepeated
     if one.info is not None:
         not_run = harness_error(Reason(NOT_RUN, one.problem, "harness"))
-        pairs = zip(vectors, results, strict=True)
-        one.results = [result or Result(vector, None, not_run) for vector, result in pairs]
+        one.results = [result or Result(vectors[at], None, not_run) for at, result in enumerate(results)]
     return one
 
 
@@ -170,7 +169,7 @@ def was_not_run(result: Result) -> bool:
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
     """Return what the runtime of ``pool`` makes of ``vectors``; unless ``trust_claims``, whatever groups it claims."""
     results: dict[int, Result] = {}
-    groups = asked_about(info.groups) if trust_claims else frozenset(isa().groups)
+    groups = None if trust_claims else frozenset(isa().groups)
     info = info if trust_claims else replace(info, groups=None)
     _ask_all(pool, info, list(enumerate(vectors)), results.__setitem__, groups)
     return [results[index] for index in range(len(vectors))]

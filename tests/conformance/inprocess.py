@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from bpf_isa.adapters.protocol import Job, Reason, Unavailable
+from bpf_isa.adapters.protocol import Adapter, Job, Reason, Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.run.runner import RuntimeRun, ask
 from bpf_isa.conformance.run.worker import HarnessFailure
@@ -17,7 +17,7 @@ from . import faulty
 class _Here:
     """In place of worker processes."""
 
-    def __init__(self, adapter: ReferenceAdapter) -> None:
+    def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
 
     def run(self, jobs: Sequence[Job], on_answer: OnAnswer) -> None:
@@ -30,7 +30,7 @@ class _Here:
                 on_answer(index, answer)
 
 
-def here(adapter: ReferenceAdapter) -> WorkerPool:
+def here(adapter: Adapter) -> WorkerPool:
     """Return what runs jobs on ``adapter`` as a pool does."""
     return cast("WorkerPool", _Here(adapter))
 

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ JUDGE = {
     "run/runner": ("run/runner", "run/bounded"),
     "run/worker": ("run/worker",),
     "run/workers": ("run/workers",),
-    "run/discovery": ("run/discovery",),
+    "run/discovery": ("run/search",),
     "results/document": ("results/results",),
     "results/journal": ("results/results",),
     "results/recorded": ("results/results",),
@@ -94,22 +95,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="Modules to mutate, of: " + ", ".join(JUDGE))
     parser.add_argument("--sample", type=int, help="Test so many mutants of each module, always the same.")
-    parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="Modules at a time.")
     parser.add_argument("--folder", type=Path, default=ROOT / ".tox" / "judge" / "stage", help="Where it is done.")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in JUDGE]:
         parser.error(f"no such module: {', '.join(unknown)}")
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    failed = [
-        name
-        for name in arguments.names or JUDGE
-        if not test(name, arguments.folder / name.replace("/", "-"), arguments.jobs, arguments.sample)
-    ]
-    return 1 if failed else 0
+    names = arguments.names or list(JUDGE)
+    # What mutmut does before and after the mutants takes about as long for each module as a sample of them.
+    each = max(1, arguments.jobs // len(names))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        passed = pool.map(lambda name: test(name, arguments.folder, each, arguments.sample), names)
+        return 0 if all(list(passed)) else 1
 
 
-def test(name: str, folder: Path, jobs: int, sample: int | None) -> bool:
+def test(name: str, stages: Path, jobs: int, sample: int | None) -> bool:
     """Test the mutants of one module, or some of them; return whether all that survive have a reason."""
+    folder = stages / name.replace("/", "-")
     stage(name, folder)
     # mutmut has no command that only makes the mutants. It makes them, and finds out which tests reach what, before it
     # refuses a name that there is not.
@@ -144,7 +146,7 @@ def stage(name: str, folder: Path) -> None:
         ],
         # Tests may take (the usual time + constant) * multiplier; the usual time is without that of fixtures.
         "timeout_constant": 2.0,
-        "timeout_multiplier": 5.0,
+        "timeout_multiplier": 3.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     lines += ["use_git_change_detection = false", "track_dependencies = false"]
@@ -191,19 +193,19 @@ def report(name: str, folder: Path, chosen: Sequence[str], again: Sequence[str],
     known = [one for one in survived if one[1:] in reasons]
     wording = [one for one in survived if one not in known and one.is_wording]
     left = [one for one in survived if one not in known and one not in wording]
-    for one in left:
-        print(f"{one.name} survives:\n  - {one.before}\n  + {one.after}")  # noqa: T201
-    for ended in endless:
-        print(f"{ended}: its tests did not come to an end, or died, twice ({codes[ended]})")  # noqa: T201
+    lines = [f"{one.name} survives:\n  - {one.before}\n  + {one.after}" for one in left]
+    lines += [f"{one}: its tests did not come to an end, or died, twice ({codes[one]})" for one in endless]
     stale = reasons - {one[1:] for one in survived} if whole else set()
-    for function, before, after in sorted(stale):
-        print(f"survivors.yaml: {function}: {before} -> {after} does not survive any more: take it out")  # noqa: T201
-    print(  # noqa: T201
+    lines += [
+        f"survivors.yaml: {function}: {before} -> {after} does not survive any more: take it out"
+        for function, before, after in sorted(stale)
+    ]
+    lines.append(
         f"{name}: {len(chosen)} mutants of {len(codes)}: {len(chosen) - len(survived)} noticed"
         f" ({len(endless)} of them by not ending), {len(known)} with a reason, "
-        f"{len(wording)} of the wording of messages, {len(left)} survive",
-        flush=True,
+        f"{len(wording)} of the wording of messages, {len(left)} survive"
     )
+    print("\n".join(lines), flush=True)  # noqa: T201
     return bool(chosen) and not left and not stale
 
 

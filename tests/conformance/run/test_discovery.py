@@ -19,12 +19,12 @@ from bpf_isa.conformance.cli.groups import document
 from bpf_isa.conformance.run import discovery
 from bpf_isa.conformance.run.runner import ask
 from bpf_isa.conformance.run.verdict import Verdict
-from bpf_isa.conformance.run.workers import WorkerPool
 from bpf_isa.conformance.suite.suite import Suite, load_suite
-from bpf_isa.spec.encoding import decode
 from bpf_isa.spec.groups import closure
 from bpf_isa.spec.table import isa
 from bpf_isa.spec.validate import check
+
+from ..inprocess import here
 
 HERE = Path(__file__).parents[1]
 SCHEMA = Path(discovery.__file__).parents[1] / "schema" / "groups.schema.json"
@@ -46,8 +46,9 @@ def suite() -> Suite:
 
 
 def found_out(runtime: str) -> dict[str, Any]:
-    with WorkerPool(parse_spec(runtime)) as pool:
-        data = document(runtime, discovery.discover(pool, pool.open(), suite().vectors), len(suite().vectors))
+    with parse_spec(runtime).open() as adapter:
+        found = discovery.discover(here(adapter), adapter.info(), suite().vectors)
+    data = document(runtime, found, len(suite().vectors))
     check(data, SCHEMA)
     return data
 
@@ -97,8 +98,8 @@ def test_an_implementation_specific_group_is_asked_about_only_if_it_is_claimed()
     runtime = "python:faulty:ClaimsNothing"
     vectors = [vector for vector in suite().vectors if "packet" in vector.groups]
     others = [vector for vector in suite().vectors if "packet" not in vector.groups][:50]
-    with WorkerPool(parse_spec(runtime)) as pool:
-        results = ask(pool, pool.open(), [*vectors, *others], trust_claims=True)
+    with parse_spec(runtime).open() as adapter:
+        results = ask(here(adapter), adapter.info(), [*vectors, *others], trust_claims=True)
     assert {result.judgement.reason for result in results[: len(vectors)]} == {
         Reason("group", "the runtime does not claim packet")
     }
@@ -115,16 +116,6 @@ def test_what_gives_another_result_is_wrong_and_not_missing() -> None:
     assert {"ATOMIC_OR32", "ATOMIC_XCHG64", "ATOMIC_CMPXCHG64"} <= wrong
     assert {isa().by_name[name].section for name in wrong} == {"5.3"}
     assert support(data)["atomic32"] == "partly" and support(data)["base64"] == "yes"
-
-
-def test_vectors_execute_what_they_are_taken_to_show() -> None:
-    """An instruction that is jumped over counts for nothing."""
-    (vector,) = [one for one in load_suite([HERE / "data" / "sample.yaml"]).vectors if one.id == "calls/local"]
-    contained = {item.instruction.name for item in decode(vector.little.code) if item}
-    candidate = discovery._Candidate(vector, frozenset(contained | {"NEG64"}))
-    assert candidate.trace()
-    assert candidate.rows == contained and "CALL_LOCAL" in contained
-    assert not candidate.trace()
 
 
 def test_for_people() -> None:

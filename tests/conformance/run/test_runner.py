@@ -19,13 +19,19 @@ from bpf_isa.conformance.run.runner import (
     was_not_run,
 )
 from bpf_isa.conformance.run.verdict import Failure, Verdict, harness_error
+from bpf_isa.conformance.run.worker import Exhausted
+from bpf_isa.conformance.suite.suite import VECTORS as FOLDER
 from bpf_isa.conformance.suite.suite import load_suite
+from bpf_isa.spec.encoding import decode
+from bpf_isa.spec.groups import required
 
 from ..inprocess import here
+from .scripted import Log, Script
 
 HERE = Path(__file__).parents[1]
 SAMPLE = HERE / "data" / "sample.yaml"
 VECTORS = load_suite([SAMPLE]).vectors
+PACKETS = FOLDER / "packet.yaml"
 pytestmark = pytest.mark.usefixtures("compiled", "forked")
 
 
@@ -81,6 +87,23 @@ def test_every_vector_gets_a_verdict_in_its_place() -> None:
     )
 
 
+def test_how_many_processes_and_how_much_time_is_told(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    told: set[float] = set()
+
+    class Asked(Script):
+        def patience(self, timeout: float) -> float:
+            told.add(timeout)
+            return timeout
+
+    runtime = Asked(opening=lambda: log.note("opened"), answer=lambda _: Outcome(OutcomeKind.RETURNED, r0=0))
+    run([runtime], 4 * list(VECTORS))
+    assert (len(log.lines()), told) == (1, {30})
+    told.clear()
+    run([runtime], 4 * list(VECTORS), processes=2, timeout=77)
+    assert (len(log.lines()), told) == (3, {77})
+
+
 def test_what_a_runtime_does_not_claim_is_not_asked() -> None:
     (one,) = run([spec("claims_base32")], VECTORS)
     for result in one.results:
@@ -132,6 +155,23 @@ def test_an_interrupted_run_says_what_was_not_run(interrupted: tuple[RuntimeRun,
     assert (other.complete, other.problem) == (False, "the run was interrupted")
 
 
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(Exhausted("no process left"), "no process left"), (MemoryError(), "this machine has no memory left")],
+)
+def test_a_machine_at_its_end_ends_the_run(error: Exception, problem: str) -> None:
+    class Fails(Follows):
+        def settled(self, name: str, result: Result) -> None:
+            raise error
+
+    one, other = run([REFERENCE, replace(REFERENCE, name="other")], VECTORS, observers=[Fails()])
+    for each in (one, other):
+        assert (each.complete, each.broken, each.problem) == (False, True, problem)
+    assert (len(one.results), other.results) == (len(VECTORS), [])
+    # The first was settled, and could not be told.
+    assert [was_not_run(result) for result in one.results].count(False) == 1
+
+
 def test_a_run_goes_on_with_what_it_does_not_have(interrupted: tuple[RuntimeRun, RuntimeRun]) -> None:
     late = Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "no answer within 1 s"))
     earlier = {"reference": replace(interrupted[0], seconds=1000.0, unrepeated=[("a", late)])}
@@ -147,6 +187,15 @@ def test_a_run_goes_on_with_what_it_does_not_have(interrupted: tuple[RuntimeRun,
     by_id = {result.vector.id: result for result in one.results}
     assert len(kept) == 3
     assert all(by_id[result.vector.id].outcome is result.outcome for result in kept)
+
+
+def test_what_did_not_happen_again_is_told_of_its_own_runtime_only(interrupted: tuple[RuntimeRun, RuntimeRun]) -> None:
+    late = Outcome(OutcomeKind.TIMED_OUT, reason=Reason("timeout", "no answer within 1 s"))
+    earlier = {"reference": replace(interrupted[0], unrepeated=[("a", late)])}
+    both = [REFERENCE, replace(REFERENCE, name="other")]
+    one, other = run(both, VECTORS, earlier=earlier, observers=[Follows(until=4)])
+    assert (one.complete, one.unrepeated) == (False, [("a", late)])
+    assert (other.complete, other.unrepeated) == (False, [])
 
 
 def test_a_run_does_not_go_on_with_another_runtime(
@@ -194,6 +243,34 @@ def test_whatever_a_runtime_claims_it_can_be_asked() -> None:
         asked = result.vector.groups <= {"base32"}
         assert (result.judgement.verdict is Verdict.PASS) == asked
         assert (result.outcome is not None) == asked
+
+
+def test_a_group_that_only_claims_make_a_subject_is_asked_about_where_claims_do_not_count() -> None:
+    adapter = ReferenceAdapter()
+    info = replace(adapter.info(), groups=None)
+    some = load_suite([PACKETS]).vectors[:1]
+    assert [result.judgement.verdict for result in ask(here(adapter), info, some)] == [Verdict.PASS]
+    assert [result.outcome for result in ask(here(adapter), info, some, trust_claims=True)] == [None]
+
+
+@pytest.mark.parametrize("trust_claims", [False, True])
+def test_programs_are_made_of_groups_whose_claims_count(trust_claims: bool, tmp_path: Path) -> None:
+    (tmp_path / "narrow.yaml").write_text(
+        "source: {name: tests, method: hand}\nvectors:\n  - id: narrow\n    covers: [rfc9669-4.1-add]\n"
+        '    asm: "w6 = 5\\nw0 = 3\\nexit"\n    expect: {registers: {r0: "3", r6: "5"}}\n'
+    )
+    needed: set[str] = set()
+
+    class Records(ReferenceAdapter):
+        def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+            needed.update(*(required(decode(job.code)) for job in jobs))
+            return super().run(jobs)
+
+    adapter = Records(observes=frozenset({"r0"}), groups=frozenset({"base64"}))
+    some = load_suite([tmp_path / "narrow.yaml"]).vectors
+    (result,) = ask(here(adapter), adapter.info(), some, trust_claims=trust_claims)
+    assert result.judgement.verdict is Verdict.PASS
+    assert ("base64" in needed) == trust_claims
 
 
 def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:

@@ -94,7 +94,7 @@ def test_there_are_no_more_processes_than_chunks(log: Log) -> None:
 
 def test_a_pool_says_who_its_runtime_is() -> None:
     with WorkerPool(Script()) as pool:
-        assert pool.open() == INFO
+        assert (pool.open(), pool.stopped, pool.unrepeated) == (INFO, "", [])
 
 
 # Crashes and time-outs
@@ -174,6 +174,18 @@ def test_what_is_tried_again_has_more_time_on_a_busy_machine(
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.25, 0.25))
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     assert answers(Patient(), jobs(1)) == [Outcome(OutcomeKind.RETURNED, r0=factor)]
+
+
+def test_a_job_may_take_half_a_minute_unless_told_otherwise() -> None:
+    told: list[float] = []
+
+    class Asked(Script):
+        def patience(self, timeout: float) -> float:
+            told.append(timeout)
+            return timeout
+
+    assert answers(Asked(), jobs(1)) == [echo(job(0))]
+    assert told == [30]
 
 
 def test_a_job_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
