@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from bpf_isa.adapters.protocol import NO_REASON, Job, Outcome, OutcomeKind, Reason
+from bpf_isa.adapters.protocol import NO_REASON, Blames, Job, Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.adapters.registry import RuntimeSpec
 from bpf_isa.conformance.run.discovery import (
@@ -362,11 +362,10 @@ def test_what_a_failure_says_about_an_instruction(folder: Path) -> None:
 
     why = Reason(text="why")
     assert judged(Result(vector, None, harness_error(why))) == ("unknown", why)
-    for blames, state in (("platform", "unknown"), ("harness", "unknown"), ("instruction", "missing")):
-        assert judged(Result(vector, None, unsupported(why._replace(blames=blames)))) == (
-            state,
-            why._replace(blames=blames),
-        )
+    blamed: dict[Blames, State] = {"platform": "unknown", "harness": "unknown", "instruction": "missing"}
+    for blames, state in blamed.items():
+        reason = Reason("code", "text", blames)
+        assert judged(Result(vector, None, unsupported(reason))) == (state, reason)
     assert judged(refused(OutcomeKind.REJECTED)) == ("missing", why)
     assert judged(refused(OutcomeKind.CRASHED)) == ("wrong", why)
     assert judged(refused(None)) == ("wrong", why)
