@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
 from ..frames import FRAME_BYTES
-from . import ranges
+from . import operators, ranges
 from .ranges import Range
 from .state import ADDRESS, HALF, Place, Pointer, Stack, State, Value, load, store, unknown
 
@@ -183,7 +183,7 @@ class Transfer:
                 return self._cast(self._value(inner), inner.type, kind)
             case t.Negate(inner):
                 value = self._value(inner)
-                return ranges.negate(value) if isinstance(value, Range) else ADDRESS
+                return operators.negate(value) if isinstance(value, Range) else ADDRESS
             case t.Binary(op, left, right):
                 return self._binary(op, self._value(left), self._value(right))
             case t.Compare():
@@ -196,7 +196,7 @@ class Transfer:
             case t.Call(name, (argument,)) if name in t.BYTE_ORDER_FUNCTIONS:
                 value = self._value(argument)
                 if name.startswith("bswap") or (name[:2] == "be") != (self.byte_order == "big"):
-                    return ranges.swap_bytes(value) if isinstance(value, Range) else ADDRESS
+                    return operators.swap_bytes(value) if isinstance(value, Range) else ADDRESS
                 return value
             case t.Call():
                 return self._platform(node)
@@ -209,21 +209,21 @@ class Transfer:
             lower = {old.bits, new.bits} == {32, 64} and not old.signed
             return value if lower and isinstance(value, Pointer) and value.place == HALF else ADDRESS
         if new.bits < old.bits:
-            return ranges.cut(value, new.bits)
-        return ranges.extend(value, new.bits, by_sign=old.signed)
+            return operators.cut(value, new.bits)
+        return operators.extend(value, new.bits, by_sign=old.signed)
 
     @staticmethod
     def _binary(op: str, left: Value, right: Value) -> Value:
         if isinstance(left, Range) and isinstance(right, Range):
-            return ranges.OPERATORS[op](left, right)
+            return operators.OPERATORS[op](left, right)
         if op == "+" and isinstance(left, Range):
             left, right = right, left
         if isinstance(left, Pointer) and left.place.kind != "handle":
             if op in {"+", "-"} and isinstance(right, Range):
-                distance = right if right.bits == 64 else ranges.extend(right, 64, by_sign=True)
-                return Pointer(left.place, ranges.OPERATORS[op](left.offset, distance))
+                distance = right if right.bits == 64 else operators.extend(right, 64, by_sign=True)
+                return Pointer(left.place, operators.OPERATORS[op](left.offset, distance))
             if op == "-" and isinstance(right, Pointer) and left.place == right.place != HALF:
-                return ranges.sub(left.offset, right.offset)
+                return operators.sub(left.offset, right.offset)
         return ADDRESS
 
     def _choose(self, node: t.Choose) -> Value:
@@ -312,10 +312,10 @@ class Transfer:
         if not isinstance(condition, t.Compare):
             value = self._value(condition)
             return not isinstance(value, Range) or value.constant in {None, int(holds)}
-        op = condition.op if holds else ranges.NEGATED[condition.op]
+        op = condition.op if holds else operators.NEGATED[condition.op]
         left, right = self._value(condition.left), self._value(condition.right)
         if isinstance(left, Range) and isinstance(right, Range):
-            numbers = ranges.narrowed(op, left, right)
+            numbers = operators.narrowed(op, left, right)
             return bool(
                 numbers and self._narrow(condition.left, numbers[0]) and self._narrow(condition.right, numbers[1])
             )
@@ -343,7 +343,7 @@ class Transfer:
             return False
         # Offsets into stacks are negative; addresses are in the order of offsets all the same.
         ordered = op if op in {"==", "!="} else f"s{op.removeprefix('s')}"
-        narrowed = ranges.narrowed(ordered, offsets[0], offsets[1])
+        narrowed = operators.narrowed(ordered, offsets[0], offsets[1])
         return bool(
             narrowed
             and self._narrow(condition.left, Pointer(left.place, narrowed[0]))
@@ -373,7 +373,7 @@ class Transfer:
             case t.Binary("+", inner, other) if isinstance(value, Pointer):
                 distance = self._value(other)
                 if isinstance(distance, Range) and distance.constant is not None:
-                    return self._narrow(inner, Pointer(value.place, ranges.sub(value.offset, distance)))
+                    return self._narrow(inner, Pointer(value.place, operators.sub(value.offset, distance)))
             case t.Binary("&", inner, other) if isinstance(value, Range):
                 before, mask = self._value(inner), self._value(other)
                 if isinstance(before, Range) and isinstance(mask, Range) and mask.constant is not None:

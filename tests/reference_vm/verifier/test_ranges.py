@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bpf_isa.reference_vm.verifier import operators as o
 from bpf_isa.reference_vm.verifier import ranges as r
 from bpf_isa.spec import tree as t
 
@@ -72,12 +73,12 @@ def test_results_of_operators_are_in_the_result(data: st.DataObject, bits: int, 
     if op in {"/", "%", "s/", "s%"}:
         assume(y != 0)
     if op in {"<<", ">>", "s>>"}:
-        b, y = r.modulo(b, r.known(bits, bits)), y % bits
+        b, y = o.modulo(b, r.known(bits, bits)), y % bits
         assume(has(b, y))
     if op in {"s/", "s%", "s>>"}:
         x = t.Type(True, bits).wrap(x)
         y = y if op == "s>>" else t.Type(True, bits).wrap(y)
-    assert has(r.OPERATORS[op](a, b), CONCRETE[op](x, y) & ((1 << bits) - 1))
+    assert has(o.OPERATORS[op](a, b), CONCRETE[op](x, y) & ((1 << bits) - 1))
 
 
 def few_bits(random: Random) -> tuple[r.Range, list[int]]:
@@ -98,8 +99,8 @@ def test_all_results_of_operators_on_few_bits_are_in_the_result(op: str) -> None
     for _ in range(600):
         (a, xs), (b, ys) = few_bits(random), few_bits(random)
         if op in {"<<", ">>", "s>>"}:
-            b, ys = r.both(b, r.known(3, 4)), [y & 3 for y in ys]
-        found = r.OPERATORS[op](a, b)
+            b, ys = o.both(b, r.known(3, 4)), [y & 3 for y in ys]
+        found = o.OPERATORS[op](a, b)
         for x, y in product(map(left.wrap, xs), map(right.wrap, ys)):
             if y != 0 or op not in {"/", "%", "s/", "s%"}:
                 assert has(found, CONCRETE[op](x, y) & 15), (a, b, x, y)
@@ -109,17 +110,17 @@ def test_all_results_of_operators_on_few_bits_are_in_the_result(op: str) -> None
 def test_results_of_casts_are_in_the_result(data: st.DataObject, bits: int, other: int, by_sign: bool) -> None:
     a, x = data.draw(sets(bits))
     if other <= bits:
-        assert has(r.cut(a, other), x & ((1 << other) - 1))
+        assert has(o.cut(a, other), x & ((1 << other) - 1))
     else:
         wrapped = t.Type(by_sign, bits).wrap(x) & ((1 << other) - 1)
-        assert has(r.extend(a, other, by_sign=by_sign), wrapped)
+        assert has(o.extend(a, other, by_sign=by_sign), wrapped)
 
 
 @given(st.data(), BITS)
 def test_bytes_swapped_and_negated(data: st.DataObject, bits: int) -> None:
     a, x = data.draw(sets(bits))
-    assert has(r.swap_bytes(a), int.from_bytes(x.to_bytes(bits // 8, "little"), "big"))
-    assert has(r.negate(a), -x & ((1 << bits) - 1))
+    assert has(o.swap_bytes(a), int.from_bytes(x.to_bytes(bits // 8, "little"), "big"))
+    assert has(o.negate(a), -x & ((1 << bits) - 1))
 
 
 HOLDS: dict[str, Callable[[int, int], bool]] = {
@@ -132,7 +133,7 @@ def test_conditions_leave_what_they_hold_for(data: st.DataObject, bits: int, op:
     (a, x), (b, y) = data.draw(two(bits))
     kind = t.Type(op.startswith("s"), bits)
     holds = HOLDS[op.removeprefix("s")](kind.wrap(x), kind.wrap(y))
-    narrowed = r.narrowed(op if holds else r.NEGATED[op], a, b)
+    narrowed = o.narrowed(op if holds else o.NEGATED[op], a, b)
     assert narrowed is not None
     assert has(narrowed[0], x) and has(narrowed[1], y)
     assert r.includes(a, narrowed[0]) and r.includes(b, narrowed[1])
@@ -144,7 +145,7 @@ def test_conditions_leave_all_few_bits_that_they_hold_for(op: str) -> None:
     kind = t.Type(op.startswith("s"), 4)
     for _ in range(600):
         (a, xs), (b, ys) = few_bits(random), few_bits(random)
-        narrowed = r.narrowed(op, a, b)
+        narrowed = o.narrowed(op, a, b)
         for x, y in product(xs, ys):
             if HOLDS[op.removeprefix("s")](kind.wrap(x), kind.wrap(y)):
                 assert narrowed and has(narrowed[0], x) and has(narrowed[1], y), (a, b, x, y)
@@ -154,7 +155,7 @@ def test_all_few_bits_are_in_casts_and_where_sets_meet() -> None:
     random = Random(4)
     for _ in range(2000):
         (a, xs), (b, ys) = few_bits(random), few_bits(random)
-        low, by_zeros, by_sign = r.cut(a, 2), r.extend(a, 6, by_sign=False), r.extend(a, 6, by_sign=True)
+        low, by_zeros, by_sign = o.cut(a, 2), o.extend(a, 6, by_sign=False), o.extend(a, 6, by_sign=True)
         for x in xs:
             assert has(low, x & 3) and has(by_zeros, x) and has(by_sign, t.Type(True, 4).wrap(x) & 63), (a, x)
         joined, met, widened = r.join(a, b), r.meet(a, b), r.widen(a, b, [-5, 0, 3, 9])
@@ -180,7 +181,7 @@ def test_widening_comes_to_an_end(data: st.DataObject, bits: int) -> None:
     found, _ = data.draw(sets(bits))
     steps = 0
     while True:
-        grown = r.widen(found, r.add(found, r.known(1, bits)), [10, 1000])
+        grown = r.widen(found, o.add(found, r.known(1, bits)), [10, 1000])
         if grown == found:
             break
         found = grown
@@ -189,13 +190,13 @@ def test_widening_comes_to_an_end(data: st.DataObject, bits: int) -> None:
 
 
 def test_what_bounds_say_is_precise() -> None:
-    words = r.shift_left(r.unsigned(0, 4095), r.known(3))
+    words = o.shift_left(r.unsigned(0, 4095), r.known(3))
     assert (words.low, words.high, words.unknown) == (0, 32760, 0x7FF8)
-    assert r.narrowed("<", r.add(words, r.known(8)), r.known(32768)) is not None
-    met = r.narrowed("<", r.add(words, r.known(8)), r.known(32768))
+    assert o.narrowed("<", o.add(words, r.known(8)), r.known(32768)) is not None
+    met = o.narrowed("<", o.add(words, r.known(8)), r.known(32768))
     assert met is not None and met[0].high == 32760
-    assert r.modulo(r.anything(64), r.known(10)).high == 9
-    assert r.both(r.anything(64), r.known(0xF0)) == r.both(r.known(0xF0), r.anything(64))
-    assert r.narrowed("s<", r.known(5), r.known(-1)) is None
-    assert r.cut(r.signed(-3, 3), 32).signed_low == -3
+    assert o.modulo(r.anything(64), r.known(10)).high == 9
+    assert o.both(r.anything(64), r.known(0xF0)) == o.both(r.known(0xF0), r.anything(64))
+    assert o.narrowed("s<", r.known(5), r.known(-1)) is None
+    assert o.cut(r.signed(-3, 3), 32).signed_low == -3
     assert str(r.signed(-3, 3)) == "-3..3"

@@ -14,7 +14,7 @@ from bpf_isa.reference_vm.executable import Executable
 from bpf_isa.reference_vm.frames import FRAME_BYTES
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.rows import LocalCall
-from bpf_isa.reference_vm.verifier import ranges
+from bpf_isa.reference_vm.verifier import operators, ranges
 from bpf_isa.reference_vm.verifier.ranges import Range
 from bpf_isa.reference_vm.verifier.state import (
     HALF,
@@ -126,7 +126,7 @@ def claims(state: State, machine: Machine, start: int = 0) -> Iterator[tuple[Ran
     for value, number in values(state, machine):
         if isinstance(value, Pointer) and value.place.kind == "value":
             bits = value.place.number
-            yield ranges.cut(value.offset, bits), number - start & (1 << bits) - 1
+            yield operators.cut(value.offset, bits), number - start & (1 << bits) - 1
         elif isinstance(value, Pointer):
             yield value.offset, number - start_of(machine, value.place) & t.U64.mask
         elif isinstance(value, Range):
