@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from ...reference_vm.faults import FaultKind, Trap
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES, PRESERVED, Frame, Frames
 from ...reference_vm.memory import Region
-from ...reference_vm.verifier.structural import targets
 from ...spec import tree as t
+from ...spec.control import control_of, targets
 from ...spec.encoding import Decoded, Program, Slot, pack, slots_of
 from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Case, Refusal
@@ -237,11 +237,7 @@ def program_mutants(table: Isa) -> Iterator[ProgramMutant]:
 
 def distance_field(row: Instruction) -> str | None:
     """Return the field that holds the distance of a jump or call, if the row is one."""
-    for statement in row.means:
-        if isinstance(statement, t.Jump | t.CallLocal):
-            (field,) = (node.name for node in t.walk(statement.distance) if isinstance(node, t.Field))
-            return field
-    return None
+    return next((one.field for one in control_of(row).references if one.kind != "code address"), None)
 
 
 def _leading(item: Decoded, distance: int) -> Decoded:
@@ -340,7 +336,7 @@ def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes |
             continue
         field = distance_field(item.instruction)
         if field is not None:
-            ((_, target),) = targets(index, item)
+            ((_, target, _),) = targets(index, item)
             distance = choose(target, len(program)) - index - 1
             low, high = FIELD_RANGES[field]
             if not low <= distance <= high:
