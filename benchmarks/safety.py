@@ -20,7 +20,8 @@ from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.reference_vm.executable import prepare
 from bpf_isa.reference_vm.faults import Fault
 from bpf_isa.reference_vm.interpreter import run
-from bpf_isa.reference_vm.verifier.safety import NotProved, prove, surroundings_of
+from bpf_isa.reference_vm.verifier.proof import NotProved
+from bpf_isa.reference_vm.verifier.safety import prove, surroundings_of
 from bpf_isa.spec.encoding import ByteOrder, decode
 
 

@@ -21,7 +21,8 @@ from bpf_isa.adapters.jit.state import Style
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.reference_vm.machine import Machine
-from bpf_isa.reference_vm.verifier.safety import NotProved, prove, surroundings_of
+from bpf_isa.reference_vm.verifier.proof import NotProved
+from bpf_isa.reference_vm.verifier.safety import prove, surroundings_of
 from bpf_isa.reference_vm.verifier.structural import verify
 from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.asm.disassemble import disassemble

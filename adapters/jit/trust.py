@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ...reference_vm.verifier.safety import NotProved, prove
+from ...reference_vm.verifier.proof import NotProved
+from ...reference_vm.verifier.safety import prove
 from ...reference_vm.verifier.state import Place
 from ...reference_vm.verifier.transfer import Surroundings
 from ...spec.encoding import ByteOrder, Program, encode

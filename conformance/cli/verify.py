@@ -21,7 +21,7 @@ from .options import is_stdout, json_option, listing
 from .programs import FORMATS, Format, Input, contents, read_program
 
 if TYPE_CHECKING:
-    from ...reference_vm.verifier.safety import Proof
+    from ...reference_vm.verifier.proof import Proof
 
 #: The largest region that is worth asking about; a machine with it is made.
 _MOST_BYTES = 1 << 28
@@ -105,7 +105,8 @@ def verify_(
 
 
 def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
-    from ...reference_vm.verifier.safety import NotProved, prove, surroundings_of
+    from ...reference_vm.verifier.proof import NotProved
+    from ...reference_vm.verifier.safety import prove, surroundings_of
 
     machine = Machine(memory=bytes(memory_bytes), maps=program.maps)
     decoded = decode(program.code, program.byte_order)
@@ -118,7 +119,7 @@ def _prove(program: Input, memory_bytes: int) -> Proof | Finding:
 
 def _print_proof(proof: Proof) -> None:
     steps = "no bound was found" if proof.most_steps is None else f"at most {_count(proof.most_steps, 'instruction')}"
-    echo(f"safe with {proof.surroundings}, shown by {proof.way}; instructions until it ends: {steps}")
+    echo(f"safe with {proof.surroundings}, shown by {proof.method}; instructions until it ends: {steps}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -138,7 +139,7 @@ def _document(findings: Sequence[Finding], proof: Proof | None) -> dict[str, Any
     listed = [
         {"slot": one.slot, "rule": one.rule, "severity": one.severity, "message": one.message} for one in findings
     ]
-    safe = None if proof is None else {"most_steps": proof.most_steps, "way": proof.way}
+    safe = None if proof is None else {"most_steps": proof.most_steps, "method": proof.method}
     return {"format": "bpf-isa-verify", "version": 1, "valid": is_valid(findings), "findings": listed, "safe": safe}
 
 

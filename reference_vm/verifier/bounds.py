@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many instructions a program executes at most.
 
-In each loop a register is looked for that only grows, or only shrinks: it stands for a value of its own at the head
-(:class:`.state.Place`, ``value``), and what has become of that where the head is reached again tells by how much.
-Since it stays within the bounds that are known at the head, there are only so many trips.
+In each loop an induction variable is looked for: a register that only grows, or only shrinks. At the head it stands for
+a value of its own (:class:`.state.Place`, ``value``); its distance from that at the back edges is the step. Since it
+stays within the bounds that are known at the head, the trip count is bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_POINTS, _MOST_NESTED = 300_000, 100
 
 
 class Edge(NamedTuple, Generic[P]):
-    """A way from a point to the next one, or to the end of the program, by so many instructions."""
+    """An edge from a program point to the next one, or to the end of the program, with its number of instructions."""
 
     source: P
     target: P | None
@@ -34,10 +34,10 @@ class Bounds(Generic[P]):
     """Works out the bound of a program.
 
     Args:
-        edges: all ways from point to point.
+        edges: all edges between program points.
         states: what is known at each point.
-        returning: gives the states that arrive at a point again if all that is known there is the given state, on
-            ways through the given points; None if they are not known.
+        returning: gives the states at the back edges to a point if its state is the given one, on paths through the
+            given points; None if they are not known.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Bounds(Generic[P]):
         return self._longest(frozenset(self.states), start, None)
 
     def _longest(self, points: frozenset[P], first: P, head: P | None, nested: int = 0) -> int | None:
-        """Return the length of the longest way from ``first`` through ``points`` that does not come to ``head``."""
+        """Return the length of the longest path from ``first`` through ``points`` that does not come to ``head``."""
         self.looked_at += len(points)
         if self.looked_at > _MOST_POINTS:
             return None
@@ -114,7 +114,7 @@ class Bounds(Generic[P]):
 
 
 def _trips(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | None:
-    """Return how many trips there can be if a number within ``values`` becomes what it is at the ``ends`` of each."""
+    """Return the greatest trip count if a number within ``values`` is as given at the ``ends`` of each trip."""
     steps: list[tuple[int, int]] = []
     for end in ends:
         if not isinstance(end, Pointer) or end.place != place:

@@ -112,8 +112,8 @@ class Transfer:
                 self._statement(statement)
         return control
 
-    def ways(self, condition: t.Expr) -> Iterator[tuple[bool, State]]:
-        """Yield whether ``condition`` holds and what is known then, for each way that is possible."""
+    def branches(self, condition: t.Expr) -> Iterator[tuple[bool, State]]:
+        """Yield whether ``condition`` holds and the state in which it does, for each outcome that is possible."""
         registers, bindings = self.registers, self.locals
         for holds in (True, False):
             self.done += _OF_A_CONDITION
@@ -188,8 +188,8 @@ class Transfer:
             case t.Binary(op, left, right):
                 return self._binary(op, self._value(left), self._value(right))
             case t.Compare():
-                ways = [_TRUE if holds else _FALSE for holds, _ in self.ways(node)]
-                return ways[0] if len(ways) == 1 else ranges.anything(1)
+                values = [_TRUE if holds else _FALSE for holds, _ in self.branches(node)]
+                return values[0] if len(values) == 1 else ranges.anything(1)
             case t.Choose():
                 return self._choose(node)
             case t.Load(kind, address):

@@ -88,7 +88,7 @@ def test_what_is_safe_and_within_how_many_instructions() -> None:
         "safe with 256 bytes of memory, shown by invariants; instructions until it ends: at most 4 inst" in done.stdout
     )
     done = verify("r0 = 1\nexit\n", "--safety", "--json", "-", "--map-bytes", "8")
-    assert json.loads(done.stdout)["safe"] == {"most_steps": 2, "way": "invariants"}
+    assert json.loads(done.stdout)["safe"] == {"most_steps": 2, "method": "invariants"}
     done = verify("again:\ngoto again\n", "--safety")
     assert "no bound was found" in done.stdout
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bpf_isa.reference_vm.faults import Fault, FaultKind
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import Machine
-from bpf_isa.reference_vm.verifier.safety import NotProved, Proof, prove, surroundings_of
+from bpf_isa.reference_vm.verifier.proof import NotProved, Proof
+from bpf_isa.reference_vm.verifier.safety import prove, surroundings_of
 from bpf_isa.spec.encoding import ByteOrder, Program
 
 from ...programs import INPUT_BYTES, MAP_BYTES, structured, tangled

@@ -13,16 +13,12 @@ from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import execute, run
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.maps import ArrayMap
-from bpf_isa.reference_vm.verifier import ranges, safety
-from bpf_isa.reference_vm.verifier.safety import (
-    NotProved,
-    Point,
-    _Invariants,
-    _Paths,
-    _TooManyPaths,
-    prove,
-    surroundings_of,
-)
+from bpf_isa.reference_vm.verifier import invariants, paths, ranges
+from bpf_isa.reference_vm.verifier.execution import Execution, Limit, Point
+from bpf_isa.reference_vm.verifier.invariants import Invariants
+from bpf_isa.reference_vm.verifier.paths import Paths, TooManyPaths
+from bpf_isa.reference_vm.verifier.proof import NotProved
+from bpf_isa.reference_vm.verifier.safety import prove, surroundings_of
 from bpf_isa.reference_vm.verifier.transfer import Surroundings
 from bpf_isa.spec.asm.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import make
@@ -369,18 +365,19 @@ def test_only_instructions_of_the_rfc_are_known() -> None:
         prove([other, make(isa().by_name["EXIT"])], "little", Surroundings())
 
 
-def test_states_that_a_way_leads_out_of_prove_nothing() -> None:
+def test_states_that_an_edge_leads_out_of_prove_nothing() -> None:
     program = program_of("r3 = 8; next:; r3 += -1; if r3 != 0 goto next; exit")
-    search = _Invariants(program, "little", Surroundings(), 0)
-    states = search._grown({search.start: search.entry_state()})
+    execution = Execution(program, "little", Surroundings(), 0, invariants.LIMIT)
+    search, start = Invariants(execution), execution.start
+    states = search._grown({start: execution.entry_state()})
     assert search._checked(states)
-    head, first = Point((), 1), states[search.start]
-    for wrong in ({**states, head: first}, {search.start: first}):
-        with pytest.raises(NotProved, match="slot 1: no bounds were found that hold in each round"):
+    head, first = Point((), 1), states[start]
+    for wrong in ({**states, head: first}, {start: first}):
+        with pytest.raises(NotProved, match="slot 1: no invariant was found for this loop"):
             search._checked(wrong)
     begins_with_1 = replace(first, registers=(ranges.known(1), *first.registers[1:]))
-    for wrong in ({**states, search.start: begins_with_1}, {head: states[head]}):
-        with pytest.raises(NotProved, match="slot 0: no bounds were found that hold where the program begins"):
+    for wrong in ({**states, start: begins_with_1}, {head: states[head]}):
+        with pytest.raises(NotProved, match="slot 0: no invariant was found that holds where the program begins"):
             search._checked(wrong)
 
 
@@ -394,15 +391,15 @@ def test_a_program_may_begin_elsewhere_but_must_end_there_too() -> None:
 
 def test_a_program_can_be_too_complex(monkeypatch: pytest.MonkeyPatch) -> None:
     # Eight calls in each of six functions: there are too many ways to come to the last one.
-    monkeypatch.setattr(_Invariants, "most", 3000)
+    monkeypatch.setattr(invariants, "LIMIT", Limit(3000, invariants.LIMIT.work))
     body = "".join(f"f{n}:\n" + f"call local f{n + 1}\n" * 8 + "exit\n" for n in range(6))
     with pytest.raises(NotProved, match="too complex"):
         proved(f"{body}f6:\nr0 = 1\nexit")
 
 
 def test_a_program_with_many_loops_is_refused_after_so_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Invariants, "most", 3000)
-    monkeypatch.setattr(_Paths, "most", 600)
+    monkeypatch.setattr(invariants, "LIMIT", Limit(3000, invariants.LIMIT.work))
+    monkeypatch.setattr(paths, "LIMIT", Limit(600, paths.LIMIT.work))
     body = "r3 = 10\nagain{0}:\nr0 += r3\nr3 += -1\nif r3 != 0 goto again{0}\n"
 
     def loops(count: int) -> str:
@@ -414,8 +411,8 @@ def test_a_program_with_many_loops_is_refused_after_so_much_work(monkeypatch: py
 
 
 def test_what_is_kept_on_the_stack_counts_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Invariants, "most", 3000)
-    monkeypatch.setattr(_Paths, "most", 600)
+    monkeypatch.setattr(invariants, "LIMIT", Limit(3000, invariants.LIMIT.work))
+    monkeypatch.setattr(paths, "LIMIT", Limit(600, paths.LIMIT.work))
     stores = [f"*(u8 *)(r10 - {1 + number}) = {number % 100}" for number in range(500)]
     assert proved("\n".join([*stores[:100], "exit"])).looked_at == 202
     with pytest.raises(NotProved, match="too complex"):
@@ -448,26 +445,25 @@ out:
 
 def test_a_program_that_only_some_paths_make_safe_is_accepted() -> None:
     proof = proved(PATHS, 8)
-    assert (proof.way, proof.most_steps) == ("paths", 8)
+    assert (proof.method, proof.most_steps) == ("paths", 8)
     outcome = execute(program_of(PATHS), memory=bytes(8))
     assert isinstance(outcome, Returned)
 
 
-def test_states_that_differ_in_a_counter_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    counting = PATHS.replace("meet:", "meet:\nr5 += 1\nif r5 < 500 goto meet")
-    search = _Paths(program_of(counting), "little", Surroundings(8), 0)
+def test_states_that_differ_in_a_counter_are_not_compared_with_each_other() -> None:
+    program = program_of(PATHS.replace("meet:", "meet:\nr5 += 1\nif r5 < 500 goto meet"))
+    search = Paths(Execution(program, "little", Surroundings(8), 0, paths.LIMIT))
     assert search.prove().most_steps == 1008
     assert search.seen.compared < 10_000
-    monkeypatch.setattr(_Paths, "most", 700)
-    with pytest.raises(_TooManyPaths):
-        _Paths(program_of(counting), "little", Surroundings(8), 0).prove()
+    with pytest.raises(TooManyPaths):
+        Paths(Execution(program, "little", Surroundings(8), 0, paths.LIMIT._replace(most=700))).prove()
 
 
 def test_there_is_a_limit_to_comparing_states(monkeypatch: pytest.MonkeyPatch) -> None:
     # In each round r5 can be something else than in those before.
     sliding = PATHS.replace("meet:", "r5 = *(u8 *)(r1 + 1)\nmeet:\nr5 += 300\nif r5 < 90000 goto meet")
-    assert proved(sliding, 8).way == "paths"
-    monkeypatch.setattr(safety, "_COMPARED", 1)
+    assert proved(sliding, 8).method == "paths"
+    monkeypatch.setattr(paths, "_COMPARED", 1)
     with pytest.raises(NotProved, match=r"slot 9 \(LDX_MEM_B\): r4: a number that depends on where memory is"):
         proved(sliding, 8)
 

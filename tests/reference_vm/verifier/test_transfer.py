@@ -81,7 +81,7 @@ def after(item: Decoded, state: State, byte_order: ByteOrder, mode: Mode = "chec
     try:
         match transfer.execute(0, item):
             case t.Jump(_, condition) if condition is not None:
-                return dict(transfer.ways(condition))
+                return dict(transfer.branches(condition))
             case t.CallLocal():
                 return {True: called(transfer.state())}
             case t.Return() if len(state.stacks) > 1:
