@@ -76,7 +76,7 @@ class _Planner:
         self.inlined: set[int] = set()
         arrivals = Counter(target for targets in successors.values() for target in targets)
         arrivals.update(entries)
-        #: Blocks to which there is one way.
+        #: Blocks with one incoming edge.
         self.private = {block for block, count in arrivals.items() if count == 1} - set(entries)
 
     def sequence(self, blocks: list[int], head: int | None, pending: frozenset[int], loops: int) -> Sequence:

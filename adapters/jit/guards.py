@@ -3,7 +3,7 @@
 
 A condition that compares what moves by a number in each iteration with what does not move is known to hold for some
 iterations, and need not be looked at in them. One that keeps a value below a bound that does not move says that
-accesses at that value plus the same address are inside of their region, whatever way the value changes.
+accesses at that value plus the same address are inside of their region, however the value changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GROWING, _SHRINKING = frozenset(["<", "<=", "s<", "s<=", "!="]), frozenset([">"
 
 
 class Condition(NamedTuple):
-    """What holds on one of the two ways on which a jump leads."""
+    """What holds on one of the two edges of a conditional jump."""
 
     left: Sum
     op: str

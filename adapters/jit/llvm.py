@@ -28,7 +28,7 @@ Level: TypeAlias = Literal["fast", "full"]
 
 @dataclass(slots=True)
 class Timings:
-    """Seconds spent on the way from programs to outcomes, and how often."""
+    """Seconds spent in each phase between programs and outcomes, and how often."""
 
     lowering: float = 0.0
     parsing: float = 0.0

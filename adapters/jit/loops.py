@@ -75,11 +75,11 @@ class Indexed(Span):
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The ways from ``header`` back to it on which there are no other loops and no calls; nothing else leads there.
+    """The blocks of a natural loop on paths from ``header`` back to it without inner loops and calls.
 
     An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
-    ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses what the one before
-    has computed for more than to add to it: LLVM does not do them side by side.
+    ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses a loop-carried
+    value for more than to add to it: LLVM does not vectorise them.
     """
 
     header: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a function under way consists of: registers, fields of the instruction, the budget, and how it stops."""
+"""The state of the function being written: registers, fields of the instruction, the budget, and how it stops."""
 
 from __future__ import annotations
 
