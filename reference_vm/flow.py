@@ -10,11 +10,11 @@ Where more than one block can be next, a variable tells which one is, and blocks
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Hashable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
-P = TypeVar("P", bound=Hashable)
+from ..spec.control import components, is_cyclic
 
 #: Python nests 20 blocks at most.
 MOST_NESTED_LOOPS: Final = 15
@@ -89,7 +89,7 @@ class _Planner:
             raise TooComplexError(f"more than {MOST_NESTED_LOOPS} nested loops")
         result = Sequence(head, frozenset(blocks))
         parts = components(self.successors, blocks, set(blocks) - {head})
-        single = {part[0] for part in parts if len(part) == 1 and part[0] not in self._targets(part, head)}
+        single = {part[0] for part in parts if part == [head] or not is_cyclic(part, self.successors)}
         for part in parts:
             first = part[0]
             if first in self.inlined:
@@ -129,48 +129,3 @@ class _Planner:
                 else:
                     found.add(target)
         return found
-
-
-def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: Container[P]) -> list[list[P]]:
-    """Return the strongly connected components of what ``roots`` lead to through ``within``, first ones first.
-
-    (Tarjan's algorithm, with a stack of its own.)
-    """
-    number: dict[P, int] = {}
-    low: dict[P, int] = {}
-    stack: list[P] = []
-    waiting: set[P] = set()
-    found: list[list[P]] = []
-    for root in roots:
-        if root in number:
-            continue
-        number[root] = low[root] = len(number)
-        stack.append(root)
-        waiting.add(root)
-        work = [(root, iter(successors[root]))]
-        while work:
-            block, targets = work[-1]
-            for target in targets:
-                if target not in within:
-                    continue
-                if target not in number:
-                    number[target] = low[target] = len(number)
-                    stack.append(target)
-                    waiting.add(target)
-                    work.append((target, iter(successors[target])))
-                    break
-                if target in waiting:
-                    low[block] = min(low[block], number[target])
-            else:
-                work.pop()
-                if work:
-                    above = work[-1][0]
-                    low[above] = min(low[above], low[block])
-                if low[block] == number[block]:
-                    at = len(stack) - 1
-                    while stack[at] != block:
-                        at -= 1
-                    found.append(stack[at:])
-                    waiting.difference_update(stack[at:])
-                    del stack[at:]
-    return found[::-1]

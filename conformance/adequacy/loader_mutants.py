@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ...reference_vm.frames import FRAME_POINTER
-from ...reference_vm.verifier.structural import targets
 from ...spec import tree as t
+from ...spec.control import targets
 from ...spec.encoding import Decoded, Slot, pack, slots_of
 from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Refusal
@@ -84,7 +84,7 @@ def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes |
             continue
         field = distance_field(item.instruction)
         if field is not None:
-            ((_, target),) = targets(index, item)
+            ((_, target, _),) = targets(index, item)
             distance = choose(target, len(program)) - index - 1
             low, high = FIELD_RANGES[field]
             if not low <= distance <= high:

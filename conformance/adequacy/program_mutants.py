@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from ...spec import tree as t
+from ...spec.control import control_of
 from ...spec.encoding import Decoded, Program
 from ...spec.table import Instruction, Isa
 from .bench import Case
@@ -29,11 +29,7 @@ def program_mutants(table: Isa) -> Iterator[ProgramMutant]:
 
 def distance_field(row: Instruction) -> str | None:
     """Return the field that holds the distance of a jump or call, if the row is one."""
-    for statement in row.means:
-        if isinstance(statement, t.Jump | t.CallLocal):
-            (field,) = (node.name for node in t.walk(statement.distance) if isinstance(node, t.Field))
-            return field
-    return None
+    return next((one.field for one in control_of(row).references if one.kind != "code address"), None)
 
 
 def leading(item: Decoded, distance: int) -> Decoded:

@@ -34,8 +34,8 @@ from ...reference_vm.rows import (
     Move,
     Step,
 )
-from ...reference_vm.verifier.structural import targets
 from ...spec import tree as t
+from ...spec.control import successors_of
 from ...spec.encoding import Decoded
 from ...spec.readings import other_readings
 from ...spec.requirements import Requirement, load_errata
@@ -167,7 +167,7 @@ def _roles(item: Decoded) -> _Roles:
         addresses=_numbers(item, t.reads(*accesses)),
         results=_numbers(item, t.writes(*means)),
         decides=any(isinstance(node, t.Jump) and node.condition is not None for node in nodes),
-        stays=("jump", 0) in targets(0, item),
+        stays=0 in successors_of(0, item),
         clobbers=any(isinstance(node, t.CallHelper) or node == _PACKET for node in nodes),
     )
 

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from ...reference_vm.verifier.structural import continues, distances, targets
-from ...spec import tree
 from ...spec.asm.assemble import assemble_program
+from ...spec.control import is_instruction, reached, successors_of, targets
 from ...spec.encoding import Decoded, Program
 from ...spec.table import isa
 
@@ -29,17 +26,23 @@ class Ends:
             target
             for slot, item in enumerate(program)
             if item is not None
-            for kind, target in targets(slot, item)
+            for kind, target, _ in targets(slot, item)
             if kind != "jump"
         }
-        main, called = _reached(program, {0}), _reached(program, functions)
-        self._ends = [slot for slot in sorted(main) if _is_end(program[slot])]
+        main, called = reached({0}, self._following), reached(functions, self._following)
+        self._ends = [slot for slot in sorted(main) if not self._following(slot)]
         if called.intersection(self._ends):
             raise NoPlace("an EXIT ends both the main program and a function")
         # Some loaders refuse jumps from one function into another, so that the code has to lie in the main program:
         # behind it, if it is in one piece and before all functions.
         first = min(functions, default=len(program))
         self._place = first if max(main) < first <= min(called, default=first) else len(program)
+
+    def _following(self, slot: int) -> tuple[int, ...]:
+        item = self._program[slot] if is_instruction(self._program, slot) else None
+        if item is None:
+            raise NoPlace(f"control leaves the program at slot {slot}")
+        return successors_of(slot, item)
 
     def replaced_by(self, code: Program) -> Program:
         """Return the program with ``code``, which does not jump out of itself, run wherever the main program ends.
@@ -63,10 +66,11 @@ class Ends:
 
 def _reaching(item: Decoded, slot: int, place: int, grown: int) -> Decoded:
     """Return an instruction that refers to the same as ``item`` when what lies at ``place`` and behind it moves."""
-    for _, field in distances(item.instruction):
-        distance = getattr(item, field)
-        if slot + 1 + distance >= place:
-            moved = distance + grown
+    for _, target, field in targets(slot, item):
+        if target >= place:
+            if field is None:
+                raise NoPlace(f"the distance of {item.instruction.name} at slot {slot} is not in one field")
+            moved = getattr(item, field) + grown
             if not item.instruction.fields[field].admits(moved):
                 raise NoPlace(f"the {field} of {item.instruction.name} at slot {slot} cannot be {moved}")
             item = item._replace(**{field: moved})
@@ -78,24 +82,3 @@ def _jump(distance: int) -> Decoded:
     (jump,) = assemble_program(f"{'goto' if near else 'gotol'} +{distance}")
     assert jump is not None
     return jump
-
-
-def _is_end(item: Decoded | None) -> bool:
-    return item is not None and any(isinstance(node, tree.Return) for node in item.instruction.means)
-
-
-def _reached(program: Program, starts: Iterable[int]) -> set[int]:
-    """Return the slots that control reaches from ``starts`` without entering functions."""
-    reached: set[int] = set()
-    todo = list(starts)
-    while todo:
-        slot = todo.pop()
-        if slot in reached:
-            continue
-        if not 0 <= slot < len(program) or (item := program[slot]) is None:
-            raise NoPlace(f"control leaves the program at slot {slot}")
-        reached.add(slot)
-        todo += [target for kind, target in targets(slot, item) if kind == "jump"]
-        if continues(item.instruction):
-            todo.append(slot + item.instruction.slots)
-    return reached

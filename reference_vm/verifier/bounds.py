@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
-from ..flow import components
+from ...spec.control import components, is_cyclic
 from . import ranges
 from .state import HALF, Place, Pointer, State, Value
 
@@ -71,7 +71,7 @@ class Bounds(Generic[P]):
         result = 0
         for component in components(after, [first], after):
             arrived = [point for point in component if point in longest]
-            if len(component) == 1 and arrived[0] not in after[arrived[0]]:
+            if not is_cyclic(component, after):
                 cost: int | None = self.costs[arrived[0]]
             elif len(arrived) == 1 and nested < _MOST_NESTED:
                 cost = self._of_loop(frozenset(component), arrived[0], nested + 1)

@@ -25,6 +25,7 @@ from heapq import heapify, heappop, heappush
 from itertools import compress
 
 from ...spec import tree as t
+from ...spec.control import ControlTransfer, blocks, components, control_of, is_cyclic, loop_heads, target_of
 from ...spec.encoding import ByteOrder, Program, encode
 from ...spec.table import Isa, isa
 from ..frames import FRAME_POINTER, MAX_FRAMES, Frames
@@ -32,7 +33,7 @@ from ..machine import Machine
 from . import ranges
 from .bounds import Bounds, Edge
 from .state import Place, Pointer, State, Value, called, joined, returned, state_includes, widened
-from .structural import targets, verify
+from .structural import verify
 from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
 
 #: Instructions that are looked at before it is given up: for invariants, on paths, and on paths only for a bound.
@@ -119,6 +120,8 @@ def prove(
     for slot, item in enumerate(program):
         if item and rows.get(item.instruction.name) != item.instruction:
             raise NotProved(slot, item.instruction.name, "this is not the instruction of the table")
+        if item and not control_of(item.instruction).regular:
+            raise NotProved(slot, item.instruction.name, "control is transferred before the end of the instruction")
     paths = _Paths(program, byte_order, surroundings, entry)
     try:
         proof = _Invariants(program, byte_order, surroundings, entry).prove()
@@ -154,17 +157,12 @@ class _Search:
         self.looked_at = 0
         #: What the accesses of each slot that was checked lead to; None if to more than one region.
         self.places: dict[int, Place | None] = {}
+        found = blocks(program, entry)
         #: Slots where ways may meet, and to which jumps lead back.
-        self.leaders, self.heads = {entry}, set[int]()
+        self.leaders = found.keys()
+        self.heads = loop_heads({first: block.successors for first, block in found.items()})
         numbers = {*_COMMON, surroundings.memory_bytes}
-        for slot, item in enumerate(program):
-            if item is None:
-                continue
-            for kind, target in targets(slot, item):
-                if kind != "code address":
-                    self.leaders.add(target)
-                    if kind == "jump" and target <= slot:
-                        self.heads.add(target)
+        for item in filter(None, program):
             numbers |= {item.imm, t.U32.wrap(item.imm), t.U64.wrap(item.imm), item.offset}
             if item.instruction.wide:
                 numbers.add(item.next_imm % (1 << 32) << 32 | item.imm % (1 << 32))
@@ -218,8 +216,10 @@ class _Search:
                 if control is None and following not in self.leaders:
                     slot = following
                     continue
-                target = next((place for kind, place in targets(slot, item) if kind != "code address"), following)
-                ways = list(self._after(point, transfer, control, target, following))
+                target = target_of(slot, item)
+                if target is None and isinstance(control, t.Jump | t.CallLocal):
+                    raise Unsafe("its fields do not tell where control goes")
+                ways = list(self._after(point, transfer, control, following if target is None else target, following))
                 self.done += transfer.done
                 return count, ways
             except Unreached:
@@ -231,7 +231,7 @@ class _Search:
         self,
         point: Point,
         transfer: Transfer,
-        control: t.Jump | t.CallLocal | t.Return | None,
+        control: ControlTransfer | None,
         target: int,
         following: int,
     ) -> Iterator[tuple[Point, State]]:
@@ -458,22 +458,12 @@ def _single(value: Value) -> object:
 
 
 def _longest(after: list[list[int]], costs: list[int]) -> int | None:
-    """Return the greatest cost of a way from node 0 along ``after``; None if there is a circle."""
-    total: list[int | None] = [None] * len(after)
-    opened = [False] * len(after)
-    todo = [0]
-    while todo:
-        node = todo[-1]
-        if total[node] is not None:
-            todo.pop()
-        elif not opened[node]:
-            opened[node] = True
-            for other in after[node]:
-                if total[other] is None:
-                    if opened[other]:
-                        return None
-                    todo.append(other)
-        else:
-            todo.pop()
-            total[node] = costs[node] + max((total[other] or 0 for other in after[node]), default=0)
+    """Return the greatest cost of a path from node 0 along ``after``; None if there is a cycle."""
+    successors = dict(enumerate(after))
+    total: dict[int, int] = {}
+    for component in reversed(components(successors, [0], successors)):
+        if is_cyclic(component, successors):
+            return None
+        (node,) = component
+        total[node] = costs[node] + max((total[other] for other in after[node]), default=0)
     return total[0]

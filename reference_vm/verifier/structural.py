@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from ...spec import tree
+from ...spec.control import control_of, reached, targets
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
@@ -74,7 +73,7 @@ def verify(
     flow = _Flow(program, len(code) // SLOT_BYTES)
     for index, item in program.items():
         findings += _check_registers(index, item)
-        findings += flow.check_targets(index, item)
+        findings += flow.check_targets(index)
         if allowed is not None and not item.instruction.groups & allowed:
             findings.append(_outside(index, item.instruction, allowed))
     findings += flow.check_reach()
@@ -125,10 +124,11 @@ class _Flow:
         self.program = program
         self.length = length
         self.second_slots = {index + 1 for index, item in program.items() if item.instruction.wide}
+        self.targets = {index: found for index, item in program.items() if (found := targets(index, item))}
 
-    def check_targets(self, index: int, item: Decoded) -> Iterator[Finding]:
-        """Yield what is wrong with the places that ``item`` refers to."""
-        for what, target in targets(index, item):
+    def check_targets(self, index: int) -> Iterator[Finding]:
+        """Yield what is wrong with the places that the instruction at ``index`` refers to."""
+        for what, target, _ in self.targets.get(index, ()):
             if not 0 <= target < self.length:
                 message = f"{what} to slot {target}, outside of slots 0 to {self.length - 1}"
                 yield Finding(index, "jump-out-of-range", message)
@@ -137,63 +137,27 @@ class _Flow:
                 yield Finding(index, "jump-into-second-slot", message)
 
     def check_reach(self) -> Iterator[Finding]:
-        """Follow control from slot 0; a slot that could not be identified is taken to continue."""
-        reached: set[int] = set()
-        todo = [0]
-        while todo:
-            index = todo.pop()
-            if index in reached or not 0 <= index < self.length:
-                continue
-            reached.add(index)
-            item = self.program.get(index)
-            following = index + (item.instruction.slots if item else 1)
-            if item is not None:
-                todo += [target for _, target in targets(index, item)]
-            if item is None or continues(item.instruction):
-                if following >= self.length:
-                    name = item.instruction.name if item else "what cannot be identified"
-                    message = f"after {name} control would leave the program"
-                    yield Finding(index, "falls-off-the-end", message)
-                todo.append(following)
-        for index, item in self.program.items():
-            if index not in reached:
-                message = f"no path leads to {item.instruction.name}"
-                yield Finding(index, "unreachable", message, "warning")
+        """Follow control from slot 0, and into what is called or has its address taken."""
+        found = reached([0], self._onward)
+        for index in found:
+            if self._after(index) == self.length:
+                name = self._row(index) if index in self.program else "what cannot be identified"
+                message = f"after {name} control would leave the program"
+                yield Finding(index, "falls-off-the-end", message)
+        for index in self.program.keys() - found:
+            yield Finding(index, "unreachable", f"no path leads to {self._row(index)}", "warning")
+
+    def _onward(self, index: int) -> list[int]:
+        found = [target.slot for target in self.targets.get(index, ())]
+        after = self._after(index)
+        return found if after is None else [*found, after]
+
+    def _after(self, index: int) -> int | None:
+        """Return the slot after what is at ``index`` if control may go on there, as after what is no instruction."""
+        item = self.program.get(index)
+        if item is None:
+            return index + 1 if 0 <= index < self.length else None
+        return index + item.instruction.slots if control_of(item.instruction).continues else None
 
     def _row(self, index: int) -> str:
         return self.program[index].instruction.name
-
-
-@lru_cache(maxsize=4096)
-def continues(row: Instruction) -> bool:
-    """Whether control may go on to the next instruction after ``row``."""
-    return not any(
-        isinstance(stmt, tree.Return) or (isinstance(stmt, tree.Jump) and stmt.condition is None) for stmt in row.means
-    )
-
-
-def targets(index: int, item: Decoded) -> list[tuple[str, int]]:
-    """Return what ``item`` at slot ``index`` refers to in the program besides the next instruction: (kind, slot).
-
-    Kinds are ``jump``, ``call`` and ``code address``; slots may lie outside of the program.
-    """
-    return [(kind, index + 1 + getattr(item, field)) for kind, field in distances(item.instruction)]
-
-
-@lru_cache(maxsize=4096)
-def distances(row: Instruction) -> tuple[tuple[str, str], ...]:
-    """Return the fields of ``row`` that hold distances in the program, and what lies there: (kind, field)."""
-    found = []
-    for node in tree.walk(*row.means):
-        if isinstance(node, tree.Jump):
-            found.append(("jump", _field(node.distance)))
-        elif isinstance(node, tree.CallLocal):
-            found.append(("call", _field(node.distance)))
-        elif isinstance(node, tree.Call) and node.name == "code_addr":
-            found.append(("code address", _field(node.args[0])))
-    return tuple(found)
-
-
-def _field(distance: tree.Expr) -> str:
-    (field,) = (node for node in tree.walk(distance) if isinstance(node, tree.Field))
-    return field.name

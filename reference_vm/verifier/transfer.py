@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ...spec import tree as t
+from ...spec.control import ControlTransfer
 from ...spec.encoding import ByteOrder, Decoded
 from ..frames import FRAME_BYTES
 from . import ranges
@@ -99,13 +100,13 @@ class Transfer:
         """Return what is known now."""
         return State(tuple(self.registers), tuple(self.stacks), self.preserved)
 
-    def execute(self, slot: int, item: Decoded) -> t.Jump | t.CallLocal | t.Return | None:
+    def execute(self, slot: int, item: Decoded) -> ControlTransfer | None:
         """Execute ``item`` but for what transfers control, which is returned."""
         self.slot, self.item = slot, item
         self.locals.clear()
-        control: t.Jump | t.CallLocal | t.Return | None = None
+        control: ControlTransfer | None = None
         for statement in item.instruction.means:
-            if isinstance(statement, t.Jump | t.CallLocal | t.Return):
+            if isinstance(statement, ControlTransfer):
                 control = statement
             else:
                 self._statement(statement)

@@ -27,8 +27,8 @@ from bpf_isa.conformance.run.inquiry import inquire
 from bpf_isa.conformance.run.verdict import Failure
 from bpf_isa.conformance.suite.model import Expectation
 from bpf_isa.conformance.suite.suite import load_suite
-from bpf_isa.reference_vm.verifier.structural import targets
 from bpf_isa.spec.asm.assemble import assemble
+from bpf_isa.spec.control import targets
 from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.groups import closure, required
 
@@ -291,7 +291,7 @@ def test_no_jump_leads_from_one_function_into_another(memory: bytes | None, r6: 
     folding = fold(job(text, "little", expect, memory), expect, 64)
     assert returned(folding.job) == folding.expected
     program = decode(folding.job.code)
-    found = [(slot, *one) for slot, item in enumerate(program) if item for one in targets(slot, item)]
+    found = [(slot, one.kind, one.slot) for slot, item in enumerate(program) if item for one in targets(slot, item)]
     functions = sorted({0, *(to for _, kind, to in found if kind == "call")})
     assert len(functions) == 3
 

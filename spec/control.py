@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where control goes: what an instruction does to it, and the basic blocks and loops of a program.
+
+All of it follows from the meanings of the rows. Places in a program are 64-bit slots. The functions about graphs take
+what comes after each node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
+
+from . import tree as t
+from .encoding import Decoded
+from .folding import fold
+from .table import Instruction
+
+P = TypeVar("P", bound=Hashable)
+
+#: Statements that transfer control to another place than the next instruction.
+ControlTransfer: TypeAlias = t.Jump | t.CallLocal | t.Return
+ReferenceKind: TypeAlias = Literal["jump", "call", "code address"]
+
+
+class Reference(NamedTuple):
+    """What a row refers to in the program: how, at which distance, and the field that holds it, if one does."""
+
+    kind: ReferenceKind
+    distance: t.Expr
+    field: str | None
+
+
+class Control(NamedTuple):
+    """What a row does to control.
+
+    It ``continues`` if control may go on to the next instruction, be it after a call. It is ``regular`` if ``transfer``
+    comes last, and nothing else in it transfers control.
+    """
+
+    transfer: ControlTransfer | None
+    continues: bool
+    regular: bool
+    references: tuple[Reference, ...]
+
+
+@lru_cache(maxsize=4096)
+def control_of(row: Instruction) -> Control:
+    """Return what ``row`` does to control."""
+    found = [node for node in t.walk(*row.means) if isinstance(node, ControlTransfer)]
+    return Control(
+        transfer=found[0] if found else None,
+        continues=not any(
+            isinstance(node, t.Return) or (isinstance(node, t.Jump) and not node.condition) for node in found
+        ),
+        regular=not found or (len(found) == 1 and row.means[-1] is found[0]),
+        references=tuple(_references(row)),
+    )
+
+
+def _references(row: Instruction) -> Iterator[Reference]:
+    for node in t.walk(*row.means):
+        match node:
+            case t.Jump(distance):
+                kind: ReferenceKind = "jump"
+            case t.CallLocal(distance):
+                kind = "call"
+            case t.Call("code_addr", (distance,)):
+                kind = "code address"
+            case _:
+                continue
+        yield Reference(kind, distance, _field(distance))
+
+
+def _field(distance: t.Expr) -> str | None:
+    match distance:
+        case t.Field(name, kind) if kind.signed:
+            return name
+        case t.Cast(wide, t.Field(name, kind)) if kind.signed and wide.signed and wide.bits >= kind.bits:
+            return name
+        case _:
+            return None
+
+
+class Target(NamedTuple):
+    """What an instruction refers to, which may lie outside of the program; see :class:`Reference`."""
+
+    kind: ReferenceKind
+    slot: int
+    field: str | None
+
+
+def targets(slot: int, item: Decoded) -> list[Target]:
+    """Return what ``item`` at ``slot`` refers to besides the next instruction, as far as its fields tell."""
+    found = []
+    for kind, distance, field in control_of(item.instruction).references:
+        # An address of code counts from the slot after the first one of its instruction (erratum code-addr-base).
+        after = slot + (1 if kind == "code address" else item.instruction.slots)
+        if field is not None:
+            found.append(Target(kind, after + getattr(item, field), field))
+        elif (bits := fold(distance, item)) is not None:
+            found.append(Target(kind, after + distance.type.wrap(bits), field))
+    return found
+
+
+def target_of(slot: int, item: Decoded) -> int | None:
+    """Return where the instruction at ``slot`` jumps or which function it calls; None if its fields do not tell."""
+    return next((target.slot for target in targets(slot, item) if target.kind != "code address"), None)
+
+
+def successors_of(slot: int, item: Decoded) -> tuple[int, ...]:
+    """Return where control may go on after ``item`` at ``slot``, that of a jump that is taken first; not into calls."""
+    control = control_of(item.instruction)
+    after = (slot + item.instruction.slots,) if control.continues else ()
+    if control.transfer is None:
+        return after
+    return (*(target.slot for target in targets(slot, item) if target.kind == "jump"), *after)
+
+
+def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:
+    """Whether an instruction begins at ``slot``."""
+    return 0 <= slot < len(program) and program[slot] is not None
+
+
+def destination(program: Sequence[Decoded | None], slot: int, item: Decoded) -> int | None:
+    """Return what :func:`target_of` does; None as well if no instruction begins there."""
+    target = target_of(slot, item)
+    return target if target is not None and is_instruction(program, target) else None
+
+
+# Basic blocks
+
+
+class Block(NamedTuple):
+    """A basic block: the slots of its instructions, and where control may go on, see :func:`successors_of`.
+
+    ``call`` is the first slot of the function that it calls at its end. Jumps and calls to where no instruction begins
+    are left out. A block of no slots is where control leaves the program, or what was to be looked at.
+    """
+
+    slots: tuple[int, ...]
+    successors: tuple[int, ...]
+    call: int | None
+
+
+def blocks(
+    program: Sequence[Decoded | None],
+    entry: int,
+    leaves: Callable[[int, Decoded], bool] | None = None,
+    *,
+    into_functions: bool = True,
+) -> dict[int, Block]:
+    """Return the basic blocks that control reaches from ``entry``, by first slot, in order.
+
+    Control is not followed to instructions that it ``leaves`` at, nor, if not ``into_functions``, into calls.
+    """
+    leaders = {entry}
+    after: dict[int, tuple[int, ...]] = {}
+    calls: dict[int, int] = {}
+
+    def follow(slot: int) -> tuple[int, ...]:
+        while slot not in after:
+            item = program[slot] if is_instruction(program, slot) else None
+            if item is None or (leaves and leaves(slot, item)):
+                leaders.add(slot)
+                break
+            end = slot + item.instruction.slots
+            transfer = control_of(item.instruction).transfer
+            if transfer is None:
+                after[slot] = (end,)
+                slot = end
+                continue
+            found = after[slot] = tuple(
+                place for place in successors_of(slot, item) if place == end or is_instruction(program, place)
+            )
+            call = destination(program, slot, item) if isinstance(transfer, t.CallLocal) else None
+            if call is not None:
+                calls[slot] = call
+                found = (*found, call) if into_functions else found
+            leaders.update(found)
+            return found
+        return ()
+
+    reached([entry], follow)
+
+    def block(first: int) -> Block:
+        slots: list[int] = []
+        slot = first
+        while slot in after:
+            slots.append(slot)
+            found = after[slot]
+            if len(found) != 1 or found[0] in leaders:
+                return Block(tuple(slots), found, calls.get(slot))
+            (slot,) = found
+        return Block((), (), None)
+
+    return {first: block(first) for first in sorted(leaders)}
+
+
+def loop_heads(successors: Mapping[int, Iterable[int]]) -> set[int]:
+    """Return the blocks that a jump leads back to; every loop has one."""
+    return {target for first, following in successors.items() for target in following if target <= first}
+
+
+def natural_loops(successors: Mapping[int, Iterable[int]], entry: int) -> dict[int, set[int]]:
+    """Return the natural loops by header: their blocks. What is entered elsewhere than at the header is none.
+
+    ``successors`` has the blocks that control reaches from ``entry``.
+    """
+    before: dict[int, list[int]] = {first: [] for first in successors}
+    for first, following in successors.items():
+        for target in following:
+            before[target].append(first)
+    found = {}
+    for header in sorted(loop_heads(successors)):
+        body = _body(header, before)
+        if not any(first == entry or not body.issuperset(before[first]) for first in body - {header}):
+            found[header] = body
+    return found
+
+
+def _body(header: int, before: Mapping[int, Iterable[int]]) -> set[int]:
+    back = [first for first in before[header] if first >= header]
+    return {header} | reached(back, lambda first: () if first == header else before[first])
+
+
+# Graphs
+
+
+def reached(starts: Iterable[P], successors: Callable[[P], Iterable[P]]) -> set[P]:
+    """Return ``starts`` and all that they lead to."""
+    found: set[P] = set()
+    todo = list(starts)
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += successors(node)
+    return found
+
+
+def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: Container[P]) -> list[list[P]]:
+    """Return the strongly connected components of what ``roots`` lead to through ``within``, first ones first.
+
+    (Tarjan's algorithm, with a stack of its own.)
+    """
+    number: dict[P, int] = {}
+    low: dict[P, int] = {}
+    stack: list[P] = []
+    waiting: set[P] = set()
+    found: list[list[P]] = []
+    for root in roots:
+        if root in number:
+            continue
+        number[root] = low[root] = len(number)
+        stack.append(root)
+        waiting.add(root)
+        work = [(root, iter(successors[root]))]
+        while work:
+            block, targets = work[-1]
+            for target in targets:
+                if target not in within:
+                    continue
+                if target not in number:
+                    number[target] = low[target] = len(number)
+                    stack.append(target)
+                    waiting.add(target)
+                    work.append((target, iter(successors[target])))
+                    break
+                if target in waiting:
+                    low[block] = min(low[block], number[target])
+            else:
+                work.pop()
+                if work:
+                    above = work[-1][0]
+                    low[above] = min(low[above], low[block])
+                if low[block] == number[block]:
+                    at = len(stack) - 1
+                    while stack[at] != block:
+                        at -= 1
+                    found.append(stack[at:])
+                    waiting.difference_update(stack[at:])
+                    del stack[at:]
+    return found[::-1]
+
+
+def is_cyclic(component: Sequence[P], successors: Mapping[P, Iterable[P]]) -> bool:
+    """Whether a strongly connected component has an edge: whether its nodes can be come back to."""
+    return len(component) > 1 or component[0] in successors[component[0]]
