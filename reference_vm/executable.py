@@ -61,10 +61,6 @@ class Executable:
             other.operations[pc] = _operation(pc, item, self.byte_order)
         return other
 
-    def has_instruction_at(self, slot: int) -> bool:
-        """Whether an instruction begins at ``slot``."""
-        return 0 <= slot < len(self.program) and self.program[slot] is not None
-
     def name_at(self, slot: int) -> str | None:
         """Return the name of the instruction that begins at ``slot``, if one does."""
         item = self.program[slot] if 0 <= slot < len(self.program) else None

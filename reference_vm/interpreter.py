@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..spec.control import is_instruction
 from ..spec.encoding import ByteOrder, Decoded, DecodeError, Program
 from ..spec.table import Isa
 from .executable import Executable, prepare
@@ -140,7 +141,7 @@ def _check_fit(executable: Executable, machine: Machine, pc: int) -> None:
     if executable.byte_order != machine.byte_order:
         orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
         raise ValueError(f"the program is {orders}")
-    if not executable.has_instruction_at(pc) and executable.program:
+    if not is_instruction(executable.program, pc) and executable.program:
         raise ValueError(f"no instruction begins at slot {pc}")
 
 
@@ -192,7 +193,7 @@ def _target(executable: Executable, slot: int) -> int:
     Raises:
         Trap: no instruction begins there.
     """
-    if executable.has_instruction_at(slot):
+    if is_instruction(executable.program, slot):
         return slot
     size = len(executable.program)
     what = "the second slot of a wide instruction" if 0 <= slot < size else f"outside of the program's {size} slots"

@@ -8,19 +8,16 @@ are, and so is the rest of a budget that might end inside of the unit.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import NamedTuple
 
 from ..spec import tree as t
+from ..spec.control import Block, blocks, control_of, destination
 from ..spec.encoding import Decoded
-from ..spec.table import Instruction
 from . import flow
 from .executable import Executable, RunUnit, Unit, writes_frame_pointer
 from .faults import Trap
 from .lowering import SUPPORT, Lowering, Term, number
 from .rows import WORD, platform_call
-
-_CONTROL: Final = (t.Jump, t.CallLocal, t.Return)
 
 
 class Line(NamedTuple):
@@ -29,22 +26,6 @@ class Line(NamedTuple):
     indent: int
     text: str
     pc: int
-
-
-class Block:
-    """Instructions one after the other, from slot ``start``.
-
-    Then comes a jump to ``targets``: the slot where to go on, after the slot to which ``branch`` leads if its
-    condition holds. Without targets the unit ends there, before slot ``end``.
-    """
-
-    __slots__ = ("branch", "end", "instructions", "start", "targets")
-
-    def __init__(self, start: int) -> None:
-        self.start = self.end = start
-        self.instructions: list[tuple[int, Decoded]] = []
-        self.branch: Decoded | None = None
-        self.targets: tuple[int, ...] = ()
 
 
 def unit_at(executable: Executable, slot: int) -> Unit | None:
@@ -59,103 +40,26 @@ def unit_at(executable: Executable, slot: int) -> Unit | None:
 
 def compile_unit(executable: Executable, entry: int) -> Unit | None:
     """Make the unit that is entered at slot ``entry``; None if its control flow is too complex for Python."""
-    blocks, entries = _Explorer(executable).blocks_from(entry)
+    program = executable.program
+
+    def leaves(slot: int, item: Decoded) -> bool:
+        """Whether to leave what ``item`` does to the interpreter, and not to go on after it."""
+        control = control_of(item.instruction)
+        lost = isinstance(control.transfer, t.Jump) and destination(program, slot, item) is None
+        return lost or writes_frame_pointer(item) or not control.regular
+
+    entries = {entry}
+    found = blocks(program, entry, leaves, into_functions=False)
+    for first, block in found.items():
+        last = program[block.slots[-1]] if block.slots else None
+        if last and isinstance(control_of(last.instruction).transfer, t.CallLocal | t.Return):
+            entries.update(block.successors)
+            found[first] = Block(block.slots[:-1], (), None)
     try:
-        arranged = flow.plan({start: block.targets for start, block in blocks.items()}, entries)
+        arranged = flow.plan({first: block.successors for first, block in found.items()}, entries)
     except flow.TooComplexError:
         return None
-    return _Writer(executable, blocks, arranged).unit(frozenset(entries))
-
-
-class _Explorer:
-    """Divides what can be reached into blocks."""
-
-    def __init__(self, executable: Executable) -> None:
-        self.executable = executable
-        self.lowering = _UnitLowering(executable)
-
-    def blocks_from(self, entry: int) -> tuple[dict[int, Block], set[int]]:
-        """Return the blocks by slot, in order, and where the unit can be entered: also after each local call."""
-        entries = {entry}
-        leaders: set[int] = {entry}
-        after: dict[int, tuple[int, ...] | None] = {}
-        todo = [entry]
-        while todo:
-            pc = todo.pop()
-            if pc in after:
-                continue
-            after[pc] = targets = self._targets(pc)
-            if targets is None:
-                following = self._return_point(pc)
-                if following is not None:
-                    entries.add(following)
-                    leaders.add(following)
-                    todo.append(following)
-                continue
-            item = self.executable.program[pc]
-            if item and _transfer(item.instruction) == "jump":
-                leaders.update(targets)
-            todo += targets
-        return {start: self._block(start, leaders, after) for start in sorted(leaders)}, entries
-
-    def _block(self, start: int, leaders: set[int], after: dict[int, tuple[int, ...] | None]) -> Block:
-        block = Block(start)
-        pc = start
-        while True:
-            targets = after[pc]
-            item = self.executable.program[pc] if pc < len(self.executable.program) else None
-            block.end = pc
-            if targets is None or item is None:
-                return block
-            if _transfer(item.instruction) == "jump":
-                block.branch = item
-                block.targets = targets
-                return block
-            block.instructions.append((pc, item))
-            pc = targets[0]
-            if pc in leaders:
-                block.targets = targets
-                return block
-
-    def _targets(self, pc: int) -> tuple[int, ...] | None:
-        """Return the slots that can follow, that of a jump taken first; None if the unit is left before ``pc``."""
-        program = self.executable.program
-        item = program[pc] if pc < len(program) else None
-        if item is None or writes_frame_pointer(item):
-            return None
-        following = self._following(pc)
-        transfer = _transfer(item.instruction)
-        if transfer == "none":
-            return (following,)
-        if transfer != "jump":
-            return None
-        jump = item.instruction.means[-1]
-        assert isinstance(jump, t.Jump)
-        self.lowering.begin(pc, item, {})
-        distance = self.lowering.lower(jump.distance)
-        target = following + distance.low
-        if not distance.known or not self.executable.has_instruction_at(target):
-            return None
-        return (target,) if jump.condition is None else (target, following)
-
-    def _following(self, pc: int) -> int:
-        return self.executable.operations[pc][1]
-
-    def _return_point(self, pc: int) -> int | None:
-        item = self.executable.program[pc] if pc < len(self.executable.program) else None
-        return self._following(pc) if item and _transfer(item.instruction) == "call" else None
-
-
-@lru_cache(maxsize=2048)
-def _transfer(row: Instruction) -> Literal["none", "jump", "call", "other"]:
-    """Return how a row transfers control: by a jump at its end, a local call, or something else, if at all."""
-    found = [node for node in t.walk(*row.means) if isinstance(node, _CONTROL)]
-    if not found:
-        return "none"
-    if any(isinstance(node, t.CallLocal) for node in found):
-        return "call"
-    (*before, last) = found
-    return "jump" if isinstance(last, t.Jump) and last is row.means[-1] and not before else "other"
+    return _Writer(executable, found, arranged).unit(frozenset(entries))
 
 
 class _UnitLowering(Lowering):
@@ -229,7 +133,7 @@ class _Writer:
     """
 
     def __init__(self, executable: Executable, blocks: dict[int, Block], arranged: flow.Plan) -> None:
-        self.blocks, self.plan = blocks, arranged
+        self.program, self.blocks, self.plan = executable.program, blocks, arranged
         self.lowering = _UnitLowering(executable)
         self.since: dict[int, int] = {}
         self.lines: list[Line] = []
@@ -269,7 +173,7 @@ class _Writer:
         names: dict[str, object] = {**SUPPORT, "Trap": Trap, "locate": locate}
         exec(compile(source, "<unit>", "exec"), names)
         run: RunUnit = names["unit"]  # type: ignore[assignment]  # defined by the source
-        size = sum(len(block.instructions) + (block.branch is not None) for block in self.blocks.values())
+        size = sum(len(block.slots) for block in self.blocks.values())
         return Unit(run, size, entries, source)
 
     def _sequence(self, sequence: flow.Sequence, indent: int) -> None:
@@ -308,39 +212,35 @@ class _Writer:
         """
         block, low = self.blocks[start], self.lowering
         lines: list[Line] = []
-        for pc, item in block.instructions:
+        pc = end = start
+        jump: t.Stmt | None = None
+        for pc in block.slots:
             self.since[pc] = executed
             executed += 1
+            item = self.program[pc]
+            assert item is not None
+            end = pc + item.instruction.slots
             low.begin(pc, item, bounds)
-            lines += (Line(indent, text, pc) for text in low.lines(item.instruction.means))
-        if block.branch is None:
-            if not block.targets:
-                count = [Line(indent, f"n += {executed}", block.end)] if executed else []
-                return [*lines, *count, Line(indent, f"return {block.end}, n", block.end)], True
-            rest, ends = self._arm(start, block.targets[0], sequence, executed, bounds, indent)
-            return lines + rest, ends
-        pc, item = block.end, block.branch
-        self.since[pc] = executed
-        executed += 1
-        low.begin(pc, item, bounds)
-        *before, jump = item.instruction.means
-        lines += (Line(indent, text, pc) for text in low.lines(tuple(before)))
-        assert isinstance(jump, t.Jump)
-        test = None if jump.condition is None else low.lower(jump.condition)
+            jump = control_of(item.instruction).transfer
+            means = item.instruction.means[:-1] if jump else item.instruction.means
+            lines += (Line(indent, text, pc) for text in low.lines(means))
+        if not block.successors:
+            count = [Line(indent, f"n += {executed}", end)] if executed else []
+            return [*lines, *count, Line(indent, f"return {end}, n", end)], True
+        test = low.lower(jump.condition) if isinstance(jump, t.Jump) and jump.condition is not None else None
         if test is None or test.known:
-            target = block.targets[0 if test is None or test.low else 1]
-            rest, ends = self._arm(start, target, sequence, executed, bounds, indent)
+            target = block.successors[0 if test is None or test.low else 1]
+            rest, ends = self._arm(pc, target, sequence, executed, bounds, indent)
             return lines + rest, ends
-        arms = [self._arm(start, target, sequence, executed, dict(bounds), indent + 1) for target in block.targets]
+        arms = [self._arm(pc, target, sequence, executed, dict(bounds), indent + 1) for target in block.successors]
         rest, ends = _condition(test, arms, indent, pc)
         return lines + rest, ends
 
     def _arm(
-        self, start: int, target: int, sequence: flow.Sequence, executed: int, bounds: dict[int, Term], indent: int
+        self, pc: int, target: int, sequence: flow.Sequence, executed: int, bounds: dict[int, Term], indent: int
     ) -> tuple[list[Line], bool]:
-        """Return the lines that go on at ``target``, and whether their end is never reached."""
-        pc = self.blocks[start].end
-        if target in self.plan.inlined and target not in (sequence.head, start):
+        """Return the lines that go on at ``target`` after ``pc``, and whether their end is never reached."""
+        if target in self.plan.inlined and target != sequence.head:
             return self._tree(target, sequence, executed, bounds, indent)
         lines = [Line(indent, f"n += {executed}", pc)] if executed else []
         if target in self.plan.labels:
