@@ -17,9 +17,10 @@ from ...reference_vm.machine import Machine
 from ...reference_vm.memory import STACK_WINDOW, Region
 from ...spec import tree as t
 from ...spec.encoding import Program
+from ...spec.folding import fold
 from .layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
 from .llvm import support_function
-from .plan import Plan, fold
+from .plan import Plan
 from .trust import Acceptance
 
 _MOST = (1 << 62) - 1
@@ -250,7 +251,7 @@ class Driver(AbstractContextManager[None]):
         """Return how many instructions have been paid for that are still to come at ``slot``, with it."""
         if slot == len(self.program):
             return 1
-        _, slots = self.plan.block_of(slot)
+        slots = self.plan.block_of(slot).slots
         return len(slots) - slots.index(slot)
 
     def _spent(self, executable: Executable, steps: int) -> Fault:

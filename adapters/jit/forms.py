@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from ...spec import tree as t
+from ...spec.folding import fold
 from .layout import REGISTERS
-from .plan import Plan, fold, register_of
+from .plan import Plan, register_of
 
 #: Sums that mention more registers are not followed.
 _MOST_TERMS = 3

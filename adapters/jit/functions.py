@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from ...reference_vm.executable import writes_frame_pointer
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES
 from ...spec import tree as t
+from ...spec.control import destination, loop_heads
 from .emit import RARELY, Operand, literal
 from .layout import Trap, Word
 from .loops import loops_of
 from .places import State, places_of
-from .plan import Plan, is_instruction, named_registers, stack_use, target_of
+from .plan import Plan, named_registers, stack_use
 from .rows import NotLowerable, TooLarge
 from .state import Style
 from .versions import LoopLowering
@@ -77,11 +78,11 @@ class FunctionLowering(LoopLowering):
         if not style.counted:
             # It makes use of it where iterations can be done side by side; elsewhere plain numbers are quicker.
             chained = {first for loop in loops.values() if loop.chained for first in loop.blocks}
-            self.based = style.in_input.difference(slot for first in chained for slot in plan.blocks[first])
+            self.based = style.in_input.difference(slot for first in chained for slot in plan.blocks[first].slots)
         # Code that keeps no budget is for programs that are known to end.
         self.attributes = "nounwind" if style.counted else "nounwind mustprogress"
         #: Blocks where unchecked code looks at its budget: every loop has one.
-        self.gates = plan.loop_heads(entry) if style.counted and not style.checked else set()
+        self.gates = loop_heads(plan.successors(entry)) if style.counted and not style.checked else set()
         #: Blocks after which the function ends because one that it called has stopped.
         self.unwinds: list[str] = []
         self.returns = False
@@ -91,10 +92,11 @@ class FunctionLowering(LoopLowering):
 
     def _registers_used(self) -> set[int]:
         """Return the registers that matter: all where there are local calls, else those that instructions name."""
-        calls = bool(self.plan.calls_from(self.entry)) or not self.is_program
+        blocks = [self.plan.blocks[first] for first in self.plan.functions[self.entry]]
+        calls = not self.is_program or any(block.call is not None for block in blocks)
         found = set(_PASSED_REGISTERS) if calls else set()
-        for first in self.plan.functions[self.entry]:
-            for slot in self.plan.blocks.get(first, ()):
+        for block in blocks:
+            for slot in block.slots:
                 item = self.plan.at(slot)
                 found |= {item.dst, item.src, *named_registers(item.instruction)}
         if calls and max(found) > FRAME_POINTER:
@@ -113,7 +115,7 @@ class FunctionLowering(LoopLowering):
             self.line(f"{head}(ptr noalias %ctx, i64 %left0, i64 %depth, {passed}) {self.attributes} {{")
         self._prologue()
         for first in self.plan.functions[self.entry]:
-            if first in self.plan.blocks:
+            if self.plan.blocks[first].slots:
                 loop = self.loops.get(first)
                 if loop:
                     self.quick_loop(loop)
@@ -235,7 +237,7 @@ class FunctionLowering(LoopLowering):
 
     def write_block(self, first: int) -> None:
         """Write the block at ``first``."""
-        self.first, slots = first, self.plan.blocks[first]
+        self.first, slots = first, self.plan.blocks[first].slots
         if self.quick:
             self.begin(f"q{first}.{self.copy}")
         else:
@@ -318,16 +320,15 @@ class FunctionLowering(LoopLowering):
                 self.line("br label %done")
 
     def _jump(self, condition: Operand | None) -> None:
-        target = target_of(self.item, self.slot)
-        good = is_instruction(self.plan.program, target)
+        target = destination(self.plan.program, self.slot, self.item)
         if self.quick and self.slot in self.guarded:
             self._go(self.guarded[self.slot])
         elif condition is None:
-            if good:
+            if target is not None:
                 self._go(target)
             else:
                 self.stop(Trap.BAD_JUMP)
-        elif good:
+        elif target is not None:
             self.flush()
             following = self._label(self.slot + self.item.instruction.slots)
             hint = self.loop_hint(self.unrolled.get(target, 0)) if target <= self.slot and not self.quick else ""
@@ -337,8 +338,8 @@ class FunctionLowering(LoopLowering):
             self.trap_if(condition, Trap.BAD_JUMP)
 
     def _call_local(self) -> None:
-        target = target_of(self.item, self.slot)
-        if not is_instruction(self.plan.program, target):
+        target = destination(self.plan.program, self.slot, self.item)
+        if target is None:
             self.stop(Trap.BAD_JUMP)
             return
         deeper = self.binary("add", 64, self.depth, 1)

@@ -9,15 +9,16 @@ accesses at that value plus the same address are inside of their region, whateve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from typing import NamedTuple, TypeAlias
 
 from ...spec import tree as t
+from ...spec.control import control_of, target_of
 from .forms import Forms, Sum, fixed_in, form_of, total_of
-from .plan import Plan, control_of, target_of
+from .plan import Plan
 
 _OPPOSITE: dict[str, str] = {"<": ">=", "<=": ">", "==": "!="}
 _OPPOSITE |= {f"s{op}": f"s{opposite}" for op, opposite in _OPPOSITE.items() if op != "=="}
@@ -67,7 +68,7 @@ class Shape(NamedTuple):
     """The blocks of a loop, each after those that lead to it, what follows each, and its state before and after."""
 
     order: Sequence[int]
-    successors: dict[int, list[int]]
+    successors: Mapping[int, Sequence[int]]
     before: dict[int, Forms]
     after: dict[int, Forms]
     end: Forms
@@ -81,9 +82,9 @@ def guards_of(plan: Plan, shape: Shape, steps: Forms) -> tuple[Guard, ...]:
     """Return the conditions that are known to hold for some iterations."""
     guards = []
     for first in shape.order:
-        slot = plan.blocks[first][-1]
+        slot = plan.blocks[first].slots[-1]
         inside = set(shape.follow(first))
-        if len(inside) != 1 or len(set(plan.following[first])) != 2:
+        if len(inside) != 1 or len(set(plan.blocks[first].successors)) != 2:
             continue
         (following,) = inside
         condition = _condition(plan, slot, following, shape.before[slot])
@@ -100,12 +101,12 @@ def guards_of(plan: Plan, shape: Shape, steps: Forms) -> tuple[Guard, ...]:
 def _condition(plan: Plan, slot: int, following: int, state: Forms) -> Condition | None:
     """Return what holds if the jump at ``slot`` leads to the block at ``following``, and not to the other one."""
     item = plan.at(slot)
-    match control_of(item.instruction):
+    match control_of(item.instruction).transfer:
         case t.Jump(_, t.Compare(op, left, right)):
             a, b = form_of(plan, slot, left, state), form_of(plan, slot, right, state)
             if a is None or b is None:
                 return None
-            return Condition(a, op if target_of(item, slot) == following else _OPPOSITE[op], b)
+            return Condition(a, op if target_of(slot, item) == following else _OPPOSITE[op], b)
         case _:
             return None
 
@@ -137,9 +138,9 @@ def _flow(plan: Plan, shape: Shape, start: frozenset[Fact]) -> tuple[Facts, list
 
 
 def _facts_on(plan: Plan, shape: Shape, first: int, following: int) -> frozenset[Fact]:
-    if len(set(plan.following[first])) != 2:
+    if len(set(plan.blocks[first].successors)) != 2:
         return frozenset()
-    slot = plan.blocks[first][-1]
+    slot = plan.blocks[first].slots[-1]
     condition = _condition(plan, slot, following, shape.before[slot])
     if condition is None:
         return frozenset()

@@ -9,12 +9,13 @@ its accesses begin, and from its conditions (:mod:`.versions`, :mod:`.guards`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
+from ...spec.control import components, is_cyclic, natural_loops
 from ...spec.encoding import Decoded
 from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
 from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
@@ -94,13 +95,8 @@ class Loop:
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
     """Return the innermost loops of the function at ``entry``, by header."""
-    blocks = [first for first in plan.functions[entry] if first in plan.blocks]
-    successors = {first: [slot for slot in plan.following[first] if slot in plan.blocks] for first in blocks}
-    predecessors: dict[int, list[int]] = {first: [] for first in blocks}
-    for first, following in successors.items():
-        for slot in following:
-            predecessors[slot].append(first)
-    bodies = {first: body for first in blocks if (body := _body(first, entry, predecessors))}
+    successors = plan.successors(entry)
+    bodies = natural_loops(successors, entry)
     found = {}
     for header, body in bodies.items():
         inside = {first for first in body if first == header or first not in bodies}
@@ -112,63 +108,33 @@ def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop
     return found
 
 
-def _body(header: int, entry: int, predecessors: dict[int, list[int]]) -> set[int] | None:
-    """Return the blocks of the natural loop of ``header``; None if there is none."""
-    todo = [first for first in predecessors[header] if first >= header]
-    if not todo:
-        return None
-    body = {header}
-    while todo:
-        first = todo.pop()
-        if first not in body:
-            body.add(first)
-            todo += predecessors[first]
-    entered_elsewhere = any(
-        first == entry or any(before not in body for before in predecessors[first]) for first in body - {header}
-    )
-    return None if entered_elsewhere else body
-
-
 def _calls(plan: Plan, first: int) -> bool:
     return any(
         isinstance(node, t.CallHelper | t.CallLocal)
-        for slot in plan.blocks[first]
+        for slot in plan.blocks[first].slots
         for node in plan.at(slot).instruction.means
     )
 
 
-def _order(header: int, body: set[int], successors: dict[int, list[int]]) -> list[int] | None:
-    """Return the blocks of ``body`` on the ways from ``header`` back to it, each after those that lead to it.
+def _order(header: int, body: set[int], successors: Mapping[int, Sequence[int]]) -> list[int] | None:
+    """Return the blocks of ``body`` on the paths from ``header`` back to it, each after those that lead to it.
 
-    None if there is no way, or if there is a cycle among them.
+    None if there is no such path, or if there is a cycle among them.
     """
-    back = {header: False}
-    order: list[int] = []
-    open_blocks: set[int] = set()
-
-    def visit(first: int) -> bool:
-        open_blocks.add(first)
-        for slot in successors[first]:
-            if slot == header:
-                back[first] = True
-            elif slot in open_blocks:
-                return False
-            elif slot in body:
-                if slot not in back:
-                    back[slot] = False
-                    if not visit(slot):
-                        return False
-                back[first] |= back[slot]
-        open_blocks.remove(first)
-        order.append(first)
-        return True
-
-    if header not in body or not visit(header) or not back[header]:
+    if header not in body:
         return None
-    return [first for first in reversed(order) if back[first]]
+    inside = {first: [slot for slot in successors[first] if slot in body and slot != header] for first in body}
+    parts = components(inside, [header], body)
+    if any(is_cyclic(part, inside) for part in parts):
+        return None
+    back: set[int] = set()
+    for (first,) in reversed(parts):
+        if header in successors[first] or not back.isdisjoint(inside[first]):
+            back.add(first)
+    return [first for (first,) in parts if first in back] or None
 
 
-def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places: dict[int, State]) -> Loop:
+def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]], places: dict[int, State]) -> Loop:
     header, body = order[0], set(order)
     least, most = {header: 0}, {header: 0}
     forms: dict[int, Forms] = {header: AT_START}
@@ -177,8 +143,8 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
     ends: list[Forms] = []
     shortest: list[int] = []
     for first in order:
-        state, cost = forms[first], len(plan.blocks[first])
-        for slot in plan.blocks[first]:
+        state, cost = forms[first], len(plan.blocks[first].slots)
+        for slot in plan.blocks[first].slots:
             before[slot] = state
             state = forms_after(plan, slot, state)
         after[first] = state
@@ -192,9 +158,9 @@ def _loop(plan: Plan, order: list[int], successors: dict[int, list[int]], places
                 forms[slot] = common_forms([forms[slot], state]) if slot in forms else state
     shape = Shape(order, successors, before, after, common_forms(ends))
     steps = steps_of(shape.end)
-    longest = max(most[first] + len(plan.blocks[first]) for first in order)
+    longest = max(most[first] + len(plan.blocks[first].slots) for first in order)
     unrolled = max(1, min(_MOST_UNROLLED, _UNROLLED // longest))
-    chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first]], steps)
+    chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first].slots], steps)
     spans = tuple(_spans(plan, shape, steps, places))
     guards = guards_of(plan, shape, steps)
     return Loop(
@@ -229,7 +195,7 @@ def _spans(plan: Plan, shape: Shape, steps: Forms, places: dict[int, State]) -> 
     fixed = fixed_in(shape.end)
     groups: dict[tuple[tuple[int, ...], Place, Sum | Fact], list[tuple[int, int, bool, Access]]] = {}
     for first in shape.order:
-        for slot in plan.blocks[first]:
+        for slot in plan.blocks[first].slots:
             nodes = list(t.walk(*plan.at(slot).instruction.means))
             writes = any(isinstance(node, t.Store) for node in nodes)
             for node in nodes:

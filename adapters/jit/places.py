@@ -14,7 +14,7 @@ from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
 from ...spec.encoding import Decoded
 from .layout import REGISTERS
-from .plan import Plan, control_of, is_instruction, register_of, target_of
+from .plan import Plan, register_of
 
 
 class Place(Enum):
@@ -38,8 +38,6 @@ def places_of(plan: Plan) -> dict[int, State]:
     todo: list[int] = []
 
     def flow(slot: int, state: State) -> None:
-        if not is_instruction(plan.program, slot):
-            return
         old = entries.get(slot)
         new = state if old is None else tuple(map(_join, old, state))
         if new != old:
@@ -50,14 +48,15 @@ def places_of(plan: Plan) -> dict[int, State]:
     while todo:
         first = todo.pop()
         state = entries[first]
-        for slot in plan.blocks[first]:
+        block = plan.blocks[first]
+        for slot in block.slots:
             item = plan.at(slot)
             result[slot] = state
             state = _after(item, state)
-        if isinstance(control_of(item.instruction), t.CallLocal):
-            flow(target_of(item, slot), tuple(_passed(n, place) for n, place in enumerate(state)))
+        if block.call is not None:
+            flow(block.call, tuple(_passed(n, place) for n, place in enumerate(state)))
             state = tuple(Place.NUMBER if n < 6 else place for n, place in enumerate(state))
-        for successor in plan.following[first]:
+        for successor in block.successors:
             flow(successor, state)
     return result
 

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of a program: its basic blocks, its functions, and the numbers that may differ between its compilations.
-
-A jump of a row is a tree like any other; where it leads is found by evaluating the tree for the fields at hand.
-"""
+"""The shape of a program: its basic blocks, its functions, and the numbers that may differ between its compilations."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER
 from ...spec import tree as t
+from ...spec.control import Block, blocks, control_of, reached, target_of
 from ...spec.encoding import Decoded, Program
+from ...spec.folding import fold
 from ...spec.table import Instruction
-from .rows import FOLDED, NotLowerable, TooLarge
-
-Control: TypeAlias = t.Jump | t.CallLocal | t.Return
+from .rows import NotLowerable, TooLarge
 
 #: Blocks of all functions of a program together.
 MOST_BLOCKS = 1 << 16
@@ -27,18 +23,16 @@ MOST_BLOCKS = 1 << 16
 class Plan:
     """A program made ready for lowering.
 
-    ``blocks`` maps the first slot of each block to the slots in it, and ``following`` to the first slots of those that
-    come next, calls excepted. ``functions`` maps the slots where the program and its local functions begin, the
-    program's own first, to the first slots of the blocks that they lead to without calls, in order; the end of the
-    program may be one. ``called`` are the functions that are called. ``constants`` maps slots whose immediates are read
-    from a table when the program runs, to the index of the first of the two numbers. ``platform`` are the slots with
-    calls of platform functions, whose values are found before the program runs, and their places among these.
-    ``calls_helpers`` tells whether it calls any.
+    ``blocks`` has the blocks that are reached, by first slot; the end of the program may be one, without instructions.
+    ``functions`` maps the slots where the program and its local functions begin, the program's own first, to the first
+    slots of the blocks that they lead to without calls, in order; ``called`` are those that are called. ``constants``
+    maps slots whose immediates are read from a table when the program runs, to the index of the first of the two
+    numbers. ``platform`` are the slots with calls of platform functions, whose values are found before the program
+    runs, and their places among these. ``calls_helpers`` tells whether it calls any.
     """
 
     program: Sequence[Decoded | None]
-    blocks: dict[int, tuple[int, ...]]
-    following: dict[int, tuple[int, ...]]
+    blocks: dict[int, Block]
     functions: dict[int, tuple[int, ...]]
     called: frozenset[int]
     constants: dict[int, int]
@@ -51,9 +45,9 @@ class Plan:
         assert item is not None
         return item
 
-    def block_of(self, slot: int) -> tuple[int, tuple[int, ...]]:
-        """Return the block that has the instruction at ``slot``: its first slot and all of them."""
-        return next((first, slots) for first, slots in self.blocks.items() if slot in slots)
+    def block_of(self, slot: int) -> Block:
+        """Return the block that has the instruction at ``slot``."""
+        return next(block for block in self.blocks.values() if slot in block.slots)
 
     def values(self, program: Program) -> list[int]:
         """Return the numbers for the table of constants, from a program of the same shape."""
@@ -64,27 +58,13 @@ class Plan:
             numbers += [item.imm, item.next_imm]
         return numbers
 
-    def calls_from(self, entry: int) -> set[int]:
-        """Return where the functions begin that the one at ``entry`` calls itself."""
-        return {target for first in self.functions[entry] if (target := self.call_at(first)) is not None}
-
-    def call_at(self, first: int) -> int | None:
-        """Return where the function begins that the block at ``first`` calls at its end; None if it calls none."""
-        if first not in self.blocks:
-            return None
-        last = self.blocks[first][-1]
-        if not isinstance(control_of(self.at(last).instruction), t.CallLocal):
-            return None
-        target = target_of(self.at(last), last)
-        return target if is_instruction(self.program, target) else None
+    def successors(self, entry: int) -> dict[int, tuple[int, ...]]:
+        """Return the blocks of the function at ``entry``, and which come after each."""
+        return {first: self.blocks[first].successors for first in self.functions[entry]}
 
     def size(self) -> int:
         """Return how many instructions the functions have together."""
-        return sum(len(self.blocks.get(first, ())) for firsts in self.functions.values() for first in firsts)
-
-    def loop_heads(self, entry: int) -> set[int]:
-        """Return the blocks reached from ``entry`` that a jump leads back to; every loop has one."""
-        return {slot for first in self.functions[entry] for slot in self.following.get(first, ()) if slot <= first}
+        return sum(len(self.blocks[first].slots) for firsts in self.functions.values() for first in firsts)
 
 
 def shape_of(program: Program, entry: int = 0) -> Hashable:
@@ -103,87 +83,51 @@ def plan_of(program: Program, entry: int = 0, most_blocks: int = MOST_BLOCKS) ->
         NotLowerable: a row transfers control in a way that no row of RFC 9669 does.
         TooLarge: the functions have more than ``most_blocks`` blocks, each counted as often as functions lead to it.
     """
-    leaders = {entry}
-    for slot, item in enumerate(program):
-        control = control_of(item.instruction) if item else None
-        if item and control:
-            leaders.add(slot + item.instruction.slots)
-            if not isinstance(control, t.Return):
-                leaders.add(target_of(item, slot))
-    blocks: dict[int, list[int]] = {}
-    current: list[int] = []
     constants: dict[int, int] = {}
     platform: list[tuple[int, t.Call]] = []
     for slot, item in enumerate(program):
         if item is not None:
-            if slot in leaders:
-                current = blocks.setdefault(slot, [])
-            current.append(slot)
+            if control_of(item.instruction).transfer:
+                _check_control(slot, item)
             if has_free_numbers(item.instruction):
                 constants[slot] = 2 * len(constants)
             for call in platform_calls(item.instruction):
                 _check_arguments(call, item)
                 platform.append((slot, call))
-    plan = Plan(
+    found = blocks(program, entry)
+    called = {block.call for block in found.values() if block.call is not None}
+    return Plan(
         program,
-        blocks={first: tuple(slots) for first, slots in blocks.items()},
-        following={first: _following(program, slots[-1]) for first, slots in blocks.items()},
-        functions={},
-        called=frozenset(),
+        blocks=found,
+        functions=_functions(found, [entry, *sorted(called - {entry})], most_blocks),
+        called=frozenset(called),
         constants=constants,
         platform={call: place for place, call in enumerate(dict.fromkeys(platform))},
         calls_helpers=any(
             isinstance(node, t.CallHelper) for item in program if item for node in item.instruction.means
         ),
     )
-    return replace(plan, called=_find_functions(plan, entry, most_blocks))
 
 
-def _following(program: Program, last: int) -> tuple[int, ...]:
-    """Return where control goes on after the instruction at ``last``, in order; not where it is called."""
-    item = program[last]
-    assert item is not None
-    after = last + item.instruction.slots
-    match control_of(item.instruction):
-        case t.Return():
-            return ()
-        case t.Jump(_, condition):
-            target = target_of(item, last)
-            found = (target,) if is_instruction(program, target) else ()
-            return found if condition is None else (*found, after)
-        case _:
-            return (after,)
-
-
-def _find_functions(plan: Plan, entry: int, most_blocks: int) -> frozenset[int]:
-    """Fill in the functions of ``plan``, and return those that are called.
-
-    Functions that share blocks have each of them for themselves.
-    """
-    called: set[int] = set()
+def _functions(blocks: Mapping[int, Block], starts: Iterable[int], most_blocks: int) -> dict[int, tuple[int, ...]]:
+    """Return the first slots of the blocks of each function; functions that share blocks have each their own."""
+    functions: dict[int, tuple[int, ...]] = {}
     left = most_blocks
-    todo = [entry]
-    while todo:
-        function = todo.pop()
-        if function in plan.functions:
-            continue
-        found: set[int] = set()
-        blocks = [function]
-        while blocks:
-            first = blocks.pop()
-            if first not in found:
-                found.add(first)
-                blocks += plan.following.get(first, ())
-                if len(found) > left:
-                    raise TooLarge(
-                        f"the program is too large: its functions have more than {most_blocks} blocks together"
-                    )
-        left -= len(found)
-        plan.functions[function] = tuple(sorted(found))
-        calls = plan.calls_from(function)
-        called |= calls
-        todo += sorted(calls, reverse=True)
-    return frozenset(called)
+    for start in starts:
+        functions[start] = tuple(sorted(reached([start], lambda first: blocks[first].successors)))
+        left -= len(functions[start])
+        if left < 0:
+            raise TooLarge(f"the program is too large: its functions have more than {most_blocks} blocks together")
+    return functions
+
+
+def _check_control(slot: int, item: Decoded) -> None:
+    row = item.instruction
+    control = control_of(row)
+    if not control.regular:
+        raise NotLowerable(f"{row.name}: {row.means_text}: control is transferred before the end of the row")
+    if isinstance(control.transfer, t.Jump | t.CallLocal) and target_of(slot, item) is None:
+        raise NotLowerable(f"{row.name}: {row.means_text}: the fields do not tell the distance")
 
 
 def _check_arguments(call: t.Call, item: Decoded) -> None:
@@ -202,7 +146,7 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
     """
     stores = set()
     for first in plan.functions[entry]:
-        for slot in plan.blocks.get(first, ()):
+        for slot in plan.blocks[first].slots:
             item = plan.at(slot)
             if FRAME_POINTER not in (item.dst, item.src) and FRAME_POINTER not in named_registers(item.instruction):
                 continue
@@ -253,22 +197,6 @@ def registers_of(item: Decoded) -> tuple[frozenset[int], frozenset[int]]:
     return read, frozenset(number for name, number in numbers.items() if name in row.writes)
 
 
-def is_instruction(program: Sequence[Decoded | None], slot: int) -> bool:
-    """Whether an instruction begins at ``slot``."""
-    return 0 <= slot < len(program) and program[slot] is not None
-
-
-@lru_cache(maxsize=4096)
-def control_of(row: Instruction) -> Control | None:
-    """Return the statement of ``row`` that transfers control to another block, which must be its last one."""
-    found = [node for node in t.walk(*row.means) if isinstance(node, t.Jump | t.CallLocal | t.Return)]
-    if not found:
-        return None
-    if len(found) > 1 or row.means[-1] is not found[0]:
-        raise NotLowerable(f"{row.name}: {row.means_text}: control is transferred before the end of the row")
-    return found[0]
-
-
 @lru_cache(maxsize=4096)
 def has_free_numbers(row: Instruction) -> bool:
     """Whether the immediates of ``row`` only make up the value of a register, as those of a 64-bit constant do."""
@@ -290,48 +218,3 @@ def platform_calls(row: Instruction) -> tuple[t.Call, ...]:
         else:
             todo += t.children(node)
     return tuple(found)
-
-
-def target_of(item: Decoded, slot: int) -> int:
-    """Return the slot to which the instruction at ``slot`` jumps or which it calls.
-
-    Raises:
-        NotLowerable: its fields do not tell.
-    """
-    control = control_of(item.instruction)
-    assert isinstance(control, t.Jump | t.CallLocal)
-    distance = fold(control.distance, item)
-    if distance is None:
-        row = item.instruction
-        raise NotLowerable(f"{row.name}: {row.means_text}: the fields do not tell the distance")
-    return slot + item.instruction.slots + t.S64.wrap(distance)
-
-
-def fold(node: t.Expr, item: Decoded) -> int | None:
-    """Return the bits of an expression, if it depends on nothing but the fields of ``item``."""
-    match node:
-        case t.Const(value, kind):
-            return value & kind.mask
-        case t.Field(name, kind):
-            number: int = getattr(item, name)
-            return number & kind.mask
-        case t.Cast(kind, inner):
-            bits = fold(inner, item)
-            return None if bits is None else inner.type.wrap(bits) & kind.mask
-        case t.Negate(inner):
-            bits = fold(inner, item)
-            return None if bits is None else -bits & inner.type.mask
-        case t.Binary(op, left, right) if op in FOLDED:
-            a, b = fold(left, item), fold(right, item)
-            return None if a is None or b is None else FOLDED[op](a, b) & left.type.mask
-        case t.Binary("<<" | ">>" | "s>>" as op, left, right):
-            a, b = fold(left, item), fold(right, item)
-            if a is None or b is None or b >= left.type.bits:
-                return None
-            signed = t.Type(op == "s>>", left.type.bits).wrap(a)
-            return (a << b if op == "<<" else signed >> b) & left.type.mask
-        case t.Call(name, (inner,), kind) if name.startswith("bswap"):
-            bits = fold(inner, item)
-            return None if bits is None else int.from_bytes(bits.to_bytes(kind.bits // 8, "little"), "big")
-        case _:
-            return None

@@ -18,6 +18,7 @@ from ...reference_vm.interpreter import DEFAULT_BUDGET
 from ...reference_vm.machine import Helper, Machine
 from ...reference_vm.maps import ArrayMap
 from ...reference_vm.verifier.safety import surroundings_of
+from ...spec.control import loop_heads
 from ...spec.encoding import ByteOrder, Program, decode, encode
 from ...spec.table import Isa
 from .driver import Driver
@@ -290,7 +291,7 @@ class Compiler:
             return lower_program(plan, style, name, numbers, MOST_LINES)
         if plan.size() > MOST_LINES_OPTIMIZED:
             raise TooLarge("the program is too large to be optimised: it has too many instructions")
-        if sum(len(plan.loop_heads(function)) for function in plan.functions) > MOST_LOOPS_OPTIMIZED:
+        if sum(len(loop_heads(plan.successors(function))) for function in plan.functions) > MOST_LOOPS_OPTIMIZED:
             raise TooLarge("the program is too large to be optimised: it has too many loops")
         return lower_program(plan, style, name, numbers, MOST_LINES_OPTIMIZED)
 

@@ -7,13 +7,13 @@ Nothing here knows any instruction. What surrounds an instruction (registers, me
 
 from __future__ import annotations
 
-import operator
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
 from ...spec.errors import InputError
+from ...spec.folding import FOLDED
 from .emit import Emitter, Operand, literal
 from .layout import Trap
 
@@ -37,11 +37,6 @@ ARITHMETIC = {
 _PREDICATES = {
     "==": "eq", "!=": "ne", "<": "ult", "<=": "ule", ">": "ugt", ">=": "uge", "s<": "slt", "s<=": "sle", "s>": "sgt",
     "s>=": "sge",
-}  # fmt: skip
-#: What can be folded without knowing signs.
-FOLDED: dict[str, Callable[[int, int], int]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "&": operator.and_, "|": operator.or_,
-    "^": operator.xor,
 }  # fmt: skip
 _DIVISIONS = frozenset(["/", "s/", "%", "s%"])
 _SHIFTS = frozenset(["<<", ">>", "s>>"])
