@@ -10,8 +10,10 @@ which the verifier cannot know.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ...spec.control import components, control_of, is_cyclic, loop_heads, reached, successors_of
 from .reading import Reading
 
 #: The verifier follows the program from each door on; more are not worth its time.
@@ -42,61 +44,29 @@ def doors(reading: Reading, end: int) -> Doors:
     functions = tuple(sorted(reading.addresses))
     if not reading.jumps and reading.ends == [end - 1]:
         return Doors((), functions, bool(functions))
-    ways = _ways(reading, end)
-    reached = _reach(ways, 0)
+    successors: dict[int, tuple[int, ...]] = {slot: (slot + 1,) if slot + 1 < end else () for slot in range(end)}
+    for slot, item in reading.instructions():
+        if slot < end and control_of(item.instruction).transfer:
+            successors[slot] = successors_of(slot, item)
+    seen = reached([0], successors.__getitem__)
     found = []
     for slot in range(end):
-        if slot not in reached and reading.program[slot] is not None:
-            reached |= _reach(ways, slot)
+        if slot not in seen and reading.program[slot] is not None:
+            seen |= reached([slot], successors.__getitem__)
             found.append(slot)
     required = bool(found or functions)
-    arms = {arm for slot, _, conditional in reading.jumps if conditional and slot < end for arm in ways[slot]}
+    arms = {arm for slot, _, conditional in reading.jumps if conditional and slot < end for arm in successors[slot]}
     found += sorted(arms.difference(found))
-    if any(target <= slot < end for slot, target, _ in reading.jumps):
-        found = [slot for slot in found if not _leads_to_loop(ways, slot)]
+    if loop_heads(successors):
+        loops = _leading_to_loops(found, successors)
+        found = [slot for slot in found if slot not in loops]
     return Doors(tuple(found[:MOST_DOORS]), functions, required)
 
 
-def _ways(reading: Reading, end: int) -> list[tuple[int, ...]]:
-    """Return for each slot before ``end`` the slots that may come after it."""
-    ways: list[tuple[int, ...]] = [(slot + 1,) if slot + 1 < end else () for slot in range(end)]
-    for slot, target, conditional in reading.jumps:
-        if slot < end:
-            ways[slot] = (slot + 1, target) if conditional else (target,)
-    for slot in reading.ends:
-        if slot < end:
-            ways[slot] = ()
-    return ways
-
-
-def _reach(ways: list[tuple[int, ...]], start: int) -> set[int]:
-    """Return the slots that can be reached from ``start``."""
-    reached = {start}
-    waiting = [start]
-    while waiting:
-        for slot in ways[waiting.pop()]:
-            if slot not in reached:
-                reached.add(slot)
-                waiting.append(slot)
-    return reached
-
-
-def _leads_to_loop(ways: list[tuple[int, ...]], start: int) -> bool:
-    """Whether some way from ``start`` comes back to where it has been."""
-    path = {start}
-    finished: set[int] = set()
-    waiting = [(start, iter(ways[start]))]
-    while waiting:
-        slot, following = waiting[-1]
-        for next_slot in following:
-            if next_slot in path:
-                return True
-            if next_slot not in finished:
-                path.add(next_slot)
-                waiting.append((next_slot, iter(ways[next_slot])))
-                break
-        else:
-            path.remove(slot)
-            finished.add(slot)
-            waiting.pop()
-    return False
+def _leading_to_loops(starts: Iterable[int], successors: Mapping[int, tuple[int, ...]]) -> set[int]:
+    """Return the slots that lead to a loop, of ``starts`` and of what these lead to."""
+    found: set[int] = set()
+    for component in reversed(components(successors, starts, successors)):
+        if is_cyclic(component, successors) or not found.isdisjoint(successors[component[0]]):
+            found.update(component)
+    return found

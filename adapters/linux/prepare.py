@@ -26,6 +26,7 @@ import sys
 from itertools import count
 from typing import NamedTuple
 
+from ...spec.control import control_of, is_instruction
 from ...spec.encoding import SLOT_BYTES, ByteOrder, DecodeError, pack, unpack
 from ..protocol import Job, Reason
 from . import wrapping
@@ -262,14 +263,11 @@ def _fits_whole(reading: Reading, end: int) -> bool:
     if not 0 < end <= len(program):
         return False
     last = program[end - 1]
-    if last is None:
-        return False
-    row = traits(last.instruction)
-    if not (row.ends or (row.jump and not row.conditional)):
+    if last is None or control_of(last.instruction).continues:
         return False
 
     def within(target: int) -> bool:
-        return 0 <= target < len(program) and program[target] is not None
+        return is_instruction(program, target)
 
     return all(within(target) and (slot < end) == (target < end) for slot, target, _ in reading.jumps) and all(
         within(target) for _, target in reading.calls

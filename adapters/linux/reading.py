@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from ...spec import tree
+from ...spec.control import control_of, targets
 from ...spec.encoding import ByteOrder, Decoded, DecodeError, Program, decode, identify, unpack
 from ...spec.table import Instruction, isa
 
@@ -22,18 +23,12 @@ Platform: TypeAlias = Literal["helper", "btf", "variable"]
 
 
 class Traits(NamedTuple):
-    """What matters of a row here.
+    """What matters of a row here, besides what it does to control.
 
-    ``jump`` and ``function`` name the field with the distance to a jump's target or to a function's first slot. A
-    ``copy`` does nothing but set dst to src. ``bases`` are the fields with the registers through which the instruction
-    reaches memory.
+    A ``copy`` does nothing but set dst to src. ``bases`` are the fields with the registers through which memory is
+    reached.
     """
 
-    ends: bool
-    jump: str | None
-    conditional: bool
-    function: str | None
-    code_address: bool
     map: MapReference | None
     platform: Platform | None
     packet: bool
@@ -46,20 +41,12 @@ def traits(row: Instruction) -> Traits:
     """Return the traits of ``row``."""
     nodes = tuple(tree.walk(*row.means))
     names = {node.name for node in nodes if isinstance(node, tree.Call)}
-    jumps = [node for node in nodes if isinstance(node, tree.Jump)]
-    functions = [node.distance for node in nodes if isinstance(node, tree.CallLocal)]
-    functions += [node for node in nodes if isinstance(node, tree.Call) and node.name == "code_addr"]
     helpers = [node for node in nodes if isinstance(node, tree.CallHelper)]
     platform: Platform | None = "variable" if "var_addr" in names else None
     if helpers:
         platform = "helper" if helpers[0].by == "static" else "btf"
     addresses = [node.address for node in nodes if isinstance(node, tree.Load | tree.Store)]
     return Traits(
-        ends=any(isinstance(node, tree.Return) for node in nodes),
-        jump=min(tree.reads(jumps[0].distance)) if jumps else None,
-        conditional=any(jump.condition is not None for jump in jumps),
-        function=min(tree.reads(functions[0])) if functions else None,
-        code_address="code_addr" in names,
         map="map_by_fd" if "map_by_fd" in names else "map_by_idx" if "map_by_idx" in names else None,
         platform=platform,
         packet="packet" in names,
@@ -114,17 +101,17 @@ def read(code: bytes, byte_order: ByteOrder) -> Reading:
             raise
         reading = _read_what_can_be(code, byte_order)
     for slot, item in reading.instructions():
-        row = traits(item.instruction)
-        after = slot + 1
-        if row.ends:
+        row, control = traits(item.instruction), control_of(item.instruction)
+        if isinstance(control.transfer, tree.Return):
             reading.ends.append(slot)
-        elif row.jump:
-            reading.jumps.append((slot, after + int(getattr(item, row.jump)), row.conditional))
-        elif row.function:
-            reading.calls.append((slot, after + int(getattr(item, row.function))))
-            if row.code_address:
-                reading.addresses.add(after + int(getattr(item, row.function)))
-        elif row.map:
+        for kind, target, _ in targets(slot, item):
+            if kind == "jump":
+                reading.jumps.append((slot, target, control.continues))
+            else:
+                reading.calls.append((slot, target))
+            if kind == "code address":
+                reading.addresses.add(target)
+        if row.map:
             reading.maps.append((slot, row.map))
         if row.platform:
             reading.platform.append((slot, row.platform))
