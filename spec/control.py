@@ -74,9 +74,7 @@ def _references(row: Instruction) -> Iterator[Reference]:
 
 def _field(distance: t.Expr) -> str | None:
     match distance:
-        case t.Field(name, kind) if kind.signed:
-            return name
-        case t.Cast(wide, t.Field(name, kind)) if kind.signed and wide.signed and wide.bits >= kind.bits:
+        case t.Field(name, kind) | t.Cast(t.S64, t.Field(name, kind)) if kind.signed:
             return name
         case _:
             return None

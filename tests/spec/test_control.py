@@ -84,6 +84,11 @@ def test_a_distance_may_be_any_expression(means: str, target: int) -> None:
     assert successors_of(10, item) == (target,)
 
 
+def test_a_field_may_be_unsigned() -> None:
+    means = (t.Jump(t.Cast(t.S64, t.Field("offset", t.Type(False, 16)))),)
+    assert target_of(10, Decoded(isa().by_name["JA"].with_means(means), offset=-1)) == 11 + 0xFFFF
+
+
 def test_fields_that_do_not_tell() -> None:
     item = Decoded(row("JA", "PC += (s64)dst"), offset=3)
     assert target_of(10, item) is None
@@ -103,10 +108,12 @@ def test_blocks_of_a_program() -> None:
         5: Block((5, 6), (7,), None),
         7: Block((), (), None),
     }
-    assert blocks(program, 0, lambda slot, item: slot == 3, into_functions=False) == {
+    assert blocks(program, 0, lambda slot, item: slot == 4, into_functions=False) == {
         0: Block((0, 2), (3,), 5),
-        3: Block((), (), None),
+        3: Block((3,), (4,), None),
+        4: Block((), (), None),
     }
+    assert blocks(program, 5, lambda slot, item: slot == 6) == {5: Block((5,), (6,), None), 6: Block((), (), None)}
 
 
 @given(PROGRAMS)
