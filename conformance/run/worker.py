@@ -27,7 +27,7 @@ _OPENING = 60.0
 #: How many seconds outcomes may be held back to be sent together.
 _HOLDING = 0.2
 #: A process that has nothing more to do gets so many seconds to close its runtime.
-_CLOSING = 2.0
+_CLOSING = 5.0
 
 
 class Openable(Protocol):

@@ -24,6 +24,13 @@ from .scripted import INFO, Log, Script, die, echo, hang, job, jobs
 pytestmark = pytest.mark.usefixtures("forked")
 
 
+@pytest.fixture(autouse=True)
+def no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: answers come together, and processes have time to end."""
+    monkeypatch.setattr(worker, "_HOLDING", 1e9)
+    monkeypatch.setattr(worker, "_CLOSING", 60)
+
+
 @contextmanager
 def started(script: Script) -> Iterator[Worker]:
     one = Worker(script)
