@@ -27,19 +27,10 @@ from time import thread_time
 
 import click
 
-from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import compile
+from bpf_isa.adapters.jit.runtime.llvm import Level
 from bpf_isa.adapters.registry import parse_spec
-from bpf_isa.conformance.bench.jit import (
-    OWN,
-    PROGRAMS,
-    Adapted,
-    Contestant,
-    Program,
-    Sample,
-    Unfit,
-    contest,
-)
+from bpf_isa.conformance.bench.jit import OWN, PROGRAMS, Adapted, Contestant, Program, Sample, Unfit, contest
 from bpf_isa.conformance.bench.suite import Rate
 from bpf_isa.conformance.cli.echo import echo
 from bpf_isa.spec.encoding import make

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from bpf_isa.adapters.jit.adapter import JitAdapter
-from bpf_isa.adapters.jit.functions import lower_program
+from bpf_isa.adapters.jit.lower.functions import lower_program
+from bpf_isa.adapters.jit.lower.state import Style
 from bpf_isa.adapters.jit.plan import plan_of
-from bpf_isa.adapters.jit.state import Style
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.reference_vm.machine import Machine

@@ -15,9 +15,9 @@ from ...spec.table import Isa, isa
 from ..closing import Closing
 from ..protocol import Job, Outcome, OutcomeKind, Reason, RuntimeInfo
 from ..reference import ALL, BUDGET, machine_for, outcome_of, refusal
-from .llvm import Level, support_function
+from .errors import NotLowerable
 from .program import CompiledProgram, Compiler
-from .rows import NotLowerable
+from .runtime.llvm import Level, support_function
 
 
 class JitAdapter(Closing):

@@ -13,7 +13,7 @@ from ...spec.control import Block, blocks, control_of, reached, target_of
 from ...spec.encoding import Decoded, Program
 from ...spec.folding import fold
 from ...spec.table import Instruction
-from .rows import NotLowerable, TooLarge
+from .errors import NotLowerable, TooLarge
 
 #: Blocks of all functions of a program together.
 MOST_BLOCKS = 1 << 16

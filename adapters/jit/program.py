@@ -21,14 +21,14 @@ from ...reference_vm.verifier.safety import surroundings_of
 from ...spec.control import loop_heads
 from ...spec.encoding import ByteOrder, Program, decode, encode
 from ...spec.table import Isa
-from .driver import Driver
-from .emit import FREE_METADATA, METADATA
-from .functions import lower_program
-from .llvm import Code, Level, Timings, Unresolved, generate
+from .errors import NotLowerable, TooLarge
+from .lower.emit import FREE_METADATA, METADATA
+from .lower.functions import lower_program
+from .lower.state import Style
 from .plan import Plan, plan_of, shape_of
-from .rows import NotLowerable, TooLarge
-from .state import Style
-from .support import DECLARATIONS
+from .runtime.driver import Driver
+from .runtime.llvm import Code, Level, Timings, Unresolved, generate
+from .runtime.support import DECLARATIONS
 from .trust import Acceptance, NotAccepted, digest_of
 
 #: How many shapes a compiler keeps the code of, in case that another program has the same.

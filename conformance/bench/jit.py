@@ -10,8 +10,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, thread_time
 from typing import NamedTuple, Protocol
 
-from ...adapters.jit.llvm import Timings
 from ...adapters.jit.program import CompiledProgram, Compiler, compile
+from ...adapters.jit.runtime.llvm import Timings
 from ...adapters.jit.trust import accept
 from ...adapters.protocol import Adapter, Job, OutcomeKind
 from ...adapters.reference import BUDGET as REFERENCE_BUDGET

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from bpf_isa.adapters.jit import program
 from bpf_isa.adapters.jit.adapter import JitAdapter
-from bpf_isa.adapters.jit.llvm import Level
+from bpf_isa.adapters.jit.errors import TooLarge
 from bpf_isa.adapters.jit.plan import plan_of
 from bpf_isa.adapters.jit.program import MOST_LINES_OPTIMIZED, MOST_LOOPS_OPTIMIZED, compile
-from bpf_isa.adapters.jit.rows import TooLarge
+from bpf_isa.adapters.jit.runtime.llvm import Level
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.conformance.cli import main
 from bpf_isa.reference_vm.interpreter import execute

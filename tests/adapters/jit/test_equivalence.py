@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import Compiler
+from bpf_isa.adapters.jit.runtime.llvm import Level
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.helpers import LINUX_HELPERS
 from bpf_isa.reference_vm.interpreter import execute

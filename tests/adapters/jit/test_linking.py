@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bpf_isa.adapters.jit import llvm, program
+from bpf_isa.adapters.jit import program
 from bpf_isa.adapters.jit.adapter import JitAdapter
-from bpf_isa.adapters.jit.llvm import Level, Timings, Unresolved, generate
 from bpf_isa.adapters.jit.program import compile
+from bpf_isa.adapters.jit.runtime import llvm
+from bpf_isa.adapters.jit.runtime.llvm import Level, Timings, Unresolved, generate
 from bpf_isa.adapters.protocol import Job, OutcomeKind
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.spec.asm.assemble import assemble

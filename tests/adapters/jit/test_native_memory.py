@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import Compiler, compile
+from bpf_isa.adapters.jit.runtime.llvm import Level
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.spec.asm.assemble import assemble, assemble_program
 from bpf_isa.spec.encoding import make

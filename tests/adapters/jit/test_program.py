@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bpf_isa.adapters.jit.llvm import Level, Timings
+from bpf_isa.adapters.jit.errors import NotLowerable
 from bpf_isa.adapters.jit.program import Compiler, compile
-from bpf_isa.adapters.jit.rows import NotLowerable
+from bpf_isa.adapters.jit.runtime.llvm import Level, Timings
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned, Trap
 from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import execute

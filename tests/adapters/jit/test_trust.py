@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpf_isa.adapters.jit.llvm import Level
 from bpf_isa.adapters.jit.program import UncheckedProgram, compile
+from bpf_isa.adapters.jit.runtime.llvm import Level
 from bpf_isa.adapters.jit.trust import NotAccepted, accept
 from bpf_isa.conformance.bench.jit import BUDGET, PROGRAMS
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
-from ...spec import tree as t
-from ...spec.folding import fold
-from .layout import REGISTERS
-from .plan import Plan, register_of
+from ....spec import tree as t
+from ....spec.folding import fold
+from ..layout import REGISTERS
+from ..plan import Plan, register_of
 
 #: Sums that mention more registers are not followed.
 _MOST_TERMS = 3

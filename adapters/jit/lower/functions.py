@@ -4,23 +4,23 @@
 Registers are local variables of these functions (LLVM turns them into values), so a local call needs no code to save
 and restore R6 to R9. Within a basic block values are passed on directly. A block pays for all of its instructions
 when it is entered; where too little is left of the budget, or an instruction cannot be executed, the registers are
-put into the words that are shared with the driver (:mod:`.layout`), and all functions return.
+put into the words that are shared with the driver (:mod:`..layout`), and all functions return.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...reference_vm.executable import writes_frame_pointer
-from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES
-from ...spec import tree as t
-from ...spec.control import destination, loop_heads
+from ....reference_vm.executable import writes_frame_pointer
+from ....reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES
+from ....spec import tree as t
+from ....spec.control import destination, loop_heads
+from ..errors import NotLowerable, TooLarge
+from ..layout import Trap, Word
+from ..loops.loops import loops_of
+from ..loops.places import State, places_of
+from ..plan import Plan, named_registers, stack_use
 from .emit import RARELY, Operand, literal
-from .layout import Trap, Word
-from .loops import loops_of
-from .places import State, places_of
-from .plan import Plan, named_registers, stack_use
-from .rows import NotLowerable, TooLarge
 from .state import Style
 from .versions import LoopLowering
 

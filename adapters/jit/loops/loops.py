@@ -3,7 +3,7 @@
 
 A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
 without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
-its accesses begin, and from its conditions (:mod:`.versions`, :mod:`.guards`).
+its accesses begin, and from its conditions (:mod:`..lower.versions`, :mod:`.guards`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...reference_vm.frames import FRAME_POINTER
-from ...spec import tree as t
-from ...spec.control import components, is_cyclic, natural_loops
-from ...spec.encoding import Decoded
+from ....reference_vm.frames import FRAME_POINTER
+from ....spec import tree as t
+from ....spec.control import components, is_cyclic, natural_loops
+from ....spec.encoding import Decoded
+from ..plan import Plan, register_of, registers_of
 from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
 from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
 from .places import Place, State
-from .plan import Plan, register_of, registers_of
 
 #: A loop is unrolled to so many instructions, and iterations: by LLVM, and by writing its blocks several times.
 _UNROLLED = 48

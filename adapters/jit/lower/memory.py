@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...reference_vm.frames import FRAME_BYTES
-from ...reference_vm.memory import INPUT_WINDOW, window_address
-from ...spec import tree as t
+from ....reference_vm.frames import FRAME_BYTES
+from ....reference_vm.memory import INPUT_WINDOW, window_address
+from ....spec import tree as t
+from ..layout import READS, WRITES, Trap, Word
+from ..loops.loops import Access, place_in
+from ..loops.places import Place, State
+from ..plan import Plan
 from .emit import RARELY, USUALLY, Operand, literal
-from .layout import READS, WRITES, Trap, Word
-from .loops import Access, place_in
-from .places import Place, State
-from .plan import Plan
 from .state import StateLowering, Style
 
 _INPUT = window_address(INPUT_WINDOW)

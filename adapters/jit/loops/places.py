@@ -10,11 +10,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeAlias
 
-from ...reference_vm.frames import FRAME_POINTER
-from ...spec import tree as t
-from ...spec.encoding import Decoded
-from .layout import REGISTERS
-from .plan import Plan, register_of
+from ....reference_vm.frames import FRAME_POINTER
+from ....spec import tree as t
+from ....spec.encoding import Decoded
+from ..layout import REGISTERS
+from ..plan import Plan, register_of
 
 
 class Place(Enum):

@@ -16,7 +16,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..protocol import Unavailable
+from ...protocol import Unavailable
 from .support import call_source, division_source, find_source
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER
-from ...reference_vm.memory import STACK_WINDOW, window_address
-from ...spec import tree as t
-from ...spec.encoding import ByteOrder
+from ....reference_vm.frames import FRAME_BYTES, FRAME_POINTER
+from ....reference_vm.memory import STACK_WINDOW, window_address
+from ....spec import tree as t
+from ....spec.encoding import ByteOrder
+from ..errors import NotLowerable
+from ..layout import Trap, Word
+from ..loops.loops import Loop
+from ..plan import Plan
 from .emit import RARELY, Operand, literal
-from .layout import Trap, Word
-from .loops import Loop
-from .plan import Plan
-from .rows import NotLowerable, RowLowering
+from .rows import RowLowering
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class StateLowering(RowLowering):
     # Words shared with the driver
 
     def word(self, word: int) -> str:
-        """Return the pointer to a word of :mod:`.layout`."""
+        """Return the pointer to a word of :mod:`..layout`."""
         return self.value(f"getelementptr i64, ptr %ctx, i64 {word}")
 
     def get_word(self, word: int, kind: str = "i64") -> str:

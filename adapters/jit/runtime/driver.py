@@ -8,20 +8,20 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 
-from ...reference_vm import faults
-from ...reference_vm.executable import Executable
-from ...reference_vm.faults import Fault, FaultKind, Returned
-from ...reference_vm.frames import FRAME_POINTER
-from ...reference_vm.interpreter import VISIBLE_REGISTERS, run
-from ...reference_vm.machine import Machine
-from ...reference_vm.memory import STACK_WINDOW, Region
-from ...spec import tree as t
-from ...spec.encoding import Program
-from ...spec.folding import fold
-from .layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
+from ....reference_vm import faults
+from ....reference_vm.executable import Executable
+from ....reference_vm.faults import Fault, FaultKind, Returned
+from ....reference_vm.frames import FRAME_POINTER
+from ....reference_vm.interpreter import VISIBLE_REGISTERS, run
+from ....reference_vm.machine import Machine
+from ....reference_vm.memory import STACK_WINDOW, Region
+from ....spec import tree as t
+from ....spec.encoding import Program
+from ....spec.folding import fold
+from ..layout import FRAMES, READS, REGION_WORDS, REGISTERS, WORDS, WRITES, Trap, Word
+from ..plan import Plan
+from ..trust import Acceptance
 from .llvm import support_function
-from .plan import Plan
-from .trust import Acceptance
 
 _MOST = (1 << 62) - 1
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)

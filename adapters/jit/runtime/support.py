@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import ctypes
 
-from ...reference_vm.frames import FRAME_BYTES
-from ...reference_vm.memory import STACK_WINDOW, WINDOW_BITS
-from .emit import METADATA
-from .layout import FRAMES, READS, REGION_WORDS, WRITES, Word
+from ....reference_vm.frames import FRAME_BYTES
+from ....reference_vm.memory import STACK_WINDOW, WINDOW_BITS
+from ..layout import FRAMES, READS, REGION_WORDS, WRITES, Word
+from ..lower.emit import METADATA
 
 DECLARATIONS = """
 declare i16 @llvm.bswap.i16(i16)

@@ -7,13 +7,13 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from functools import reduce
 
+from ..loops.forms import Sum
+from ..loops.guards import Guard
+from ..loops.loops import Indexed, Loop, Span, Sweep
+from ..loops.places import State
+from ..plan import Plan
 from .emit import USUALLY, Operand, literal
-from .forms import Sum
-from .guards import Guard
-from .loops import Indexed, Loop, Span, Sweep
 from .memory import MemoryLowering
-from .places import State
-from .plan import Plan
 from .state import Style
 
 #: More iterations than any loop can have.

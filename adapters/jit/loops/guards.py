@@ -15,10 +15,10 @@ from functools import reduce
 from operator import and_
 from typing import NamedTuple, TypeAlias
 
-from ...spec import tree as t
-from ...spec.control import control_of, target_of
+from ....spec import tree as t
+from ....spec.control import control_of, target_of
+from ..plan import Plan
 from .forms import Forms, Sum, fixed_in, form_of, total_of
-from .plan import Plan
 
 _OPPOSITE: dict[str, str] = {"<": ">=", "<=": ">", "==": "!="}
 _OPPOSITE |= {f"s{op}": f"s{opposite}" for op, opposite in _OPPOSITE.items() if op != "=="}

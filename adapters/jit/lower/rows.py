@@ -10,25 +10,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
-from ...spec import tree as t
-from ...spec.encoding import ByteOrder, Decoded
-from ...spec.errors import InputError
-from ...spec.folding import FOLDED
+from ....spec import tree as t
+from ....spec.encoding import ByteOrder, Decoded
+from ....spec.folding import FOLDED
+from ..layout import Trap
 from .emit import Emitter, Operand, literal
-from .layout import Trap
-
-
-class NotLowerable(InputError):
-    """A program that this engine declines; the message says why.
-
-    Either a row has a meaning of a shape that no row of RFC 9669 has, or there is too much to compile
-    (:class:`TooLarge`), or LLVM makes code of it that calls a function which nobody supplies.
-    """
-
-
-class TooLarge(NotLowerable):
-    """A program of which there would be more code than can be made in bounded time."""
-
 
 ARITHMETIC = {
     "+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor", "/": "udiv", "s/": "sdiv", "%": "urem",
