@@ -42,11 +42,11 @@ JUDGE = {
     "run/worker": ("run/worker",),
     "run/workers": ("run/workers",),
     "run/discovery": ("run/search",),
-    "results/document": ("results/results",),
-    "results/journal": ("results/results",),
-    "results/recorded": ("results/results",),
+    "results/document": ("results/document",),
+    "results/journal": ("results/journal",),
+    "results/recorded": ("results/document", "results/journal"),
     "results/expectations": ("results/expectations",),
-    "results/gate": ("results/expectations",),
+    "results/gate": ("results/gate",),
     "diagnosis/conclusion": ("diagnosis/conclusion",),
 }
 #: How the tests of a mutant end, as mutmut keeps it: none failed, or none reaches the code; or one failed, with or
