@@ -57,6 +57,8 @@ class Execution:
         #: What the accesses of each slot that was checked lead to; None if to more than one region.
         self.places: dict[int, Place | None] = {}
         found = blocks(program, entry)
+        #: How many instructions control may reach.
+        self.reachable = sum(len(block.slots) for block in found.values())
         #: First slots of basic blocks, and those to which jumps lead back.
         self.leaders = found.keys()
         self.heads = loop_heads({first: block.successors for first, block in found.items()})

@@ -78,14 +78,17 @@ def prove(
     def execution(limit: Limit) -> Execution:
         return Execution(program, byte_order, surroundings, entry, limit)
 
+    first = execution(invariants.LIMIT)
     try:
-        proof = Invariants(execution(invariants.LIMIT)).prove()
+        proof = Invariants(first).prove()
     except NotProved as error:
+        if first.reachable > paths.LIMIT.most:
+            raise
         try:
             return Paths(execution(paths.LIMIT)).prove()
         except TooManyPaths:
             raise error from None
-    if proof.most_steps is None:
+    if proof.most_steps is None and first.reachable <= paths.LIMIT_FOR_A_BOUND.most:
         try:
             return Paths(execution(paths.LIMIT_FOR_A_BOUND)).prove()
         except (NotProved, TooManyPaths):

@@ -450,6 +450,13 @@ def test_a_program_that_only_some_paths_make_safe_is_accepted() -> None:
     assert isinstance(outcome, Returned)
 
 
+def test_programs_of_more_instructions_than_paths_may_have_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "LIMIT", paths.LIMIT._replace(most=8))
+    monkeypatch.delattr(Paths, "prove")
+    with pytest.raises(NotProved, match="r4: "):
+        proved(PATHS, 8)
+
+
 def test_states_that_differ_in_a_counter_are_not_compared_with_each_other() -> None:
     program = program_of(PATHS.replace("meet:", "meet:\nr5 += 1\nif r5 < 500 goto meet"))
     search = Paths(Execution(program, "little", Surroundings(8), 0, paths.LIMIT))
