@@ -58,7 +58,7 @@ class Standing(NamedTuple):
         if parts:
             return f"{self.group} ({' and '.join(parts)} of {self.decisive.total():,})"
         left = self.other.total() - self.other[Verdict.PASS]
-        parts += [f"but not to {left:,} of its {self.other.total():,} vectors of interpretations"] if left else []
+        parts = [f"but not to {left:,} of its {self.other.total():,} vectors of interpretations"] if left else []
         parts += [f"{self.untried:,} could not be tried"] if self.untried else []
         return f"{self.group} ({'; '.join(parts)})" if parts else self.group
 
