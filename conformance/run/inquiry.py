@@ -36,6 +36,7 @@ from .verdict import (
     Failure,
     Judgement,
     Verdict,
+    hex64,
     judge,
     unsupported,
     wrong_result,
@@ -113,10 +114,16 @@ def _explain(
             return PASSED
         text = f"the runtime shows r0 only, it computes the fold of constants wrongly, and {seen.gap}"
         return unsupported(Reason("observe", text, "harness"))
-    assert folded.r0 is not None
-    got = Difference("fold", folding.expected, folded.r0)
+    wrong = _difference("fold", folding.expected, folded.r0)
     what = ", ".join(sorted(expect.observed))
-    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text=f"wrong fold of {what} into r0"), (got,))
+    return Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text=f"wrong fold of {what} into r0"), (wrong,))
+
+
+def _difference(what: str, expected: int, got: int | None, at: int = 0, size: int = 0) -> Difference:
+    """Return a difference of numbers; adapters of others may return none."""
+    if got is None:
+        return Difference(what, hex64(expected, 2 * size), "nothing", at, size=size)
+    return Difference(what, expected, got, at, size=size)
 
 
 class _Seen(NamedTuple):
@@ -140,9 +147,9 @@ def _ask(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], _Seen]:
     outcomes = yield [probe.job for probe in asked]
     pairs = list(zip(asked, outcomes, strict=True))
     wrong = tuple(
-        Difference(probe.what, probe.expected, seen.r0, probe.at, size=probe.size)
+        _difference(probe.what, probe.expected, seen.r0, probe.at, probe.size)
         for probe, seen in pairs
-        if seen.r0 not in {None, probe.expected}
+        if seen.kind is _RETURNED and seen.r0 != probe.expected
     )
     gaps = (f"the program that shows {one.name} {seen.kind}" for one, seen in pairs if seen.kind is not _RETURNED)
     return _Seen(wrong, next(gaps, ""))

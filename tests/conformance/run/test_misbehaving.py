@@ -118,6 +118,23 @@ def test_what_was_not_seen_is_no_pass(vector: str, probed: Outcome) -> None:
 
 
 @pytest.mark.parametrize("vector", HIDDEN)
+@pytest.mark.parametrize("also_plain", [False, True])
+def test_a_runtime_that_returns_without_a_result_does_not_pass(vector: str, also_plain: bool) -> None:
+    """It says that programs returned, and shows nothing; not even the control tells anything then."""
+
+    def answer(job: Job, folds: bool, outcome: Outcome) -> Outcome:
+        return outcome if is_plain(job) and not also_plain else Outcome(OutcomeKind.RETURNED)
+
+    finding = settle(vector, Scripted(answer))
+    judgement = finding.judgement
+    if "r0" in vectors()[vector].little.expect.registers and also_plain:
+        assert judgement.verdict is Verdict.UNSUPPORTED
+    else:
+        assert judgement.failure is Failure.WRONG_RESULT
+        assert {item.shown[1] for item in judgement.differences} == {"nothing"}
+
+
+@pytest.mark.parametrize("vector", HIDDEN)
 @pytest.mark.parametrize(
     ("outcome", "verdict", "failure"),
     [
