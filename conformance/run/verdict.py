@@ -67,8 +67,7 @@ class Difference(NamedTuple):
 class Judgement(NamedTuple):
     """A verdict with its grounds.
 
-    ``failure`` is set where it is ``fail``; ``reason`` says why unless it is ``pass``; it has a code unless it is
-    ``fail``.
+    ``failure`` is set where it is ``fail``; ``reason`` says why unless it is ``pass``.
     """
 
     verdict: Verdict
@@ -103,21 +102,21 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
         case OutcomeKind.UNSUPPORTED:
             return unsupported(outcome.reason)
         case OutcomeKind.CRASHED:
-            return _failed(Failure.CRASHED, expect, f"crashed: {outcome.reason}")
+            return _failed(Failure.CRASHED, expect, Reason("crashed", str(outcome.reason)))
         case OutcomeKind.TIMED_OUT if expect.faulted != "budget":
-            return _failed(Failure.TIMED_OUT, expect, f"timed out: {outcome.reason}")
+            return _failed(Failure.TIMED_OUT, expect, Reason("timed-out", str(outcome.reason)))
         case OutcomeKind.RETURNED if expect.returns:
             return _compare(expect, outcome)
         case OutcomeKind.RETURNED:
             return _ran(expect, outcome)
         case _ if expect.returns:
-            return _failed(Failure.REFUSED, expect, f"{outcome.kind}: {outcome.reason}")
+            return _failed(Failure.REFUSED, expect, Reason(outcome.kind.value, str(outcome.reason)))
         case _:
             return PASSED
 
 
-def _failed(failure: Failure, expect: Expectation, got: str) -> Judgement:
-    return Judgement(Verdict.FAIL, failure, Reason(text=got), (Difference("outcome", describe(expect), got),))
+def _failed(failure: Failure, expect: Expectation, got: Reason) -> Judgement:
+    return Judgement(Verdict.FAIL, failure, got, (Difference("outcome", describe(expect), str(got)),))
 
 
 def _ran(expect: Expectation, outcome: Outcome) -> Judgement:
@@ -127,7 +126,7 @@ def _ran(expect: Expectation, outcome: Outcome) -> Judgement:
     if expect.witness is not None and outcome.r0 == expect.witness:
         failure = Failure.MISEXECUTED
         got += ", the result of another instruction"
-    return _failed(failure, expect, got)
+    return _failed(failure, expect, Reason(text=got))
 
 
 def _compare(expect: Expectation, outcome: Outcome) -> Judgement:

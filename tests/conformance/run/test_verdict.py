@@ -104,7 +104,7 @@ def test_differences_name_each_value() -> None:
         (REJECT, GOOD, "rejected", "returned r0 = 0x5"),
         (REJECT, GOOD._replace(r0=7), "rejected", "returned r0 = 0x7, the result of another instruction"),
         (FAULT, GOOD._replace(r0=None), "faulted (out-of-bounds) or rejected", "returned"),
-        (FAULT, other(OutcomeKind.TIMED_OUT), "faulted (out-of-bounds) or rejected", "timed out: word: sentence"),
+        (FAULT, other(OutcomeKind.TIMED_OUT), "faulted (out-of-bounds) or rejected", "timed-out: word: sentence"),
     ],
 )
 def test_differences_of_outcomes_say_both(expect: Expectation, outcome: Outcome, expected: str, got: str) -> None:
