@@ -144,7 +144,14 @@ def test_vectors_of_every_kind_come_back(tmp_path: Path) -> None:
     suite = replace(load_suite([tmp_path / "v.yaml"]), unread=(Unread("x.data", "x.data: no"),))
     by_id = {vector.id: vector for vector in suite.vectors}
     info = RuntimeInfo("it", "1", "unknown", "x", "little", None, frozenset({"r0", "memory"}))
-    failed = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), (Difference("r0", 1, 2),))
+    differences = (
+        Difference("r0", 1, 2),
+        Difference("memory", b"\0\1", b"\0\2", at=8, more=3),
+        Difference("memory", 5, 6, at=16, size=4),
+        Difference("memory", "2 bytes", "1 bytes"),
+        Difference("memory", "0x05", "nothing", at=4, size=1),
+    )
+    failed = Judgement(Verdict.FAIL, Failure.WRONG_RESULT, Reason(text="wrong r0"), differences)
     crash = failed._replace(failure=Failure.CRASHED, reason=Reason("crashed", "it"))
     kept = [
         Result(
@@ -160,6 +167,13 @@ def test_vectors_of_every_kind_come_back(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     data = results.document(Run(suite, suite.vectors, [one, gone], Selection(levels=("must",))))
     assert "unrepeated" not in data["runtimes"][0]
+    assert data["runtimes"][0]["results"]["rich/one"]["differences"] == [
+        {"what": "r0", "kind": "number", "expected": "0x1", "got": "0x2"},
+        {"what": "memory", "kind": "bytes", "at": 8, "more": 3, "expected": "0001", "got": "0002"},
+        {"what": "memory", "kind": "number", "at": 16, "size": 4, "expected": "0x5", "got": "0x6"},
+        {"what": "memory", "kind": "text", "expected": "2 bytes", "got": "1 bytes"},
+        {"what": "memory", "kind": "text", "at": 4, "size": 1, "expected": "0x05", "got": "nothing"},
+    ]
     assert data["runtimes"][0]["seconds"] == 1.235
     results.write(data, path)
     back = recorded.read(path)
