@@ -3,7 +3,7 @@
 
 A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
 without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
-its accesses begin, and from its conditions (:mod:`..lower.versions`, :mod:`.guards`).
+its accesses begin, and from its conditions (:mod:`..lower.trips`, :mod:`.guards`).
 """
 
 from __future__ import annotations
