@@ -11,7 +11,7 @@ from errno import EAGAIN
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -303,6 +303,16 @@ def test_an_answer_for_each_job_or_none_counts(count: int, ends: tuple[Connectio
 
     with pytest.raises(ValueError, match=rf"^the adapter gave {count} outcomes for 2 jobs$"):
         worker._answer(theirs, Miscounting().open(), jobs(2))
+    assert told(ours) == []
+
+
+@pytest.mark.parametrize("reason", ["a: b", Reason("No Code", "b")])
+def test_outcomes_without_a_valid_reason_do_not_count(reason: Any, ends: tuple[Connection, Connection]) -> None:
+    ours, theirs = ends
+    outcome = Outcome(OutcomeKind.REJECTED, reason=reason)
+    message = f"the reason of an outcome is a valid protocol.Reason, not {reason!r}"
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        worker._answer(theirs, Script(lambda _: outcome).open(), jobs(1))
     assert told(ours) == []
 
 
