@@ -122,6 +122,22 @@ def test_memory_of_another_length() -> None:
     assert judge(RETURN, GOOD._replace(memory=b"\1")).differences == (Difference("memory", "2 bytes", "1 bytes"),)
 
 
+@pytest.mark.parametrize(
+    ("difference", "name", "shown"),
+    [
+        (Difference("r0", 5, 0), "r0", ("0x5", "0x0")),
+        (Difference("fold", 1 << 63, 17), "fold", ("0x8000000000000000", "0x11")),
+        (Difference("memory", 5, 6, at=8, size=2), "memory[8:10]", ("0x0005", "0x0006")),
+        (Difference("memory", b"\1\2", b"\1\3", at=3), "memory[3:5]", ("01 02", "01 03")),
+        (Difference("memory", b"\1", b"\2", more=7), "memory[0:1]", ("01", "02 (+7 bytes)")),
+        (Difference("memory", "2 bytes", "1 bytes"), "memory", ("2 bytes", "1 bytes")),
+        (Difference("outcome", "rejected", "returned"), "outcome", ("rejected", "returned")),
+    ],
+)
+def test_differences_as_people_read_them(difference: Difference, name: str, shown: tuple[str, str]) -> None:
+    assert (difference.name, difference.shown) == (name, shown)
+
+
 def test_the_first_byte_that_is_not_shown_counts_as_more() -> None:
     got = b"\1" + bytes(31) + b"\1"
     (difference,) = judge(Expectation({}, memory=bytes(33)), Outcome(OutcomeKind.RETURNED, 0, {}, got)).differences
