@@ -194,6 +194,18 @@ def test_probes_say_which_values_are_wrong(vectors: Mapping[str, Vector]) -> Non
     assert settled.finding == Finding(settled.plain, judgement)
 
 
+def test_probes_that_return_without_a_number_show_nothing(vectors: Mapping[str, Vector]) -> None:
+    settled = settle(
+        vectors["large"], lambda number, job, right: right if number == 1 else Outcome(OutcomeKind.RETURNED)
+    )
+    word = "0x" + 8 * "01"
+    assert settled.finding.judgement.differences[:3] == (
+        Difference("r0", "0x3", "nothing"),
+        Difference("memory", word, "nothing", at=0, size=8),
+        Difference("memory", word, "nothing", at=8, size=8),
+    )
+
+
 def test_words_of_memory_are_shown_with_all_their_digits(vectors: Mapping[str, Vector]) -> None:
     settled = settle(vectors["atomic-fetch-add64"], wrongly(0, 2))
     (_, difference) = settled.finding.judgement.differences

@@ -13,6 +13,7 @@ from bpf_isa.conformance.run.verdict import (
     harness_error,
     hex64,
     judge,
+    unsupported,
 )
 from bpf_isa.conformance.suite.model import Expectation
 
@@ -65,6 +66,19 @@ def test_verdicts(expect: Expectation, outcome: Outcome, verdict: Verdict, failu
     assert bool(judgement.differences) == (verdict is Verdict.FAIL)
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(OutcomeKind.CRASHED, "crashed"), (OutcomeKind.TIMED_OUT, "timed-out"), (OutcomeKind.FAULTED, "faulted")],
+)
+def test_a_program_without_a_result_fails_for_the_reason_of_its_outcome(kind: OutcomeKind, code: str) -> None:
+    assert judge(RETURN, other(kind)).reason == Reason(code, "word: sentence")
+
+
+def test_what_is_unsupported_is_so_for_the_reason_of_the_outcome() -> None:
+    reason = Reason("policy.loops", "back-edge", "platform")
+    assert judge(RETURN, Outcome(OutcomeKind.UNSUPPORTED, reason=reason)) == unsupported(reason)
+
+
 def test_what_no_table_knows_tells_nothing_about_the_runtime() -> None:
     said = Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("unclassified", "the kernel is tired"))
     assert judge(RETURN, said) == harness_error(Reason("unclassified", "the kernel is tired"))
@@ -73,7 +87,7 @@ def test_what_no_table_knows_tells_nothing_about_the_runtime() -> None:
 
 def test_all_that_is_not_shown_or_wrong_is_named() -> None:
     shown = Outcome(OutcomeKind.RETURNED, 5)
-    assert str(judge(RETURN, shown).reason) == "observe: the runtime does not show r6, memory"
+    assert judge(RETURN, shown) == unsupported(Reason("observe", "the runtime does not show r6, memory", "harness"))
     assert str(judge(RETURN, GOOD._replace(r0=6, registers={"r6": 0})).reason) == "wrong r0, r6"
 
 
