@@ -43,7 +43,7 @@ JUDGE = {
     "run/workers": ("run/workers",),
     "run/discovery": ("run/search",),
     "results/document": ("results/document",),
-    "results/journal": ("results/journal",),
+    "results/journal": ("results/journal", "results/document"),
     "results/recorded": ("results/document", "results/journal"),
     "results/expectations": ("results/expectations",),
     "results/gate": ("results/gate",),
