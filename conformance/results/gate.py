@@ -185,16 +185,18 @@ class _Runtime:
 def _judge(name: str, vector: str, result: Mapping[str, Any], entries: Sequence[Known]) -> Iterator[Violation]:
     """Yield what is wrong with a result, given what is known about its vector."""
     verdict, failure = result["verdict"], result.get("failure")
-    got = f"{verdict} ({failure})" if failure else verdict
-    reason = str(Reason(**result["reason"])) if "reason" in result else ""
+    if any(entry.foresees(verdict, failure) for entry in entries):
+        return
+    if verdict == Verdict.PASS:
+        if entries:
+            known = f"known as {entries[0].describe()}: {entries[0].reason}"
+            yield Violation(Kind.UNEXPECTED_PASS, name, vector, known)
+        return
+    reason = str(Reason(**result["reason"]))
     if verdict == Verdict.ERROR:
         yield Violation(Kind.ERROR, name, vector, reason)
-    elif any(entry.foresees(verdict, failure) for entry in entries):
-        return
-    elif entries and verdict == Verdict.PASS:
-        first = entries[0]
-        yield Violation(Kind.UNEXPECTED_PASS, name, vector, f"known as {first.describe()}: {first.reason}")
     elif entries:
+        got = f"{verdict} ({failure})" if failure else verdict
         yield Violation(Kind.CHANGED, name, vector, f"known as {entries[0].describe()}, is {got}: {reason}")
     elif verdict == Verdict.FAIL:
         yield Violation(Kind.NEW_FAILURE, name, vector, f"{failure}: {reason}")
