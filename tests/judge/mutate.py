@@ -45,7 +45,7 @@ JUDGE = {
     "results/document": ("results/document",),
     "results/journal": ("results/journal", "results/document"),
     "results/recorded": ("results/document", "results/journal"),
-    "results/expectations": ("results/expectations",),
+    "results/expectations": ("results/expectations", "results/gate"),
     "results/gate": ("results/gate",),
     "diagnosis/conclusion": ("diagnosis/conclusion",),
 }

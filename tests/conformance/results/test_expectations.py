@@ -281,6 +281,8 @@ def test_what_comes_to_a_file_says_what_was_found(code: str, finding: str | None
     result = {"verdict": "fail", "failure": "crashed", "reason": WHY | {"code": code}}
     (known,) = known_of((), {"a": result}, findings={"a": finding} if finding else {})
     assert known == Known(("a",), "fail", f"unexplained: {told}", "crashed")
+    (unknown,) = known_of((), {"a": {"verdict": "fail", "reason": WHY | {"code": ""}}})
+    assert unknown == Known(("a",), "fail", "unexplained: ")
     assert Known((), "fail", "").describe() == "fail"
     assert Known((), "fail", "", "crashed").describe() == "fail (crashed)"
 

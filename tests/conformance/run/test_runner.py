@@ -117,7 +117,9 @@ def test_a_vector_of_the_other_byte_order_is_not_asked() -> None:
     vector = copy(VECTORS[0])
     vector.entry = replace(vector.entry, byte_order="big")
     little, big = run([RuntimeSpec(order, "reference", order) for order in ("little", "big")], [vector])
-    assert str(little.results[0].judgement.reason) == "byte-order: the vector is for big-endian runtimes only"
+    assert little.results[0].judgement.reason == Reason(
+        "byte-order", "the vector is for big-endian runtimes only", "harness"
+    )
     assert big.results[0].judgement.verdict is Verdict.PASS
 
 
@@ -150,7 +152,7 @@ def test_an_interrupted_run_says_what_was_not_run(interrupted: tuple[RuntimeRun,
     assert len(left) == len(VECTORS) - 3
     for result in left:
         assert (result.outcome, result.judgement.verdict) == (None, Verdict.ERROR)
-        assert str(result.judgement.reason) == "not-run: the run was interrupted"
+        assert result.judgement.reason == Reason("not-run", "the run was interrupted", "harness")
     assert (other.name, other.info, other.results, other.seconds, other.unrepeated) == ("other", None, [], 0.0, [])
     assert (other.complete, other.problem) == (False, "the run was interrupted")
 
