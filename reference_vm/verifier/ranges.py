@@ -82,6 +82,10 @@ def made(bits: int, low: int, high: int, signed_low: int, signed_high: int, valu
         low, high = max(low, value), min(high, value | unknown)
         if low > high:
             return None
+        if low == high:
+            number = as_signed(low, bits)
+            agrees = signed_low <= number <= signed_high and not (low ^ value) & ~unknown
+            return Range(bits, low, low, number, number, low, 0) if agrees else None
         if low >= half or high < half:
             low_s, high_s = (low - mask - 1, high - mask - 1) if low >= half else (low, high)
             signed_low, signed_high = max(signed_low, low_s), min(signed_high, high_s)

@@ -18,7 +18,7 @@ from . import operators, ranges
 from .ranges import Range
 from .state import ADDRESS, HALF, Place, Pointer, Stack, State, Value, load, store, unknown
 
-_OF_A_NODE, _OF_AN_ACCESS, _OF_A_CONDITION = 4, 12, 25
+_OF_A_NODE, _OF_A_SET, _OF_AN_ACCESS, _OF_A_CONDITION = 4, 12, 12, 25
 _ZERO, _FALSE, _TRUE = ranges.known(0), ranges.known(0, 1), ranges.known(1, 1)
 
 
@@ -181,12 +181,12 @@ class Transfer:
             case t.Local(name):
                 return self.locals[name]
             case t.Cast(kind, inner):
-                return self._cast(self._value(inner), inner.type, kind)
+                return self._weighed(self._cast(self._value(inner), inner.type, kind))
             case t.Negate(inner):
                 value = self._value(inner)
                 return operators.negate(value) if isinstance(value, Range) else ADDRESS
             case t.Binary(op, left, right):
-                return self._binary(op, self._value(left), self._value(right))
+                return self._weighed(self._binary(op, self._value(left), self._value(right)))
             case t.Compare():
                 values = [_TRUE if holds else _FALSE for holds, _ in self.branches(node)]
                 return values[0] if len(values) == 1 else ranges.anything(1)
@@ -201,6 +201,12 @@ class Transfer:
                 return value
             case t.Call():
                 return self._platform(node)
+
+    def _weighed(self, value: Value) -> Value:
+        """Count the work for the result of an operator: sets of several numbers take more."""
+        if isinstance(value, Range) and value.constant is None:
+            self.done += _OF_A_SET
+        return value
 
     @staticmethod
     def _cast(value: Value, old: t.Type, new: t.Type) -> Value:
