@@ -75,17 +75,12 @@ class _UnitLowering(Lowering):
         """Turn to the instruction at ``pc``, where registers have ``bounds``."""
         self.pc, self.item, self.bounds = pc, item, bounds
 
-    def _index(self, name: t.RegisterName) -> int:
-        if name == "dst":
-            return self.item.dst
-        return self.item.src if name == "src" else int(name.removeprefix("r"))
-
     def _read(self, index: int) -> Term:
         self.reads.add(index)
         return self.bounds.get(index) or Term(f"r{index}", 0, WORD)
 
     def register(self, name: t.RegisterName) -> Term:
-        return self._read(self._index(name))
+        return self._read(self.item.register(name))
 
     def _write(self, index: int, value: Term) -> list[str]:
         self.written.add(index)
@@ -93,7 +88,7 @@ class _UnitLowering(Lowering):
         return [f"r{index} = {value.text}"]
 
     def assign(self, name: t.RegisterName, value: Term) -> list[str]:
-        return self._write(self._index(name), value)
+        return self._write(self.item.register(name), value)
 
     def field(self, field: t.Field) -> Term:
         return number(getattr(self.item, field.name))

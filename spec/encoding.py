@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from .errors import InputError
 from .table import Fixed, Instruction, Isa, isa
+from .tree import RegisterName
 
 ByteOrder: TypeAlias = Literal["little", "big"]
 SLOT_BYTES = 8
@@ -62,6 +63,10 @@ class Decoded(NamedTuple):
     offset: int = 0
     imm: int = 0
     next_imm: int = 0
+
+    def register(self, name: RegisterName) -> int:
+        """Return the number of the register that ``name`` stands for in this instruction."""
+        return self.dst if name == "dst" else self.src if name == "src" else int(name[1:])
 
 
 #: A decoded program by slot: None stands at the second slot of a wide instruction.

@@ -153,7 +153,7 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
             uses = 0
             for node in t.walk(*item.instruction.means):
                 if isinstance(node, t.Register):
-                    uses += register_of(item, node.name) == FRAME_POINTER
+                    uses += item.register(node.name) == FRAME_POINTER
                 if isinstance(node, t.Load | t.Store):
                     size = node.type.bits // 8
                     offset = _from_frame_pointer(node.address, item)
@@ -176,23 +176,18 @@ def named_registers(row: Instruction) -> frozenset[int]:
 
 def _from_frame_pointer(address: t.Expr, item: Decoded) -> int | None:
     match address:
-        case t.Binary("+", t.Register(name), distance) if register_of(item, name) == FRAME_POINTER:
+        case t.Binary("+", t.Register(name), distance) if item.register(name) == FRAME_POINTER:
             offset = fold(distance, item)
             return None if offset is None else t.S64.wrap(offset)
         case _:
             return None
 
 
-def register_of(item: Decoded, name: t.RegisterName) -> int:
-    """Return the number of the register that ``name`` stands for in ``item``."""
-    return item.dst if name == "dst" else item.src if name == "src" else int(name[1:])
-
-
 def registers_of(item: Decoded) -> tuple[frozenset[int], frozenset[int]]:
     """Return the registers that the meaning of ``item`` reads, and those that it writes; not what calls do."""
     row = item.instruction
     nodes = [node for node in t.walk(*row.means) if isinstance(node, t.Register)]
-    numbers = {node.name: register_of(item, node.name) for node in nodes}
+    numbers = {node.name: item.register(node.name) for node in nodes}
     read = frozenset(number for name, number in numbers.items() if name in row.reads)
     return read, frozenset(number for name, number in numbers.items() if name in row.writes)
 

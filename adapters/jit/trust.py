@@ -14,7 +14,7 @@ from hashlib import sha256
 from ...reference_vm.verifier.proof import NotProved
 from ...reference_vm.verifier.safety import prove
 from ...reference_vm.verifier.state import Place
-from ...reference_vm.verifier.transfer import Surroundings
+from ...reference_vm.verifier.surroundings import Surroundings
 from ...spec.encoding import ByteOrder, Program, encode
 
 

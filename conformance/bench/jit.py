@@ -18,7 +18,7 @@ from ...adapters.reference import BUDGET as REFERENCE_BUDGET
 from ...adapters.reference import machine_for
 from ...reference_vm.faults import Returned
 from ...reference_vm.machine import Machine
-from ...reference_vm.verifier.transfer import Surroundings
+from ...reference_vm.verifier.surroundings import Surroundings
 from ...spec.asm.assemble import assemble
 from ...spec.encoding import ByteOrder, decode
 from .suite import MEMORY_BYTES, Rate, Workload

@@ -17,7 +17,8 @@ from ..frames import MAX_FRAMES
 from . import ranges
 from .proof import NotProved, Proof
 from .state import Place, Pointer, State, called, returned
-from .transfer import Mode, Surroundings, Transfer, Unreached, Unsafe
+from .surroundings import Surroundings
+from .transfer import Mode, Transfer, Unreached, Unsafe
 
 #: Work is counted in values that are compared. Executing an instruction is worth so many, besides its expressions
 #: (:mod:`.transfer`), and so is joining or widening a value.

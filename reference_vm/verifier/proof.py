@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .state import Place
-from .transfer import Surroundings
+from .surroundings import Surroundings
 
 
 class NotProved(Exception):

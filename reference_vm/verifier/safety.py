@@ -32,7 +32,7 @@ from .invariants import Invariants
 from .paths import Paths, TooManyPaths
 from .proof import NotProved, Proof
 from .structural import verify
-from .transfer import Surroundings
+from .surroundings import Surroundings
 
 
 def surroundings_of(machine: Machine) -> Surroundings:

@@ -7,56 +7,18 @@ There is nothing here about any instruction: one rule for each kind of node of t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ...spec import tree as t
 from ...spec.control import ControlTransfer
 from ...spec.encoding import ByteOrder, Decoded
-from ..frames import FRAME_BYTES
 from . import operators, ranges
 from .ranges import Range
 from .state import ADDRESS, HALF, Place, Pointer, Stack, State, Value, load, store, unknown
+from .surroundings import Surroundings
 
 _OF_A_NODE, _OF_A_SET, _OF_AN_ACCESS, _OF_A_CONDITION = 4, 12, 12, 25
 _ZERO, _FALSE, _TRUE = ranges.known(0), ranges.known(0, 1), ranges.known(1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a program runs with: bytes of input memory; bytes of the values of each map, and whether they can be
-    written; bytes of each platform variable, by its number; and whether the input memory can be written."""
-
-    memory_bytes: int = 0
-    maps: tuple[tuple[int, bool], ...] = ()
-    variables: tuple[tuple[int, int], ...] = ()
-    memory_is_writable: bool = True
-
-    def __str__(self) -> str:
-        parts = [f"{self.memory_bytes} bytes of memory{'' if self.memory_is_writable else ' (read-only)'}"]
-        parts += [f"map {n} of {size} bytes{'' if w else ' (read-only)'}" for n, (size, w) in enumerate(self.maps)]
-        parts += [f"variable {number} of {size} bytes" for number, size in self.variables]
-        return ", ".join(parts)
-
-    def bounds(self, place: Place) -> tuple[int, int]:
-        """Return the offsets at which the region begins and ends."""
-        match place.kind:
-            case "stack":
-                return -FRAME_BYTES, 0
-            case "input":
-                return 0, self.memory_bytes
-            case "map":
-                return 0, self.maps[place.number][0]
-            case "variable":
-                return 0, dict(self.variables)[place.number]
-            case _:
-                return 0, 0
-
-    def is_writable(self, place: Place) -> bool:
-        """Whether stores to the region are allowed."""
-        if place.kind == "input":
-            return self.memory_is_writable
-        return place.kind != "map" or self.maps[place.number][1]
 
 
 class Unsafe(Exception):
@@ -127,7 +89,7 @@ class Transfer:
     def _statement(self, node: t.Stmt) -> None:
         match node:
             case t.Assign(t.Register(name), value):
-                self.registers[self._index(name)] = self._value(value)
+                self.registers[self.item.register(name)] = self._value(value)
             case t.Assign(t.Local(name), value):
                 self.locals[name] = self._value(value)
             case t.Store(kind, address, value):
@@ -159,13 +121,10 @@ class Transfer:
         elif not isinstance(value, Range) and self.mode == "checking":
             raise Unsafe(f"stores {value} in {pointer.place}")
 
-    def _index(self, name: t.RegisterName) -> int:
-        return self.item.dst if name == "dst" else self.item.src if name == "src" else int(name[1:])
-
     def _names(self, *nodes: t.Expr) -> str:
         """Return the registers that expressions use, for a message."""
         parts = [part for part in t.walk(*nodes) if isinstance(part, t.Register)]
-        return " and ".join(dict.fromkeys(f"r{self._index(part.name)}" for part in parts)) or "the operand"
+        return " and ".join(dict.fromkeys(f"r{self.item.register(part.name)}" for part in parts)) or "the operand"
 
     # Expressions
 
@@ -175,7 +134,7 @@ class Transfer:
             case t.Const(number, kind):
                 return ranges.known(number, kind.bits)
             case t.Register(name):
-                return self.registers[self._index(name)]
+                return self.registers[self.item.register(name)]
             case t.Field(name, kind):
                 return ranges.known(getattr(self.item, name), kind.bits)
             case t.Local(name):
@@ -367,7 +326,7 @@ class Transfer:
         """Note that ``node``, evaluated before, is in ``value``; return False if it cannot be."""
         match node:
             case t.Register(name):
-                self.registers[self._index(name)] = value
+                self.registers[self.item.register(name)] = value
             case t.Local(name):
                 self.locals[name] = value
             case t.Cast(kind, inner) if kind.bits == inner.type.bits:

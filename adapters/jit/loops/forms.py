@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from ....spec import tree as t
 from ....spec.folding import fold
 from ..layout import REGISTERS
-from ..plan import Plan, register_of
+from ..plan import Plan
 
 #: Sums that mention more registers are not followed.
 _MOST_TERMS = 3
@@ -33,7 +33,7 @@ def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
     """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
     for node in t.walk(*plan.at(slot).instruction.means):
         if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
-            register = register_of(plan.at(slot), node.target.name)
+            register = plan.at(slot).register(node.target.name)
             state = (*state[:register], form_of(plan, slot, node.value, state), *state[register + 1 :])
     return state
 
@@ -42,7 +42,7 @@ def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
     """Return the value of ``node``, an expression of the instruction at ``slot``."""
     match node:
         case t.Register(name):
-            return state[register_of(plan.at(slot), name)]
+            return state[plan.at(slot).register(name)]
         case t.Cast(kind, value) if kind.bits == value.type.bits == 64:
             return form_of(plan, slot, value, state)
         case t.Binary("+", left, right):

@@ -17,7 +17,7 @@ from ....reference_vm.frames import FRAME_POINTER
 from ....spec import tree as t
 from ....spec.control import components, is_cyclic, natural_loops
 from ....spec.encoding import Decoded
-from ..plan import Plan, register_of, registers_of
+from ..plan import Plan, registers_of
 from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
 from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
 from .places import Place, State
@@ -242,7 +242,7 @@ def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -
     """Return where the pointers in ``address``, used at ``slot``, lead, as far as the flow of values tells."""
     for part in t.walk(address):
         if isinstance(part, t.Register):
-            place = places[slot][register_of(plan.at(slot), part.name)]
+            place = places[slot][plan.at(slot).register(part.name)]
             if place is not Place.NUMBER:
                 return place
         if isinstance(part, t.Call) and part.name == "packet":

@@ -14,7 +14,7 @@ from ....reference_vm.frames import FRAME_POINTER
 from ....spec import tree as t
 from ....spec.encoding import Decoded
 from ..layout import REGISTERS
-from ..plan import Plan, register_of
+from ..plan import Plan
 
 
 class Place(Enum):
@@ -71,7 +71,7 @@ def _after(item: Decoded, state: State) -> State:
     for node in t.walk(*item.instruction.means):
         match node:
             case t.Assign(t.Register(name), value):
-                new[register_of(item, name)] = _place(item, state, value)
+                new[item.register(name)] = _place(item, state, value)
             case t.CallHelper():
                 new[0] = Place.NUMBER
             case _:
@@ -83,7 +83,7 @@ def _after(item: Decoded, state: State) -> State:
 def _place(item: Decoded, state: State, node: t.Expr) -> Place:
     match node:
         case t.Register(name):
-            return state[register_of(item, name)]
+            return state[item.register(name)]
         case t.Cast(kind, value) if kind.bits == 64:
             return _place(item, state, value)
         case t.Binary(op, left, right) if op in {"+", "-", "&", "|"}:

@@ -9,7 +9,6 @@ from typing import TypeAlias
 from ....spec import tree as t
 from ....spec.folding import FOLDED
 from ..layout import Trap
-from ..plan import register_of
 from .accesses import Accesses
 from .emit import Operand, literal
 from .memory import Memory
@@ -67,7 +66,7 @@ class Rows:
     def _statement(self, node: t.Stmt, transfer: Callable[[Transfer], None]) -> None:
         match node:
             case t.Assign(t.Register(name), value):
-                self.registers.write(register_of(self.state.item, name), self.expression(value))
+                self.registers.write(self.state.item.register(name), self.expression(value))
             case t.Assign(t.Local(name), value):
                 self.locals[name] = self.expression(value)
             case t.Store(kind, address, value):
@@ -109,7 +108,7 @@ class Rows:
             case t.Const(value, kind):
                 return value & kind.mask
             case t.Register(name):
-                return self.registers.read(register_of(self.state.item, name))
+                return self.registers.read(self.state.item.register(name))
             case t.Field(name, kind):
                 number = self.state.field(name)
                 return number & kind.mask if isinstance(number, int) else number
@@ -178,7 +177,7 @@ class Rows:
             return self.emit.select(condition, bits, self.expression(node.then), self.expression(node.otherwise))
         then, otherwise, join = self.emit.label(), self.emit.label(), self.emit.label()
         named = (part.name for part in t.walk(node) if isinstance(part, t.Register))
-        self.registers.settle(register_of(self.state.item, name) for name in named)
+        self.registers.settle(self.state.item.register(name) for name in named)
         self.emit.branch(condition, then, otherwise)
         incoming = []
         for label, arm in ((then, node.then), (otherwise, node.otherwise)):

@@ -19,7 +19,7 @@ from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.machine import Machine
 from bpf_isa.reference_vm.maps import ArrayMap
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
-from bpf_isa.reference_vm.verifier.transfer import Surroundings
+from bpf_isa.reference_vm.verifier.surroundings import Surroundings
 from bpf_isa.spec.asm.assemble import assemble_program
 from bpf_isa.spec.encoding import ByteOrder, Program
 from bpf_isa.spec.table import isa

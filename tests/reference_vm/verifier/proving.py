@@ -7,7 +7,7 @@ from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
 from bpf_isa.reference_vm.verifier.proof import Proof
 from bpf_isa.reference_vm.verifier.safety import prove
-from bpf_isa.reference_vm.verifier.transfer import Surroundings
+from bpf_isa.reference_vm.verifier.surroundings import Surroundings
 from bpf_isa.spec.asm.assemble import assemble_program
 from bpf_isa.spec.encoding import Program
 

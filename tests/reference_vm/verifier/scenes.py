@@ -14,7 +14,7 @@ from bpf_isa.reference_vm.verifier import ranges
 from bpf_isa.reference_vm.verifier.ranges import Range
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.reference_vm.verifier.state import ADDRESS, Kept, Place, Pointer, Stack, State, Value
-from bpf_isa.reference_vm.verifier.transfer import Surroundings
+from bpf_isa.reference_vm.verifier.surroundings import Surroundings
 from bpf_isa.spec import tree as t
 from bpf_isa.spec.encoding import ByteOrder
 
