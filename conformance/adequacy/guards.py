@@ -8,7 +8,7 @@ only where a condition holds: each asks for a case that meets the condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias, cast
 
@@ -16,7 +16,7 @@ from ...spec import tree as t
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Operand
 from .build import SHIFTS, both, coerce, const, in_statements, negation
-from .mutant import WRITABLE, Condition, FieldName, Mutant
+from .mutant import WRITABLE, Comparison, Condition, FieldName, Mutant
 from .statements import Means, disturbed
 
 _STACK_POINTER = 10
@@ -48,20 +48,17 @@ _OFFSETS = (
     Condition("offset", "<", 0), Condition("offset", ">", 0), Condition("offset", "==", 1, mask=7),
 )  # fmt: skip
 #: For jumps over a distance the exact numbers matter less than their sizes.
-_DISTANCES = tuple(
-    Condition("offset", op, value)  # type: ignore[arg-type]  # the operators are some of Condition's
-    for op, value in (
-        ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
-        (">", 4095), ("<", -4096), ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
-    )
+_JUMP_OFFSETS: tuple[tuple[Comparison, int], ...] = (
+    ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
+    (">", 4095), ("<", -4096), ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
-_FAR = tuple(
-    Condition("imm", op, value)  # type: ignore[arg-type]  # as above
-    for op, value in (
-        ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
-        (">", 32767), ("<", -32768), ("<", 0), (">", 0),
-    )
+_JUMP_IMMEDIATES: tuple[tuple[Comparison, int], ...] = (
+    ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
+    (">", 32767), ("<", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
+_DISTANCES = tuple(Condition("offset", op, value) for op, value in _JUMP_OFFSETS)
+_FAR = tuple(Condition("imm", op, value) for op, value in _JUMP_IMMEDIATES)
+_UPPER_HALVES: tuple[tuple[Comparison, int], ...] = (("==", 0), ("<", 0), ("==", -1), (">", 0))
 
 
 def guarded(row: Instruction) -> Iterator[Mutant]:
@@ -117,8 +114,8 @@ def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
                 if not (distance and endless) or test[1:3] != ("==", -1):
                     yield (test,)
     if isinstance(row.fields.get("next_imm"), Operand):
-        for op, value in (("==", 0), ("<", 0), ("==", -1), (">", 0)):
-            yield (Condition("next_imm", op, value),)  # type: ignore[arg-type]  # two of Condition's
+        for op, value in _UPPER_HALVES:
+            yield (Condition("next_imm", op, value),)
         if not _names_a_thing(row):
             yield Condition("next_imm", "==", 0), Condition("imm", "<", 0)
             yield Condition("next_imm", "==", -1), Condition("imm", "<", 0)
@@ -176,7 +173,7 @@ def _value_tests(row: Instruction) -> Iterator[_Value]:
             for number in _values(bits):
                 yield f"{name} is {_shown(number, bits)}", t.Compare("==", value, const(number, value.type))
         if bits == t.U32.bits:
-            upper = t.Binary("s>>", coerce(t.S64, t.Register(name)), const(bits, t.U64))  # type: ignore[arg-type]  # dst, src or r0
+            upper = t.Binary("s>>", coerce(t.S64, t.Register(name)), const(bits, t.U64))
             yield f"the upper half of {name} is not 0", t.Compare("!=", upper, const(0, t.S64))
             yield f"the upper half of {name} is all ones", t.Compare("==", upper, const(-1, t.S64))
     names = list(operands)
@@ -191,7 +188,7 @@ def _value_tests(row: Instruction) -> Iterator[_Value]:
         yield from _pairs([names[0], "imm"], left, imm, bits)
 
 
-def _pairs(names: list[str], left: t.Expr, right: t.Expr, bits: int) -> Iterator[_Value]:
+def _pairs(names: Sequence[str], left: t.Expr, right: t.Expr, bits: int) -> Iterator[_Value]:
     special = (0, 1, -1, 1 << (bits - 1), (1 << (bits - 1)) - 1)
     reachable = special if names[1] != "imm" or bits <= t.U32.bits else (0, 1, -1, -(1 << 31), (1 << 31) - 1)
     for a in special:
@@ -233,17 +230,16 @@ def _shown(number: int, bits: int) -> str:
     return str(signed) if -1000 < signed < 1000 else hex(number)
 
 
-def _operands(row: Instruction) -> dict[str, tuple[t.Expr, int]]:
+def _operands(row: Instruction) -> dict[t.RegisterName, tuple[t.Expr, int]]:
     """Return the registers whose values the row computes with (not addresses): the value at its width, the width."""
+    names: tuple[t.RegisterName, ...] = ("dst", "src", "r0")
     widths: dict[str, int] = {}
     for node, parent in _values_read(row.means):
         narrow = isinstance(parent, t.Cast) and parent.type.bits < t.U64.bits
         bits = parent.type.bits if narrow and isinstance(parent, t.Cast) else t.U64.bits
         widths[node.name] = max(bits, widths.get(node.name, 0))
-    order = [name for name in ("dst", "src", "r0") if name in widths]
     return {
-        name: (coerce(t.Type(False, widths[name]), t.Register(cast("t.RegisterName", name))), widths[name])
-        for name in order
+        name: (coerce(t.Type(False, widths[name]), t.Register(name)), widths[name]) for name in names if name in widths
     }
 
 

@@ -9,7 +9,8 @@ group, which is looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from ...reference_vm.executable import writes_frame_pointer
@@ -105,11 +106,10 @@ class _Replay:
 
     def __getattr__(self, name: str) -> Any:
         if t.PLATFORM_FUNCTIONS.get(name) == ():
-            return self._answer(name, ())
-        answer: Callable[..., Any] = lambda *arguments: self._answer(name, arguments)  # noqa: E731  # of a name
-        return answer
+            return self._answer(name)
+        return partial(self._answer, name)
 
-    def _answer(self, name: str, arguments: tuple[int | str, ...]) -> Any:
+    def _answer(self, name: str, *arguments: int | str) -> Any:
         if self.next >= len(self.events) or self.events[self.next][:2] != (name, arguments):
             raise _Departure
         self.next += 1

@@ -19,8 +19,9 @@ from ...spec.unparse import render
 from .build import total
 
 FieldName: TypeAlias = Literal["dst", "src", "offset", "imm", "next_imm"]
+Comparison: TypeAlias = Literal["==", "!=", "<", ">"]
 
-_TESTS: dict[str, Callable[[int, int], bool]] = {
+_TESTS: dict[Comparison, Callable[[int, int], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
@@ -32,7 +33,7 @@ class Condition(NamedTuple):
     """A test of a field of the instruction (signed, section 3.1): ``imm < 0``, ``dst == src``, ``imm & 31 == 0``."""
 
     field: FieldName
-    op: Literal["==", "!=", "<", ">"]
+    op: Comparison
     value: int | FieldName
     mask: int | None = None
 

@@ -14,7 +14,7 @@ from ...spec.table import Fixed, Instruction, Isa, Operand
 from .build import NodeT, complement, const, in_statements, places, through
 from .expressions import ALIGNS, edits
 from .guards import guarded
-from .mutant import WRITABLE, Condition, Mutant, Shift, register
+from .mutant import WRITABLE, Condition, FieldName, Mutant, Shift, register
 from .shortcuts import shortcuts
 from .statements import Means, aliased, changes, disorder
 
@@ -137,15 +137,16 @@ def _clobbering(row: Instruction) -> Iterator[Mutant]:
             spared = frozenset([0, *range(6, WRITABLE)])
     if "r0" in row.writes:
         spared |= {0}
-    written = [name for name in ("dst", "src") if name in row.writes and isinstance(row.fields[name], Operand)]
+    registers: tuple[FieldName, ...] = ("dst", "src")
+    written = [name for name in registers if name in row.writes and isinstance(row.fields[name], Operand)]
     # What the instruction itself still reads is left alone, where the fault comes first.
     first = isinstance(row.means[0], t.Jump | t.CallLocal | t.Return)
-    others = [name for name in row.operands if name in ("dst", "src")] if first else written
+    others = [name for name in registers if name in row.operands] if first else written
     for number in range(WRITABLE):
         if number in spared:
             continue
         lost = register(number)
-        when = tuple(Condition(name, "!=", number) for name in others)  # type: ignore[arg-type]  # both are registers
+        when = tuple(Condition(name, "!=", number) for name in others)
         for label, value in (
             ("changes", complement(lost)),
             ("clears the upper half of", through(lost, t.U32, t.U64)),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from ...spec import tree as t
 from .build import Edit, coerce, complement, const, falsehood, negation, through, truth
@@ -28,8 +28,8 @@ def changes(statement: t.Stmt) -> Iterator[Change]:
             yield from _jumped(distance, condition)
         case t.CallHelper(by, number):
             yield "does not call", ()
-            other = "btf" if by == "static" else "static"
-            yield f"calls by {other} id", (t.CallHelper(other, number),)  # type: ignore[arg-type]  # one of the two
+            other: Literal["btf", "static"] = "btf" if by == "static" else "static"
+            yield f"calls by {other} id", (t.CallHelper(other, number),)
         case t.CallLocal(distance):
             yield "does not call", ()
             yield "jumps instead of calling", (t.Jump(distance),)
