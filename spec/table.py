@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from . import strict_yaml, tree, unparse, validate
 from .errors import InputError
@@ -207,15 +208,13 @@ def build(document: strict_yaml.Document) -> Isa:
 
 def _table(document: strict_yaml.Document) -> Isa:
     _validate(document)
-    data = document.data
-    assert isinstance(data, dict)
+    data: Any = document.data
     raw_groups, raw_rows = data["groups"], data["instructions"]
-    assert isinstance(raw_groups, dict) and isinstance(raw_rows, list)
-    groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}  # type: ignore[index,call-overload,arg-type]  # by the schema
+    groups = {name: frozenset(group["includes"]) for name, group in raw_groups.items()}
     for name, included in groups.items():
         if unknown := included - groups.keys():
             raise TableError(f"{document.name}: {name} includes {min(unknown)}, which is no conformance group")
-    rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)  # type: ignore[arg-type]  # too
+    rows = tuple(_row(raw, document.line(raw), groups) for raw in raw_rows)
     by_name: dict[str, Instruction] = {}
     by_opcode: dict[int, tuple[Instruction, ...]] = {}
     for row in rows:
@@ -225,7 +224,7 @@ def _table(document: strict_yaml.Document) -> Isa:
         by_opcode[row.opcode] = (*by_opcode.get(row.opcode, ()), row)
     for siblings in by_opcode.values():
         _check_disjoint(siblings)
-    specific = frozenset(name for name, group in raw_groups.items() if "implementation-specific" in group)  # type: ignore[operator]  # too
+    specific = frozenset(name for name, group in raw_groups.items() if "implementation-specific" in group)
     return Isa(rows, groups, specific, by_name, by_opcode)
 
 
@@ -233,31 +232,29 @@ def _validate(document: strict_yaml.Document) -> None:
     try:
         validate.check(document.data, SCHEMA_FILE)
     except validate.SchemaError as error:
-        place: object = document.data
+        place: Any = document.data
         name = ""
         for step in error.path:
-            place = place[step]  # type: ignore[index]
+            place = place[step]
             if isinstance(place, dict) and "name" in place:
                 name = f"{place['name']}: "
         raise TableError(f"{document.name}: {name}{error}") from None
 
 
-def _row(raw: dict[str, strict_yaml.Data], line: int, groups: Mapping[str, frozenset[str]]) -> Instruction:
+def _row(raw: dict[str, Any], line: int, groups: Mapping[str, frozenset[str]]) -> Instruction:
     name = str(raw["name"])
     rules = {field_name: _rule(field_name, raw.get(field_name)) for field_name in FIELD_RANGES}
     wide = "next_imm" in raw
     if not wide:
         del rules["next_imm"]
-    row_groups = frozenset(str(group) for group in raw["groups"])  # type: ignore[union-attr]
+    row_groups = frozenset(str(group) for group in raw["groups"])
     if unknown := row_groups - groups.keys():
         raise TableError(f"{name} (line {line}): unknown conformance group {min(unknown)}")
-    opcode = raw["opcode"]
-    assert isinstance(opcode, int)
     return Instruction(
         name=name,
         section=str(raw["section"]),
         groups=row_groups,
-        opcode=opcode,
+        opcode=raw["opcode"],
         fields=rules,
         asm=_forms(raw["asm"]),
         mnemonic=_forms(raw.get("mnemonic", [])),

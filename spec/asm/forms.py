@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from ..encoding import Decoded
 from ..table import FIELD_RANGES, Instruction, Operand, TableError
@@ -95,7 +95,7 @@ def _split(row: Instruction, template: str) -> Iterator[str | Placeholder]:
         fields = ("imm", "next_imm") if name == "imm64" else (name,)
         if style not in _STYLES.get(name, ()) or not all(part in row.operands for part in fields):
             raise TableError(f"{row.name} (line {row.line}): asm: {found.group()} is no operand of the row")
-        yield Placeholder(name, style)  # type: ignore[arg-type]  # one of _STYLES
+        yield Placeholder(name, cast("Style", style))
         end = found.end()
     if end < len(template):
         yield template[end:]
