@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn, Self
 
+from bpf_isa.adapters.closing import Closing
 from bpf_isa.adapters.protocol import Adapter, Job, Outcome, OutcomeKind, RuntimeInfo
 
 INFO = RuntimeInfo("scripted", "1", "unknown", "none", "little", None, frozenset({"r0"}))
@@ -55,7 +55,7 @@ class Log:
         return self._path.read_text().splitlines()
 
 
-class _Scripted:
+class _Scripted(Closing):
     def __init__(self, script: "Script") -> None:
         self._script = script
 
@@ -67,14 +67,6 @@ class _Scripted:
 
     def close(self) -> None:
         self._script.closing()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _nothing() -> None: ...
