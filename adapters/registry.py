@@ -90,7 +90,7 @@ def kinds() -> Mapping[str, Kind]:
             raise SpecError(f"{where} has the name of another kind of runtime: uninstall it, or ask for another name")
         try:
             kind = point.load()
-        except Exception as error:  # noqa: BLE001 the module is somebody else's
+        except Exception as error:  # noqa: BLE001 -- the module is somebody else's
             raise SpecError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from None
         if not isinstance(kind, Kind):
             raise SpecError(f"{where} leads to {kind!r}, which is no bpf_isa.adapters.registry.Kind")

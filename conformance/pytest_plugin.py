@@ -56,10 +56,10 @@ class HarnessError(Exception):
 class Hooks:
     """Hooks that a conftest.py can implement."""
 
-    def pytest_bpf_runtimes(self, config: pytest.Config) -> Sequence[str]:  # type: ignore[empty-body]  # a specification
+    def pytest_bpf_runtimes(self, config: pytest.Config) -> Sequence[str] | None:
         """Return runtimes to test, as ``--bpf-runtime`` names them, in addition to those of the command line."""
 
-    def pytest_bpf_expectations(self, config: pytest.Config) -> Sequence[str | Path]:  # type: ignore[empty-body]  # too
+    def pytest_bpf_expectations(self, config: pytest.Config) -> Sequence[str | Path] | None:
         """Return expectation files, in addition to those of the command line."""
 
 
@@ -315,16 +315,17 @@ class VectorItem(pytest.Item):
 
         self._result = self._runtime.run(self.vector)
         judgement = self._result.judgement
+        reason = str(judgement.reason)
         match judgement.verdict:
             case Verdict.PASS:
                 return
             case Verdict.FAIL:
-                raise _failures()[str(judgement.failure)](judgement.reason)
+                raise _failures()[str(judgement.failure)](reason)
             case Verdict.ERROR:
-                raise HarnessError(judgement.reason)
+                raise HarnessError(reason)
         if self._foreseen is not None:
-            raise Unsupported(judgement.reason)
-        pytest.skip(plain(str(judgement.reason)))
+            raise Unsupported(reason)
+        pytest.skip(plain(reason))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """Tell what is wrong with the runtime."""

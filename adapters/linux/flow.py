@@ -38,7 +38,7 @@ class Doors(NamedTuple):
 def doors(reading: Reading, end: int) -> Doors:
     """Return the doors for a main program that ends before slot ``end``.
 
-    They lead to the beginnings of unreachable code, to both ways on from conditional jumps, and to functions whose
+    They lead to the beginnings of unreachable code, to both arms of conditional jumps, and to functions whose
     address is taken. None leads into a loop, whose end the verifier would look for in vain.
     """
     functions = tuple(sorted(reading.addresses))
