@@ -56,7 +56,8 @@ class Standing(NamedTuple):
             if self.decisive[verdict]
         ]
         if parts:
-            return f"{self.group} ({' and '.join(parts)} of {self.decisive.total():,})"
+            level = "must vectors" if self.must else "vectors of interpretations"
+            return f"{self.group} ({' and '.join(parts)} of {self.decisive.total():,} {level})"
         left = self.other.total() - self.other[Verdict.PASS]
         parts = [f"but not to {left:,} of its {self.other.total():,} vectors of interpretations"] if left else []
         parts += [f"{self.untried:,} could not be tried"] if self.untried else []

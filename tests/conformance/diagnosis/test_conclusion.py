@@ -53,10 +53,14 @@ def whole(*runs: RuntimeRun) -> Run:
     ("changes", "told"),
     [
         ({}, "mine conforms to base32, base64, atomic64, divmul64"),
-        ({"add64-x/wraps": FAILED}, "mine conforms to base32, atomic64, divmul64; not to base64 (1 fail of 3)"),
+        (
+            {"add64-x/wraps": FAILED},
+            "mine conforms to base32, atomic64, divmul64; not to base64 (1 fail of 3 must vectors)",
+        ),
         (
             {"add64-x": FAILED, "stx": unsupported(WHY)},
-            "mine conforms to base32, atomic64, divmul64; not to base64 (2 fail and 1 are not supported of 3)",
+            "mine conforms to base32, atomic64, divmul64; not to base64 "
+            + "(2 fail and 1 are not supported of 3 must vectors)",
         ),
         (
             {"atomic": unsupported(WHY)},
@@ -68,13 +72,14 @@ def whole(*runs: RuntimeRun) -> Run:
         ),
         (
             {"smod": harness_error(WHY)},
-            "mine conforms to base32, base64, atomic64; not to divmul64 (1 were not judged of 1)",
+            "mine conforms to base32, base64, atomic64; not to divmul64 (1 were not judged of 1 must vectors)",
         ),
         ({"bswap16": FAILED}, "mine conforms to base32, base64, atomic64, divmul64"),
         (
             {"": FAILED},
-            "mine conforms to no group of RFC 9669; not to base32 (3 fail of 3), base64 (3 fail of 3), "
-            + "atomic64 (1 fail of 1), divmul64 (1 fail of 1)",
+            "mine conforms to no group of RFC 9669; not to base32 (3 fail of 3 must vectors), "
+            + "base64 (3 fail of 3 must vectors), atomic64 (1 fail of 1 must vectors), "
+            + "divmul64 (1 fail of 1 must vectors)",
         ),
         (
             {"": unsupported(WHY)},
@@ -110,14 +115,14 @@ def test_what_cannot_be_tried_is_not_held_against_the_runtime(blames: Blames) ->
 
 def test_a_refused_instruction_is_held_against_the_runtime() -> None:
     one = made({"add64-x/wraps": unsupported(Reason("dpdk.unknown-instruction", "no such opcode"))})
-    assert "not to base64 (1 are not supported of 3)" in in_words(one, whole=True)
+    assert "not to base64 (1 are not supported of 3 must vectors)" in in_words(one, whole=True)
 
 
 def test_a_group_of_interpretations_alone_is_decided_by_these() -> None:
     passed = Standing("packet", Counter(), Counter({Verdict.PASS: 2}))
     assert (passed.conforms, str(passed)) == (True, "packet")
     failed = Standing("packet", Counter(), Counter({Verdict.PASS: 2, Verdict.FAIL: 1}))
-    assert (failed.conforms, str(failed)) == (False, "packet (1 fail of 3)")
+    assert (failed.conforms, str(failed)) == (False, "packet (1 fail of 3 vectors of interpretations)")
 
 
 def test_only_what_rfc_9669_decides_counts_for_a_group() -> None:
