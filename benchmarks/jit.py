@@ -3,8 +3,8 @@
 
     python benchmarks/jit.py [--library ./libubpf.so] [--against plugin:./ubpf_plugin:--jit --runs 4] [--no-memory]
 
-All run the same programs in turns, each with some number of rounds and with twice as many; the difference of the best
-times counts, so that compiling and starting processes do not. --library calls the code that uBPF's shared library
+All run the same programs in turns, each with some number of iterations and with twice as many; the difference of the
+best times counts, so that compiling and starting processes do not. --library calls the code that uBPF's shared library
 makes in this process; --against takes whatever `bpf-isa run -r` does, and --runs says how often that runs a program
 for one answer (uBPF's plugin with --jit: four times, to compare the results). The C is compiled with `cc`, or with the
 wheel `ziglang`.
@@ -49,26 +49,26 @@ C_PRELUDE = """
 static __attribute__((noinline)) uint64_t inner(uint64_t a) { return a * 31 + 7; }
 static __attribute__((noinline)) uint64_t outer(uint64_t a, uint64_t b) { return (inner(a) + b) ^ a; }
 """
-#: For each program the same algorithm: the body of ``uint64_t run(uint8_t *r1, uint64_t r2, uint64_t rounds)``.
+#: For each program the same algorithm: the body of ``uint64_t run(uint8_t *r1, uint64_t r2, uint64_t iterations)``.
 C_BODIES = {
     "mixing": """
         uint64_t h = 1;
-        for (uint64_t n = rounds; n != 0; n--) {
+        for (uint64_t n = iterations; n != 0; n--) {
             h ^= h << 13; h ^= h >> 7; h += n;
             h ^= (uint32_t)((uint32_t)h * 0x9e3779b1u);
         }
         return h;""",
     "words": """
         uint64_t sum = 0;
-        for (uint64_t pass = 0; pass < rounds; pass++)
+        for (uint64_t pass = 0; pass < iterations; pass++)
             for (uint8_t *p = r1; p < r1 + r2; p += 8) {
                 uint64_t v; memcpy(&v, p, 8);
-                sum += v; v ^= rounds - pass; memcpy(p, &v, 8);
+                sum += v; v ^= iterations - pass; memcpy(p, &v, 8);
             }
         return sum;""",
     "chain": """
         uint64_t sum = 0;
-        for (uint64_t pass = 0; pass < rounds; pass++)
+        for (uint64_t pass = 0; pass < iterations; pass++)
             for (uint8_t *p = r1; p < r1 + r2; p += 8) {
                 uint64_t v; memcpy(&v, p, 8);
                 sum += v; v ^= sum; memcpy(p, &v, 8);
@@ -76,13 +76,13 @@ C_BODIES = {
         return sum;""",
     "collatz": """
         uint64_t steps = 0;
-        for (uint64_t n = rounds; n > 1; n--)
+        for (uint64_t n = iterations; n > 1; n--)
             for (uint64_t x = n; x > 1; steps++)
                 x = x & 1 ? 3 * x + 1 : x >> 1;
         return steps;""",
     "sieve": """
         uint64_t found = 0;
-        for (uint64_t whole = 0; whole < rounds; whole++) {
+        for (uint64_t whole = 0; whole < iterations; whole++) {
             found = 0;
             memset(r1, 0, r2);
             for (uint64_t i = 2; i < r2; i++)
@@ -94,7 +94,7 @@ C_BODIES = {
         return found;""",
     "gcd": """
         uint64_t sum = 0;
-        for (uint64_t n = rounds; n != 0; n--) {
+        for (uint64_t n = iterations; n != 0; n--) {
             uint64_t a = n * 7919, b = 1000003;
             while (b) { uint64_t t = a % b; a = b; b = t; }
             sum += a;
@@ -102,14 +102,14 @@ C_BODIES = {
         return sum;""",
     "calls": """
         uint64_t h = 0;
-        for (uint64_t n = rounds; n != 0; n--) h = outer(n, h);
+        for (uint64_t n = iterations; n != 0; n--) h = outer(n, h);
         return h;""",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """Something that gives a C function ``(memory, bytes, rounds) -> r0`` for a program."""
+    """Something that gives a C function ``(memory, bytes, iterations) -> r0`` for a program."""
 
     label: str
     function: Callable[[str, Program], Callable[[int, int, int], int]]
@@ -121,7 +121,7 @@ class Native:
         def run() -> Sample:
             memory = ctypes.create_string_buffer(program.memory() or b"-")
             start = thread_time()
-            result = call(ctypes.addressof(memory), program.memory_bytes, program.rounds)
+            result = call(ctypes.addressof(memory), program.memory_bytes, program.iterations)
             return Sample(thread_time() - start, result)
 
         return run
@@ -135,7 +135,7 @@ def c_compiler(folder: Path) -> Native:
         source, library = folder / f"{name}.c", folder / f"{name}.so"
         if not library.exists():
             body = C_BODIES[name]
-            source.write_text(f"{C_PRELUDE}uint64_t run(uint8_t *r1, uint64_t r2, uint64_t rounds) {{{body}}}\n")
+            source.write_text(f"{C_PRELUDE}uint64_t run(uint8_t *r1, uint64_t r2, uint64_t iterations) {{{body}}}\n")
             subprocess.run([*command, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
         found = ctypes.CDLL(str(library)).run
         found.restype = ctypes.c_uint64

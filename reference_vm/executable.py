@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 #: Runs on a machine from a slot with the number of instructions executed before; gives both anew. The last argument
-#: is the number of executed instructions from which on it must not begin another round of a loop.
+#: is the number of executed instructions from which on it must not begin another iteration of a loop.
 RunUnit: TypeAlias = "Callable[[Machine, int, int, int], tuple[int, int]]"
 #: What is at a slot: the step and the slot of the next instruction.
 Operation: TypeAlias = tuple[Step, int]

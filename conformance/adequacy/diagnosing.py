@@ -160,8 +160,8 @@ def show(trials: Trials, console: Console) -> None:
         what = one.instruction or "no instruction"
         rivals = f" (or {', '.join(one.rivals)})" if one.rivals else ""
         console.print(f"[yellow]wrong[/] [bold]{escape(one.fault)}[/]", soft_wrap=True)
-        told = f"{what}{rivals} is accused of {one.explained:,} of {one.failed:,} failures: {one.requirement}"
-        console.print(f"    {escape(told)}", soft_wrap=True)
+        accusation = f"{what}{rivals} is accused of {one.explained:,} of {one.failed:,} failures: {one.requirement}"
+        console.print(f"    {escape(accusation)}", soft_wrap=True)
     console.print(_by_family(trials))
     number = f"{len(trials.unnoticed):,} mutants that no vector notices"
     console.print(f"{trials.vectors:,} vectors; {number} are left out")

@@ -27,23 +27,23 @@ BUDGET = 1 << 60
 #: Seconds that a run of the JIT should take at least. Many short runs find the machine undisturbed sooner than few.
 ENOUGH = 0.02
 _BATCH = 128
-#: Machine code does so many times the rounds of the interpreter in a time that can be measured.
+#: Machine code does so many times the iterations of the interpreter in a time that can be measured.
 _MORE = 100
 
 
 class Program(NamedTuple):
-    """A program to be timed: assembly where {rounds} is how often it does its work, and the bytes of its memory.
+    """A program to be timed: assembly where {iterations} is how often it does its work, and the bytes of its memory.
 
     It returns a number that tells whether it was executed right.
     """
 
     asm: str
-    rounds: int
+    iterations: int
     memory_bytes: int = 0
 
     def code(self, byte_order: ByteOrder = "little") -> bytes:
         """Return the program."""
-        return assemble(self.asm.replace("{rounds}", str(self.rounds)), byte_order)
+        return assemble(self.asm.replace("{iterations}", str(self.iterations)), byte_order)
 
     def memory(self) -> bytes | None:
         """Return what its memory holds at first."""
@@ -53,7 +53,7 @@ class Program(NamedTuple):
 #: Changes each word by {other}, of which R0 has the sum of the words so far.
 _EACH_WORD = """
     r0 = 0
-    r5 = {rounds}
+    r5 = {iterations}
 pass:
     r3 = r1
     r4 = r1
@@ -75,7 +75,7 @@ PROGRAMS = {
     "mixing": Program(
         """
             r0 = 1
-            r3 = {rounds}
+            r3 = {iterations}
         again:
             r4 = r0
             r4 <<= 13
@@ -101,7 +101,7 @@ PROGRAMS = {
     "collatz": Program(
         """
             r0 = 0
-            r3 = {rounds}
+            r3 = {iterations}
         number:
             r4 = r3
         step:
@@ -127,7 +127,7 @@ PROGRAMS = {
     # Counts the primes below the size of the input.
     "sieve": Program(
         """
-            r9 = {rounds}
+            r9 = {iterations}
         whole:
             r3 = 0
         clear:
@@ -167,7 +167,7 @@ PROGRAMS = {
     "gcd": Program(
         """
             r0 = 0
-            r3 = {rounds}
+            r3 = {iterations}
         pair:
             r4 = r3
             r4 *= 7919
@@ -189,7 +189,7 @@ PROGRAMS = {
     "calls": Program(
         """
             r6 = 0
-            r7 = {rounds}
+            r7 = {iterations}
         again:
             r1 = r7
             r2 = r6
@@ -301,12 +301,12 @@ def _of_children() -> float:
 def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[list[Rate], dict[str, str]]:
     """Time a program on all ``contestants`` in turns; return rates, and why a contestant has none, by its label.
 
-    Each runs it with so many rounds and with twice as many, in three times ``repeat`` turns. The difference of the best
-    times is what counts: starting a process, compiling, and copying memory are not in it. Times are those of the
+    Each runs it with so many iterations and with twice as many, in three times ``repeat`` turns. The difference of the
+    best times is what counts: starting a process, compiling, and copying memory are not in it. Times are those of the
     processor, so that they do not depend on what else it has to do.
     """
     once = _enough(PROGRAMS[name])
-    programs = [once, once._replace(rounds=2 * once.rounds)]
+    programs = [once, once._replace(iterations=2 * once.iterations)]
     outcomes = [_timed(compile(program.code()), program)[0] for program in programs]
     best: dict[str, list[float]] = {}
     unfit: dict[str, str] = {}
@@ -335,15 +335,15 @@ def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[
 
 
 def _enough(program: Program) -> Program:
-    """Return a program with as many rounds as take a time that can be measured well."""
+    """Return a program with as many iterations as take a time that can be measured well."""
     compiled = compile(program.code())
     seconds = min(_timed(compiled, program)[1] for _ in range(3))
-    return program._replace(rounds=program.rounds * max(1, round(ENOUGH / seconds)))
+    return program._replace(iterations=program.iterations * max(1, round(ENOUGH / seconds)))
 
 
 def workload_rate(workload: Workload, repeat: int) -> Rate:
-    """Time the code of one of the interpreter's loops, with more rounds."""
-    program = Program(workload.asm, _MORE * workload.rounds, MEMORY_BYTES)
+    """Time the code of one of the interpreter's loops, with more iterations."""
+    program = Program(workload.asm, _MORE * workload.iterations, MEMORY_BYTES)
     compiled = compile(program.code())
     outcome, seconds = min((_timed(compiled, program) for _ in range(repeat)), key=lambda pair: pair[1])
     return Rate(workload.name, "jit", outcome.steps, seconds)

@@ -23,15 +23,15 @@ BUDGET = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A loop to be timed: its assembly, where {rounds} is how often it is repeated."""
+    """A loop to be timed: its assembly, where {iterations} is how often it is repeated."""
 
     name: str
     asm: str
-    rounds: int
+    iterations: int
 
-    def code(self, rounds: int | None = None) -> bytes:
-        """Return the program, for ``rounds`` rounds."""
-        return assemble(self.asm.format(rounds=rounds or self.rounds))
+    def code(self, iterations: int | None = None) -> bytes:
+        """Return the program; it iterates ``iterations`` times."""
+        return assemble(self.asm.format(iterations=iterations or self.iterations))
 
 
 #: Arithmetic on registers only, a third of it on 32 bits.
@@ -39,7 +39,7 @@ ALU = Workload(
     "alu",
     """
         r0 = 0
-        r1 = {rounds}
+        r1 = {iterations}
     loop:
         r0 += r1
         r0 ^= 0x5a5a5a5a
@@ -59,7 +59,7 @@ ALU = Workload(
 MEMORY = Workload(
     "memory",
     """
-        r6 = {rounds}
+        r6 = {iterations}
         r0 = 0
     loop:
         r4 = *(u64 *)(r1 + 0)
@@ -80,7 +80,7 @@ BRANCHY = Workload(
     "branchy",
     """
         r0 = 0
-        r1 = {rounds}
+        r1 = {iterations}
         r3 = 12345
     loop:
         w3 *= 1103515245
@@ -155,7 +155,7 @@ def interpreter_rates(workload: Workload, repeat: int) -> list[Rate]:
     def units() -> Outcome:
         return run(prepare(code), Machine(memory=memory), budget=BUDGET, hot_after=0)
 
-    short = prepare(workload.code(workload.rounds // 10))
+    short = prepare(workload.code(workload.iterations // 10))
 
     def rows() -> Outcome:
         return run(short, Machine(memory=memory), budget=BUDGET, hot_after=BUDGET)

@@ -72,8 +72,8 @@ def _without_traceback() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        told = error.format_message()
-        if (safe := plain(told, lines=True)) == told:
+        message = error.format_message()
+        if (safe := plain(message, lines=True)) == message:
             raise
         raise click.UsageError(safe, error.ctx) from None
     except InputError as error:

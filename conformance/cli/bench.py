@@ -38,7 +38,7 @@ def bench(repeat: int, against: tuple[str, ...], runs: int, json_file: Path | No
 
     Also programs as machine code of the bundled JIT, next to other runtimes if some are given
     (plugin:./ubpf_plugin:--jit, say), and where the time goes when the JIT runs the suite. The former are run in turns,
-    each with some number of rounds and with twice as many: the difference counts, so that starting a process and
+    each with some number of iterations and with twice as many: the difference counts, so that starting a process and
     compiling do not. A plugin that runs a program several times to compare the results needs --runs.
     """
     from ..bench import jit as jit_benchmark

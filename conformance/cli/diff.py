@@ -106,8 +106,8 @@ def _show(one: Comparison, console: Console, most: int | None) -> None:
         say("")
         say(("by requirement", "bold"))
         for name, counts in one.by_requirement.items():
-            told = ", ".join(f"{number} {_headline(*transition)}" for transition, number in counts.items())
-            say(f"  {name}: {told}")
+            transitions = ", ".join(f"{number} {_headline(*transition)}" for transition, number in counts.items())
+            say(f"  {name}: {transitions}")
 
 
 def _headline(before: str, after: str) -> str:

@@ -114,7 +114,7 @@ def _show(
     names = ", ".join(runtimes) or "no runtime"
     if found:
         number = {kind: sum(item.kind is kind for item in found) for kind in Kind}
-        told = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)
-        console.say(("the gate is shut", "bold red"), f" for {names}: {told}")
+        by_kind = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)
+        console.say(("the gate is shut", "bold red"), f" for {names}: {by_kind}")
     else:
         console.say(("the gate is open", "bold green"), f" for {names}")

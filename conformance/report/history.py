@@ -115,7 +115,7 @@ def _chart(key: str, name: str, points: Sequence[Point]) -> Chart:
 
 def _draw(name: str, points: Sequence[Point]) -> Iterable[Markup]:
     """Yield the lines of an SVG: axes, where the suite changed, a line for each series."""
-    told = "; ".join(
+    tooltip = "; ".join(
         f"{point.version}: {point.counts['pass']:,} of {point.total:,} passed, {point.counts['fail']:,} failed"
         for point in points
     )
@@ -123,7 +123,7 @@ def _draw(name: str, points: Sequence[Point]) -> Iterable[Markup]:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" width="{}" height="{}" role="img" '
         'font-family="system-ui, sans-serif" font-size="13" fill="currentColor">'
     ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT)
-    yield Markup("<title>{}: {}</title>").format(name, told)
+    yield Markup("<title>{}: {}</title>").format(name, tooltip)
     for percent in range(0, 101, 25):
         y = _y(percent)
         yield Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" stroke="currentColor" stroke-opacity=".18"/>').format(
@@ -132,7 +132,7 @@ def _draw(name: str, points: Sequence[Point]) -> Iterable[Markup]:
         yield _text(_LEFT - 10, y + 4, f"{percent} %", "end")
     xs = _places(len(points))
     room = (_WIDTH - _LEFT - _RIGHT) / len(points)
-    # Where versions stand close, not each has a label; all are in the table and in what is told of a point.
+    # Where versions stand close, not each has a label; all are in the table and in the tooltip of a point.
     step = ceil(_DATE / room)
     for index, (x, point) in enumerate(zip(xs, points, strict=True)):
         if (len(points) - 1 - index) % step == 0:
@@ -176,7 +176,7 @@ def _series(xs: Sequence[float], points: Sequence[Point]) -> Iterable[Markup]:
         yield _text(_WIDTH - _RIGHT + 31, below + 4, text, "start")
 
 
-def _mark(key: str, x: float, y: float, colour: str, point: Point, told: str) -> Iterable[Markup]:
+def _mark(key: str, x: float, y: float, colour: str, point: Point, tooltip: str) -> Iterable[Markup]:
     """Yield the mark of a point: each series has a shape, partial runs are hollow."""
     size = 5
     shape = {
@@ -187,7 +187,7 @@ def _mark(key: str, x: float, y: float, colour: str, point: Point, told: str) ->
     fill = "none" if point.partial else colour
     note = " (partial)" if point.partial else ""
     yield Markup('{} fill="{}" stroke="{}" stroke-width="2"><title>{}{}</title></{}>').format(
-        Markup(shape), fill, colour, told, note, shape[1:].split(" ")[0]
+        Markup(shape), fill, colour, tooltip, note, shape[1:].split(" ")[0]
     )
 
 

@@ -22,7 +22,7 @@ class Reason(NamedTuple):
 
 def reasons(comparison: Comparison) -> list[list[Reason]]:
     """Return for each column of a comparison why vectors gave no verdict on the runtime."""
-    told: list[list[Reason]] = []
+    by_column: list[list[Reason]] = []
     for column in comparison.columns:
         found: dict[tuple[str, str], Reason] = {}
         for name in comparison.vectors:
@@ -34,5 +34,5 @@ def reasons(comparison: Comparison) -> list[list[Reason]]:
             said = str(result.judgement.reason) if result else "not selected for this run"
             known = found.get(key) or Reason(*key, 0, name, said)
             found[key] = known._replace(number=known.number + 1)
-        told.append(sorted(found.values(), key=lambda reason: -reason.number))
-    return told
+        by_column.append(sorted(found.values(), key=lambda reason: -reason.number))
+    return by_column

@@ -161,10 +161,10 @@ class _Site:
         writer.page("vectors.html", "vectors.html", preset={}, **filters)
         writer.page("vector.html", "vector.html")
         writer.page("instructions.html", "instructions.html", tables=self.all_instructions(), **filters)
-        told = reasons(self.comparison)
-        writer.page("not-run.html", "not-run.html", reasons=told, largest=LARGEST_DATA)
+        not_run = reasons(self.comparison)
+        writer.page("not-run.html", "not-run.html", reasons=not_run, largest=LARGEST_DATA)
         _history_page(writer, self.history)
-        self._runtime_pages(writer, told)
+        self._runtime_pages(writer, not_run)
         self._section_pages(writer, filters)
         self._requirement_pages(writer, filters)
         self._instruction_pages(writer, filters)
@@ -216,7 +216,7 @@ class _Site:
     def _sum(self, parts: Iterable[Chunk]) -> Tally:
         return total(parts, len(self.columns))
 
-    def _runtime_pages(self, writer: _Writer, told: Sequence[Sequence[Reason]]) -> None:
+    def _runtime_pages(self, writer: _Writer, not_run: Sequence[Sequence[Reason]]) -> None:
         tables = self.overview()[1:]
         whole = self._sum(self.parts)
         for number, column in enumerate(self.columns):
@@ -231,7 +231,7 @@ class _Site:
                 differences=explain.differences,
                 meaning=explain.MEANING,
                 tables=tables,
-                reasons=told[number],
+                reasons=not_run[number],
             )
 
     def _section_pages(self, writer: _Writer, filters: Mapping[str, Any]) -> None:

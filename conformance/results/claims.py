@@ -58,9 +58,9 @@ def suggestion(one: RuntimeRun) -> str | None:
             left.append(name)
     if not missing or not left:
         return None
-    told = f"{one.name} refuses nearly all of {', '.join(missing)} ({sum(missing.values()):,} vectors)"
+    refusal = f"{one.name} refuses nearly all of {', '.join(missing)} ({sum(missing.values()):,} vectors)"
     claims = [name for name in left if name in minimal(left)]
-    return f"{told}: if it does not have them, say what it has with --claims {','.join(claims)}"
+    return f"{refusal}: if it does not have them, say what it has with --claims {','.join(claims)}"
 
 
 def _refused(results: Iterable[Result], group: str, missing: Collection[str]) -> Iterator[bool]:

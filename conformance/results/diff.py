@@ -65,7 +65,7 @@ class Comparison:
         return [
             Change(vector, before.get(vector), after.get(vector), self._covers(vector))
             for vector in vectors
-            if _told(before.get(vector)) != _told(after.get(vector))
+            if _compared(before.get(vector)) != _compared(after.get(vector))
         ]
 
     def _covers(self, vector: str) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _gravity(before: str, after: str) -> tuple[bool, int, int]:
     return _ORDER.index(after) <= _ORDER.index(before), -_ORDER.index(after), _ORDER.index(before)
 
 
-def _told(result: Mapping[str, Any] | None) -> object:
+def _compared(result: Mapping[str, Any] | None) -> object:
     """Return what of a result is compared: not the time it took, and not the text of a reason."""
     if result is None:
         return None
@@ -130,8 +130,8 @@ def pair(
     elif len(ours) == len(theirs) == 1:
         names = [(next(iter(ours)), next(iter(theirs)))]
     else:
-        told = f"{before[0]} has {_list(ours)}, {after[0]} has {_list(theirs)}"
-        raise PairingError(f"no runtime is in both: {told}; say which to compare with --from and --to")
+        runtimes = f"{before[0]} has {_list(ours)}, {after[0]} has {_list(theirs)}"
+        raise PairingError(f"no runtime is in both: {runtimes}; say which to compare with --from and --to")
     for one, other in names:
         for name, there, label in ((one, ours, before[0]), (other, theirs, after[0])):
             if name not in there:

@@ -177,8 +177,8 @@ class _Runtime:
             for vector in left:
                 verdict = results[vector]["verdict"]
                 number[verdict] = number.get(verdict, 0) + 1
-            told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(number.items()))
-            message = f"{len(left)} of {len(members)} vectors do not pass ({told}), e.g. {left[0]}"
+            by_verdict = ", ".join(f"{count} {verdict}" for verdict, count in sorted(number.items()))
+            message = f"{len(left)} of {len(members)} vectors do not pass ({by_verdict}), e.g. {left[0]}"
             yield Violation(Kind.REQUIRED, name, group, message)
 
 

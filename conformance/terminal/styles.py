@@ -84,11 +84,12 @@ class Live:
         if more:
             say(self._console, Text(f"{runtime}: further failures are printed at the end", "dim"))
             return
-        told = str(result.judgement.reason)
+        detail = str(result.judgement.reason)
         if result.judgement.failure is Failure.WRONG_RESULT:
-            told = "; ".join(f"{label} {text}" for label, text in explain.differences(result))
+            detail = "; ".join(f"{label} {text}" for label, text in explain.differences(result))
         say(
-            self._console, Text.assemble(("fail ", "bold red"), f"{runtime}: ", (result.vector.id, "bold"), f": {told}")
+            self._console,
+            Text.assemble(("fail ", "bold red"), f"{runtime}: ", (result.vector.id, "bold"), f": {detail}"),
         )
 
 

@@ -107,30 +107,30 @@ class _Findings:
     def __init__(self, one: RuntimeRun, found: Sequence[Finding], console: Console, *, robustness: bool) -> None:
         self._one, self._console = one, console
         self._explained: set[Failure] = set()
-        self._told = [item for item in found if not item.known and (robustness or item.weight < Weight.ROBUSTNESS)]
-        self._summed_up = [item for item in found if not item.known and item not in self._told]
+        self._listed = [item for item in found if not item.known and (robustness or item.weight < Weight.ROBUSTNESS)]
+        self._summed_up = [item for item in found if not item.known and item not in self._listed]
         self._known = [item for item in found if item.known]
 
     def show(self, lines: int) -> None:
         """Print the findings in about so many lines."""
-        failures = sum(len(item.results) for item in self._told)
+        failures = sum(len(item.results) for item in self._listed)
         self._console.print()
-        if self._told:
-            causes = _count(len(self._told), "finding")
+        if self._listed:
+            causes = _count(len(self._listed), "finding")
             heading = f"{self._one.name}: {_count(failures, 'failure')}, {causes}, the gravest first"
             say(self._console, Text(heading, "bold red"))
         left = max(_FINDING, lines - _AROUND)
-        named = self._told[:left]
+        named = self._listed[:left]
         # Each has a line; as many as there is room for have their details.
         detailed = max(1, (left - len(named)) // (_FINDING - 1))
         for place, item in enumerate(named):
             self._headline(item)
             if place < detailed:
                 self._details(item)
-        if rest := self._told[left:]:
+        if rest := self._listed[left:]:
             subjects = list(dict.fromkeys(name for item in rest for name in item.instructions or (item.subject,)))
             say(self._console, Text(f"  and {_count(len(rest), 'more finding')}, about {some(subjects, _NAMED)}"))
-        if len(self._told) > detailed:
+        if len(self._listed) > detailed:
             say(self._console, Text("  --findings FILE has all of them with their details"))
         self._sum_up()
         if length := explain.length_limit(self._one.results):
@@ -177,7 +177,7 @@ class _Findings:
             items = [item for item in self._known if item.known == why]
             number = sum(len(item.results) for item in items)
             text = f"  known to fail: {number:,} vectors, e.g. {items[0].example.vector.id}: {why}"
-            say(self._console, Text(f"{self._one.name}:{text}" if not self._told and not self._summed_up else text))
+            say(self._console, Text(f"{self._one.name}:{text}" if not self._listed and not self._summed_up else text))
 
 
 def _count(number: int, noun: str) -> str:
@@ -217,14 +217,14 @@ def _summary(one: RuntimeRun, console: Console) -> None:
     missing = len(one.results) - len(ran.results)
     number = counts(ran.results)
     kinds = Counter(result.judgement.failure for result in ran.results if result.judgement.failure)
-    told = ", ".join(f"{kinds[failure]} {failure.value}" for failure in Failure if kinds[failure])
+    by_kind = ", ".join(f"{kinds[failure]} {failure.value}" for failure in Failure if kinds[failure])
     parts = [f"{number[verdict.value]} {verdict.value}" for verdict in Verdict if number[verdict.value]]
     parts += [f"{missing} not run ({one.problem})"] if missing else []
     asked = len(ran.results) - number["unsupported"]
     rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _MANY else ""
     style = "bold red" if number["fail"] else "magenta" if number["error"] else "yellow" if missing else "green"
     text = Text.assemble((one.name, "bold"), f" ({_identity(one)}): ", (", ".join(parts) or "no vectors", style))
-    text.append(f" ({told})" if told else "")
+    text.append(f" ({by_kind})" if by_kind else "")
     text.append(f" in {one.seconds:.1f} s{rate}", "dim")
     say(console, text)
 

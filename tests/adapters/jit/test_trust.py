@@ -217,12 +217,12 @@ def test_code_counts_only_where_it_must(level: Level) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_timed_programs_compute_the_same_in_every_way(name: str) -> None:
-    program = PROGRAMS[name]._replace(rounds=2, memory_bytes=PROGRAMS[name].memory_bytes // 100 // 8 * 8)
+    program = PROGRAMS[name]._replace(iterations=2, memory_bytes=PROGRAMS[name].memory_bytes // 100 // 8 * 8)
     code = program.code()
     expected = execute(code, memory=program.memory(), budget=1 << 20)
     assert isinstance(expected, Returned)
     assert compile(code)(program.memory(), budget=1 << 20) == expected
-    decoded = assemble_program(program.asm.replace("{rounds}", "2"))
+    decoded = assemble_program(program.asm.replace("{iterations}", "2"))
     accepted = accept(decoded, "little", Surroundings(program.memory_bytes))
     for way in (accepted, replace(accepted, most_steps=None)):
         outcome = compile(decoded, accepted=way)(program.memory(), budget=BUDGET)
@@ -232,7 +232,7 @@ def test_the_timed_programs_compute_the_same_in_every_way(name: str) -> None:
 def test_the_timed_programs_are_accepted_as_they_are() -> None:
     bounds = {}
     for name, program in PROGRAMS.items():
-        decoded = assemble_program(program.asm.replace("{rounds}", str(program.rounds)))
+        decoded = assemble_program(program.asm.replace("{iterations}", str(program.iterations)))
         bounds[name] = accept(decoded, "little", Surroundings(program.memory_bytes)).most_steps
     # Nobody knows whether each number comes to 1 in Collatz's problem; that remainders get smaller is not looked for.
     assert {name for name, steps in bounds.items() if steps is None} == {"collatz", "gcd"}

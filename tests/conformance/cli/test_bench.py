@@ -20,10 +20,10 @@ from bpf_isa.reference_vm.interpreter import execute
 def short_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workloads that are over at once."""
     monkeypatch.setattr(
-        benchmark, "WORKLOADS", tuple(replace(workload, rounds=100) for workload in benchmark.WORKLOADS)
+        benchmark, "WORKLOADS", tuple(replace(workload, iterations=100) for workload in benchmark.WORKLOADS)
     )
     programs = {
-        name: program._replace(rounds=2, memory_bytes=min(64, program.memory_bytes))
+        name: program._replace(iterations=2, memory_bytes=min(64, program.memory_bytes))
         for name, program in jit_benchmark.PROGRAMS.items()
         if name in {"words", "calls"}
     }
@@ -34,10 +34,10 @@ def short_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("workload", benchmark.WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_does_what_it_is_for(workload: benchmark.Workload) -> None:
-    few, more = (execute(workload.code(rounds), memory=bytes(benchmark.MEMORY_BYTES)) for rounds in (10, 20))
+    few, more = (execute(workload.code(iterations), memory=bytes(benchmark.MEMORY_BYTES)) for iterations in (10, 20))
     assert isinstance(few, Returned)
     assert isinstance(more, Returned)
-    assert few.steps < more.steps < workload.rounds
+    assert few.steps < more.steps < workload.iterations
 
 
 @pytest.mark.usefixtures("short_workloads")
