@@ -10,8 +10,9 @@ fields into a program that was made once.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from ...spec.asm.assemble import (
@@ -231,22 +232,27 @@ class _Blank:
 
     def __init__(self, parts: Iterable[bytes | _Open], instructions: frozenset[Instruction]) -> None:
         self.instructions = instructions
-        self._parts: list[bytes | _Open] = []
+        self._open: list[_Open] = []
+        #: Bytes at even indices, and between them what instructions with holes become.
+        self._parts: list[bytes] = []
         codes: list[bytes] = []
         for part in parts:
             if isinstance(part, bytes):
                 codes.append(part)
             else:
-                self._parts += (b"".join(codes), part)
+                self._open.append(part)
+                self._parts += (b"".join(codes), b"")
                 codes.clear()
         self._parts.append(b"".join(codes))
 
     def fill(self, values: Values) -> bytes | None:
         """Return the program with ``values`` in it; None if one is missing or does not fit."""
+        parts = self._parts.copy()
         try:
-            return b"".join([part if isinstance(part, bytes) else part.fill(values) for part in self._parts])
+            parts[1::2] = [part[part.key(values)] for part in self._open]
         except (KeyError, _Unfit):
             return None
+        return b"".join(parts)
 
 
 class _Unfit(ValueError):
@@ -269,8 +275,10 @@ class _Open(dict[_Key, bytes]):
     def __init__(self, code: bytes, openings: Collection[Opening]) -> None:
         super().__init__()
         self._size, self._number = len(code), int.from_bytes(code, "little")
-        self._names = tuple(dict.fromkeys(name for name, _ in openings))
-        self._places = [(self._names.index(name), place) for name, place in openings]
+        names = list(dict.fromkeys(name for name, _ in openings))
+        #: Returns the key for the values of all holes.
+        self.key: Callable[[Values], _Key] = itemgetter(*names)
+        self._places = [(names.index(name), place) for name, place in openings]
 
     def __missing__(self, key: _Key) -> bytes:
         """Find out; values are asked for again and again."""
@@ -283,8 +291,3 @@ class _Open(dict[_Key, bytes]):
             number |= bits
         code = self[key] = number.to_bytes(self._size, "little")
         return code
-
-    def fill(self, values: Values) -> bytes:
-        """Return the bytes with ``values`` in the holes."""
-        names = self._names
-        return self[values[names[0]] if len(names) == 1 else tuple(map(values.__getitem__, names))]
