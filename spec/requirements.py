@@ -34,24 +34,34 @@ class RegistryError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document that makes statements, such as RFC 9669; ``url`` is where it is published."""
+    """A document that makes statements, such as RFC 9669; ``url`` is where it is published.
+
+    ``sections`` is what the address of a section adds to it: ``{kind}`` in it is section or appendix. It is empty if
+    sections have no addresses.
+    """
 
     document: str
     url: str
+    sections: str = ""
+
+    def address(self, number: str) -> str:
+        """Return where the section ``number`` is published."""
+        kind = "appendix" if number[0].isalpha() else "section"
+        return self.url + self.sections.format(kind=kind, number=number)
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One testable statement of a document, in this project's words.
 
-    ``keyword`` is the BCP 14 word of the sentence, or ``statement``; ``binds`` says who has to keep it;
-    ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of entries that bear on it. It is about
-    the instructions whose names match one of ``rows`` (a pattern, or a class of section 3.3, a colon and a pattern) and
-    that have an operand in the field ``operand``, or nothing in the field ``unused``, where these are given.
+    ``section`` is named as for :func:`document_of`. ``keyword`` is the BCP 14 word of the sentence, or ``statement``;
+    ``binds`` says who has to keep it; ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of
+    entries that bear on it. It is about the instructions whose names match one of ``rows`` (a pattern, or a class of
+    section 3.3, a colon and a pattern) and that have an operand in the field ``operand``, or nothing in the field
+    ``unused``, where these are given.
     """
 
     id: str
-    source: Source
     section: str
     keyword: Keyword
     binds: Literal["runtime", "program", "document"]
@@ -125,6 +135,29 @@ def load_requirements() -> Mapping[str, Requirement]:
 
 
 @cache
+def load_sources() -> Mapping[str, Source]:
+    """Return the documents that make statements, by the word that ids begin with (read once)."""
+    return MappingProxyType(_sources(_entries(specification_file("requirements.yaml"), "requirements")[0]))
+
+
+def document_of(section: str) -> tuple[Source, str]:
+    """Return the document that a section is of, and its number there.
+
+    A section is named by its number if it is of the first document, and as ``more-1.2`` if it is of another.
+
+    Raises:
+        RegistryError: no document has the word that it begins with.
+    """
+    sources = load_sources()
+    name, dash, number = section.rpartition("-")
+    if not dash:
+        return next(iter(sources.values())), section
+    if name not in sources:
+        raise RegistryError(f"section {section}: requirements.yaml has no source {name}, only {', '.join(sources)}")
+    return sources[name], number
+
+
+@cache
 def requirements_of(row: Instruction) -> Mapping[str, Requirement]:
     """Return the requirements about an instruction by id, in the order of the file."""
     return MappingProxyType({name: item for name, item in load_requirements().items() if item.is_about(row)})
@@ -152,15 +185,19 @@ def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Re
     """
     found: dict[str, Requirement] = {}
     data, entries = _entries(path, "requirements")
-    sources = {name: Source(**source) for name, source in data["sources"].items()}
+    sources = _sources(data)
+    first = next(iter(sources))
     for where, entry in entries:
         lists = {name: tuple(entry.get(name, ())) for name in ("errata", "rows")}
         name = entry["id"].partition("-")[0]
         if name not in sources:
             raise RegistryError(f"{where}: the id does not begin with one of the sources, {', '.join(sources)}")
-        item = Requirement(**{**entry, **lists, "source": sources[name]})
-        if not item.id.startswith(f"{name}-{item.section}-"):
+        item = Requirement(**{**entry, **lists})
+        number = item.section.rpartition("-")[2]
+        if not item.id.startswith(f"{name}-{number}-"):
             raise RegistryError(f"{where}: the id does not begin with its section, {item.section}")
+        if item.section != (expected := number if name == first else f"{name}-{number}"):
+            raise RegistryError(f"{where}: write its section as {expected}, not as {item.section}")
         for unknown in sorted(set(item.errata) - set(errata)):
             raise RegistryError(f"{where}: there is no erratum {unknown}")
         if item.id in found:
@@ -193,6 +230,10 @@ def read_errata(path: Path) -> dict[str, Erratum]:
             raise RegistryError(f"{where}: the id occurs twice")
         found[item.id] = item
     return found
+
+
+def _sources(data: Mapping[str, Any]) -> dict[str, Source]:
+    return {name: Source(**source) for name, source in data["sources"].items()}
 
 
 def _entries(path: Path, kind: str) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:

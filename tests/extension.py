@@ -9,38 +9,40 @@ from bpf_isa.spec.location import HERE
 
 GROUP = "  bits: {includes: [base64]}\n"
 ROWS = """
-  - {name: ROL64_K, section: "4.1", groups: [base64], opcode: 0xe7, dst: reg, imm: any,
+  - {name: ROL64_K, section: "more-1.1", groups: [base64], opcode: 0xe7, dst: reg, imm: any,
      asm: "{dst} <<<= {imm}",
      mnemonic: "rol {dst:%}, {imm}",
      means: "dst = (dst << ((u64)imm & 63)) | (dst >> (-(u64)imm & 63))"}
-  - {name: LOAD_ACQ_DW, section: "5.3", groups: [atomic64], opcode: 0xdb, dst: reg, src: reg, offset: any, imm: 0x100,
+  - {name: LOAD_ACQ_DW, section: "more-1.2", groups: [atomic64], opcode: 0xdb, dst: reg, src: reg,
+     offset: any, imm: 0x100,
      asm: "{dst} = load_acquire((u64 *)({src} {offset:+}))",
      mnemonic: "load acquire {dst:%}, [{src:%}{offset:?}]",
      means: "lock { dst = *(u64 *)(src + offset) }"}
-  - {name: ANDN64_X, section: "4.1", groups: [bits], opcode: 0xef, dst: reg, src: reg,
+  - {name: ANDN64_X, section: "more-1.3", groups: [bits], opcode: 0xef, dst: reg, src: reg,
      asm: "{dst} &~= {src}",
      mnemonic: "andn {dst:%}, {src:%}",
      means: "dst = dst & (src ^ 0xffffffffffffffff)"}
 """
 NAMES = ("ROL64_K", "LOAD_ACQ_DW", "ANDN64_X")
+RFC = '  rfc9669: {document: RFC 9669, url: "https://example.org/rfc.html"}\n'
 SOURCE = '  more: {document: More instructions, url: "https://example.org/more.html"}\n'
 REQUIREMENTS = """
   - id: more-1.1-rotate
-    section: "1.1"
+    section: "more-1.1"
     keyword: MUST
     binds: runtime
     verified_by: vector
     rows: [ROL64_K]
     text: What a rotation shifts out at the upper end comes in at the lower one.
   - id: more-1.2-load-acquire
-    section: "1.2"
+    section: "more-1.2"
     keyword: MUST
     binds: runtime
     verified_by: vector
     rows: [LOAD_ACQ_DW]
     text: No access to memory that follows a load-acquire happens before it.
   - id: more-1.3-and-not
-    section: "1.3"
+    section: "more-1.3"
     keyword: MUST
     binds: runtime
     verified_by: vector
@@ -88,8 +90,8 @@ def write_specification(folder: Path) -> Path:
     table = table.replace("groups:\n", f"groups:\n{GROUP}", 1) + ROWS
     (folder / "isa.yaml").write_text(table, encoding="utf-8")
     requirements = (HERE / "requirements.yaml").read_text(encoding="utf-8")
-    assert requirements.count("\nsources:\n") == 1
-    requirements = requirements.replace("\nsources:\n", f"\nsources:\n{SOURCE}") + REQUIREMENTS
+    assert requirements.count("\n\nrequirements:\n") == 1
+    requirements = requirements.replace("\n\nrequirements:\n", f"\n{SOURCE}\nrequirements:\n") + REQUIREMENTS
     (folder / "requirements.yaml").write_text(requirements, encoding="utf-8")
     (folder / "more.yaml").write_text(VECTORS, encoding="utf-8")
     return folder

@@ -32,7 +32,7 @@ from bpf_isa.spec.encoding import ByteOrder, decode
 from bpf_isa.spec.location import VARIABLE
 from bpf_isa.spec.table import Isa, TableError, isa, load
 
-from .extension import NAMES, REQUIREMENTS, SOURCE, write_specification
+from .extension import NAMES, REQUIREMENTS, RFC, SOURCE, write_specification
 
 ASM = """\
 r2 = 0x8122334455667788 ll
@@ -132,12 +132,17 @@ def test_run_and_report(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     run = call(folder, "run", "-r", "reference,jit", "--vectors", folder / "more.yaml", "--json", results)
     assert run.returncode == 0, run.stderr
-    for one in json.loads(results.read_text(encoding="utf-8"))["runtimes"]:
+    found = json.loads(results.read_text(encoding="utf-8"))
+    assert found["suite"]["documents"] == ["RFC 9669", "More instructions"]
+    for one in found["runtimes"]:
         assert [result["verdict"] for result in one["results"].values()] == ["pass"] * 3
     report = call(folder, "report", results, "--html", tmp_path / "site")
     assert report.returncode == 0, report.stderr
     pages = {file.name for file in (tmp_path / "site").rglob("*.html")}
-    assert {"bits.html", "more-1.1-rotate.html"} <= pages
+    assert {"bits.html", "more-1.1-rotate.html", "more-1.1.html"} <= pages
+    for page in ("instructions/ROL64_K.html", "requirements/more-1.1-rotate.html", "sections/more-1.1.html"):
+        text = (tmp_path / "site" / page).read_text(encoding="utf-8")
+        assert '<a href="https://example.org/more.html">More instructions, section 1.1</a>' in text, page
 
 
 def test_lint(folder: Path) -> None:
@@ -180,7 +185,7 @@ def test_generate(folder: Path, generated: Path, tmp_path: Path) -> None:
 
 def test_an_instruction_that_no_requirement_is_about_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "isa.yaml").write_text((folder / "isa.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / "requirements.yaml").write_text(f"sources:\n{SOURCE}requirements:{REQUIREMENTS}", encoding="utf-8")
+    (tmp_path / "requirements.yaml").write_text(f"sources:\n{RFC}{SOURCE}requirements:{REQUIREMENTS}", encoding="utf-8")
     done = call(tmp_path, "generate", "addresses", "--output", tmp_path / "generated")
     assert done.returncode == 2
     assert "no entry of requirements.yaml is about this instruction: add one" in done.stderr

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sections of RFC 9669: what each is about, where it is published, and which lie below others."""
+"""Sections of the specification: what each is about, how it is cited, where it is published, what it is part of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-RFC = "https://www.rfc-editor.org/rfc/rfc9669.html"
+from ...spec.requirements import document_of
 
-#: What the sections that demand something are about.
+#: What the sections of RFC 9669 that demand something are about.
 ABOUT = {
     "2": "Notation and conformance",
     "2.1": "Types",
@@ -38,7 +38,14 @@ ABOUT = {
 
 def address(section: str) -> str:
     """Return where a section is published."""
-    return f"{RFC}#{'appendix' if section[0].isalpha() else 'section'}-{section}"
+    document, number = document_of(section)
+    return document.address(number)
+
+
+def cite(section: str) -> str:
+    """Return the name of a section with its document, such as ``RFC 9669, section 4.1``."""
+    document, number = document_of(section)
+    return f"{document.document}, section {number}"
 
 
 def above(section: str) -> Iterator[str]:

@@ -101,7 +101,9 @@ class _Writer:
             undefined=StrictUndefined,
         )
         self._environment.filters["by_weight"] = _by_weight
-        self._environment.globals.update(always, rfc=sections.address, levels=LEVELS, about=sections.ABOUT)
+        self._environment.globals.update(
+            always, address=sections.address, cite=sections.cite, levels=LEVELS, about=sections.ABOUT
+        )
 
     def page(self, template: str, name: str, /, **values: Any) -> None:
         """Write a page; templates see as ``root`` how to get from it to the folder of the site."""
@@ -185,7 +187,7 @@ class _Site:
             if name in self.groups
         ]
         by_section = [self.section_row(name) for name in self.known_sections()]
-        return [Table("", [everything]), Table("Conformance groups", groups), Table("Sections of RFC 9669", by_section)]
+        return [Table("", [everything]), Table("Conformance groups", groups), Table("Sections", by_section)]
 
     def section_row(self, name: str) -> Row:
         """Return the row of a section and all below it."""

@@ -21,6 +21,7 @@ from ...spec import validate
 from ...spec.errors import InputError
 from ...spec.output import write_json
 from ...spec.plain import plain
+from ...spec.requirements import load_sources
 from ...spec.table import isa
 from ..run.runner import Result, RuntimeRun
 from ..run.verdict import Difference, Verdict, hex64
@@ -129,6 +130,7 @@ def document(run: Run) -> Json:
             "version": version(DISTRIBUTION),
             "digest": run.suite.digest,
             "vectors": len(run.suite.vectors),
+            "documents": [source.document for source in load_sources().values()],
         },
         "selection": {**asdict(run.selection), "vectors": len(run.vectors)},
         "started": run.started.strftime(DATE),

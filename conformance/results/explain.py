@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from ...spec.asm.disassemble import disassemble
 from ...spec.encoding import SLOT_BYTES, ByteOrder
 from ...spec.plain import plain
-from ...spec.requirements import Requirement, load_errata, load_requirements
+from ...spec.requirements import Requirement, document_of, load_errata, load_requirements
 from ..run.runner import Result
 from ..run.verdict import Difference, Failure, Verdict
 from ..suite.expand import EXPECTATIONS
@@ -163,7 +163,8 @@ def demands(vector: Vector) -> Iterator[str]:
 
 def sentence(requirement: Requirement) -> str:
     """Return a requirement on one line, with its section and id."""
-    return f"RFC 9669 section {requirement.section}: {' '.join(requirement.text.split())} [{requirement.id}]"
+    document, number = document_of(requirement.section)
+    return f"{document.document} section {number}: {' '.join(requirement.text.split())} [{requirement.id}]"
 
 
 def values(vector: Vector) -> str:

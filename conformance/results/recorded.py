@@ -44,11 +44,12 @@ Json: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SuiteId:
-    """Which vectors there were to run; what was measured with different ones cannot be compared."""
+    """Which vectors there were to run, of which documents; results of different suites cannot be compared."""
 
     version: str
     digest: str
     vectors: int
+    documents: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:
@@ -95,7 +96,7 @@ def restore(data: Json, path: Path) -> Recorded:
     selection = data["selection"]
     return Recorded(
         path,
-        SuiteId(**data["suite"]),
+        SuiteId(**{**data["suite"], "documents": tuple(data["suite"].get("documents", ()))}),
         Selection(
             selection["expression"],
             tuple(selection["groups"]),

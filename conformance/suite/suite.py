@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...spec.garbage import no_collection
+from ...spec.location import specification_file
 from .expand import expand
 from .load import find_files, load_file
 from .model import Vector, VectorError
@@ -37,9 +38,10 @@ class Suite:
 
     @cached_property
     def digest(self) -> str:
-        """A SHA-256 over the contents of the files: equal digests mean equal vectors."""
+        """A SHA-256 over the files and the specification: equal digests mean equal vectors with one meaning."""
         total = hashlib.sha256()
-        for part in sorted(hashlib.sha256(file.read_bytes()).digest() for file in self.files):
+        specification = [specification_file(name) for name in ("isa.yaml", "requirements.yaml", "errata.yaml")]
+        for part in sorted(hashlib.sha256(file.read_bytes()).digest() for file in (*self.files, *specification)):
             total.update(part)
         return f"sha256:{total.hexdigest()}"
 

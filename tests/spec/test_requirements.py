@@ -10,6 +10,7 @@ import pytest
 from bpf_isa.spec import strict_yaml, table
 from bpf_isa.spec.requirements import (
     RegistryError,
+    document_of,
     load_errata,
     load_requirements,
     read_errata,
@@ -46,6 +47,18 @@ errata:
     decision: The first way it is.
     why: It is the simpler one.
 """
+
+
+@pytest.mark.parametrize(("section", "end"), [("4.1", "#section-4.1"), ("A", "#appendix-A")])
+def test_a_section_has_a_document_and_an_address(section: str, end: str) -> None:
+    document, number = document_of(section)
+    assert (document.document, number) == ("RFC 9669", section)
+    assert document.address(number) == f"https://www.rfc-editor.org/rfc/rfc9669.html{end}"
+
+
+def test_a_section_of_an_unknown_document_is_refused() -> None:
+    with pytest.raises(RegistryError, match=r"section more-1\.2: requirements.yaml has no source more, only rfc9669"):
+        document_of("more-1.2")
 
 
 def test_every_section_has_requirements() -> None:
@@ -145,6 +158,9 @@ def test_the_samples_of_this_file_are_accepted(tmp_path: Path) -> None:
         ("binds: runtime", "binds: runtime\n    reason: it is verified", "reason"),
         (REQUIREMENT, REQUIREMENT + "unused: 1\n", "unused"),
         ("rfc9669-4.1-add", "linux-4.1-add", "linux-4.1-add: the id does not begin with one of the sources, rfc9669"),
+        ('"4.1"', '"rfc9669-4.1"', "rfc9669-4.1-add: write its section as 4.1, not as rfc9669-4.1"),
+        ('"4.1"', '"more-4.1"', "rfc9669-4.1-add: write its section as 4.1, not as more-4.1"),
+        ("document: RFC 9669", 'sections: "#{name}", document: RFC 9669', "sources.rfc9669.sections: "),
         ("document: RFC 9669, ", "", "requirements.yaml: sources.rfc9669: 'document' is missing"),
         (REQUIREMENT, REQUIREMENT + REQUIREMENT.partition("requirements:\n")[2], "yaml:9: rfc9669-4.1-add: the id"),
     ],

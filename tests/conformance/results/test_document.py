@@ -44,7 +44,7 @@ def test_reading_gives_back_what_was_written(name: str, made: Run, tmp_path: Pat
     missing = [(one.name, one.problem, one.broken) for one in made.runtimes if not one.info]
     assert [(one.name, one.problem, one.broken) for one in back.runtimes if not one.info] == missing
     assert (back.complete, back.seconds, back.started, back.selection) == (False, 12.346, STARTED, made.selection)
-    assert (back.suite.digest, back.suite.vectors) == (SUITE.digest, 10)
+    assert (back.suite.digest, back.suite.vectors, back.suite.documents) == (SUITE.digest, 10, ("RFC 9669",))
     assert back.suite.version == version("bpf-isa-conformance")
     assert list(back.vectors) == [vector.id for vector in SUITE.vectors]
     for vector in SUITE.vectors:

@@ -12,6 +12,7 @@ from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.suite.model import Level, Vector, VectorError
 from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.spec.encoding import decode
+from bpf_isa.spec.location import HERE, VARIABLE
 from bpf_isa.spec.strict_yaml import YamlError
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample.yaml"
@@ -227,6 +228,17 @@ def test_the_digest_is_that_of_the_contents(tmp_path: Path) -> None:
     assert load_suite([tmp_path]).digest == load_suite([SAMPLE]).digest
     (tmp_path / "a.yaml").write_bytes(SAMPLE.read_bytes() + b"\n")
     assert load_suite([tmp_path]).digest != load_suite([SAMPLE]).digest
+
+
+def test_the_digest_depends_on_the_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "isa.yaml").write_bytes((HERE / "isa.yaml").read_bytes())
+    digest = load_suite([SAMPLE]).digest
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert load_suite([SAMPLE]).digest == digest
+    for name in ("isa.yaml", "requirements.yaml", "errata.yaml"):
+        (tmp_path / name).write_bytes((HERE / name).read_bytes() + b"\n")
+        assert load_suite([SAMPLE]).digest != digest
+        (tmp_path / name).write_bytes((HERE / name).read_bytes())
 
 
 # What they cannot be
