@@ -192,7 +192,7 @@ class RuntimeCollector(pytest.Collector):
         """Return an item for each vector."""
         known = self._opened() if self._pool else []
         describe, expected = _Describer(self.name), _Index(known)
-        # Items and vectors stay until the end: the garbage collector need not look at so many of them, ever.
+        # Items and vectors stay until the end: the garbage collector need not visit them.
         was_on = gc.isenabled()
         gc.disable()
         try:
@@ -225,7 +225,7 @@ class RuntimeCollector(pytest.Collector):
             raise self.CollectError(str(error)) from None
 
     def run(self, vector: Vector) -> Result:
-        """Return what the runtime makes of a vector."""
+        """Return the runtime's result of a vector."""
         from .run.runner import ask
 
         assert self._pool is not None and self._info is not None

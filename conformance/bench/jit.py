@@ -27,7 +27,7 @@ BUDGET = 1 << 60
 #: Seconds that a run of the JIT should take at least. Many short runs find the machine undisturbed sooner than few.
 ENOUGH = 0.02
 _BATCH = 128
-#: Machine code does so many times the iterations of the interpreter in a time that can be measured.
+#: Iterations of machine code for one of the interpreter, so that they take a time that can be measured.
 _MORE = 100
 
 
@@ -301,9 +301,9 @@ def _of_children() -> float:
 def contest(name: str, contestants: Sequence[Contestant], repeat: int) -> tuple[list[Rate], dict[str, str]]:
     """Time a program on all ``contestants`` in turns; return rates, and why a contestant has none, by its label.
 
-    Each runs it with so many iterations and with twice as many, in three times ``repeat`` turns. The difference of the
-    best times is what counts: starting a process, compiling, and copying memory are not in it. Times are those of the
-    processor, so that they do not depend on what else it has to do.
+    Each runs it with some number of iterations and with twice as many, in three times ``repeat`` turns. The difference
+    of the best times counts: starting a process, compiling, and copying memory are not in it. Times are those of the
+    processor, so that they depend less on what else the machine does.
     """
     once = _enough(PROGRAMS[name])
     programs = [once, once._replace(iterations=2 * once.iterations)]

@@ -67,7 +67,7 @@ def _without_traceback() -> Iterator[None]:
 
     Raises:
         Unusable: the command could not do its work.
-        Interrupted: it was told to end.
+        Interrupted: it got a signal to end.
     """
     try:
         yield
@@ -96,7 +96,7 @@ def _without_traceback() -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Take being told to terminate for Ctrl-C: that is how jobs of continuous integration are cancelled."""
+    """Treat SIGTERM as Ctrl-C: that is how jobs of continuous integration are cancelled."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..bench.jit import Split
     from ..terminal.console import Console
 
-#: One of so many vectors tells where the time goes.
+#: The sample that shows where the time goes has every n-th vector.
 _EVERY = 20
 
 

@@ -142,7 +142,7 @@ def _run_compiled(program: Input, data: bytes | None, budget: int, trust: bool) 
 
 @contextmanager
 def _endable() -> Iterator[None]:
-    """Let Ctrl-C and the like end the process at once: Python's own handlers wait until compiled code comes back."""
+    """Let signals such as Ctrl-C end the process at once: Python's own handlers wait until compiled code returns."""
     before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -75,7 +75,7 @@ def _findings(document: dict[str, Any], file: Path, runtime: str) -> dict[str, s
 
     (one,) = (one for one in restore(document, file).runtimes if one.name == runtime)
     found = findings(one)
-    # Findings that are told alike are entries of their own all the same.
+    # Findings with the same text are entries of their own all the same.
     texts = unique([[_in_words(finding)] for finding in found])
     return {result.vector.id: text for finding, text in zip(found, texts, strict=True) for result in finding.results}
 

@@ -18,7 +18,7 @@ from .failing import FAILED, OK
 def fmt(paths: tuple[Path, ...], check: bool) -> None:
     """Rewrite vector files, or all below folders, in canonical form; those of the suite if no PATH is given.
 
-    Keys stand in one order, data are quoted, tables aligned; comments stay before what they stand before.
+    Keys are in one order, data are quoted, tables are aligned; a comment stays before what it is about.
     """
     from ..suite.canonical import canonical_file
     from ..suite.load import find_files

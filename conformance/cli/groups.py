@@ -122,9 +122,9 @@ def _show(name: str, found: Discovery, vectors: int, console: Console) -> None:
         works = f"{len(group.of('works'))} of {len(group.instructions)} instructions"
         claimed = ", claimed" if group.name in (info.groups or ()) else ""
         say(f"  {group.name:{width}}  ", (f"{group.support:8}", _STYLES[group.support]), works, claimed)
-        for state, told in _STATES.items():
+        for state, predicate in _STATES.items():
             for reason, instructions in _by_reason(group.of(state)):
-                say(f"  {'':{width}}  {told}: ", (", ".join(instructions), "bold"), (f" ({reason})", "dim"))
+                say(f"  {'':{width}}  {predicate}: ", (", ".join(instructions), "bold"), (f" ({reason})", "dim"))
     for group_name in found.disproved:
         say(("  disproved: ", "bold red"), f"it claims {group_name}, and the above is against it")
     if found.unclaimed:

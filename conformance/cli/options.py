@@ -28,7 +28,7 @@ else:
 F = TypeVar("F", bound=Callable[..., Any])
 #: Takes the value of an option apart.
 Separate: TypeAlias = Callable[[str], Sequence[str]]
-#: Returns all that may stand in a place of the command line, and what each is (empty if its name says it).
+#: Returns the words that are possible as an argument, and what each means (empty if its name says it).
 Words: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 
 #: A file to write; ``-`` is standard output.

@@ -39,7 +39,7 @@ def contents(file: IO[bytes]) -> tuple[bytes, str]:
     Raises:
         Unusable: it cannot be read, or is larger than any program.
     """
-    name = getattr(file, "name", "<stdin>")  # streams that stand in for standard input may have none
+    name = getattr(file, "name", "<stdin>")  # replacements of standard input may have none
     try:
         data = file.read(LARGEST + 1)
     except OSError as error:
@@ -116,7 +116,7 @@ def _read_object(
 
 
 def code_section(data: bytes, name: str, section: str | None) -> tuple[bytes, ByteOrder]:
-    """Return the code of a section of the object file ``name`` as it stands there, and its byte order.
+    """Return the code of a section of the object file ``name`` before relocation, and its byte order.
 
     Raises:
         Unusable: there is no such section.

@@ -59,7 +59,7 @@ class _Target(Word):
     help="html, markdown, junit or badges.  [default: html=report]",
 )
 def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | None, targets: Sequence[Target]) -> None:
-    """Compare what runtimes made of the suite, from RESULTS that `bpf-isa run --json` has written.
+    """Compare the results of runtimes, from RESULTS that `bpf-isa run --json` has written.
 
     Markdown and JUnit go to standard output unless a path is given. Results of different suites are never mixed: each
     suite gets tables of its own. Exit status: 0 if everything was written, 2 if something could not be used.

@@ -24,7 +24,7 @@ from .accuse import diagnose
 from .programs import rows_of
 from .spectrum import Share, effort
 
-#: Numbers of slots, sizes and the like in messages of runtimes.
+#: Numbers in messages of runtimes, such as slots and sizes.
 _NUMBER = re.compile(r"\b\d+\b")
 
 
@@ -61,7 +61,7 @@ _WEIGHTS = {
     Level.EXTENSION: Weight.EXTENSION,
     Level.ROBUSTNESS: Weight.ROBUSTNESS,
 }
-#: So many instructions are named where a finding is one line.
+#: The largest number of instructions named where a finding is one line.
 _NAMED = 3
 #: At the same weight, what was computed wrongly comes first.
 _ORDER = (

@@ -66,7 +66,7 @@ def taken_for(vector: Vector, outcome: Outcome | None, byte_order: ByteOrder) ->
 
 
 def field_at_fault(code: bytes) -> str | None:
-    """Return the field (dst, src, offset, imm and the like) that is wrong with a program; None if it is none."""
+    """Return the field (dst, src, offset, imm, ...) that makes a program malformed; None if none does."""
     return _fault(code).field
 
 

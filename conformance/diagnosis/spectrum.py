@@ -31,9 +31,9 @@ NO_INSTRUCTION = ""
 Blamed: TypeAlias = dict[str, list[Result]]
 
 _LEVELS = tuple(Level)
-#: So many results tell by themselves which instructions serve to set up others. Selections do not.
+#: From this number of results on, they show which instructions serve to set up others. Selections do not.
 _WHOLE = 20_000
-#: An instruction that up to so many times as many vectors have as another is about as rare.
+#: Two instructions are about equally rare if the numbers of vectors with them differ by at most this factor.
 _AS_RARE = 2
 #: More than any number of instructions or bytes.
 _MOST = 1 << 32

@@ -46,7 +46,7 @@ def _write(column: Column, comparison: Comparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, cell in counted(column, comparison).items():
         label = "RFC 9669" if name == "all" else f"RFC 9669 {name}"
-        message, colour = told(cell, bool(column.partial)), _COLOURS[cell.kind]
+        message, colour = badge_text(cell, bool(column.partial)), _COLOURS[cell.kind]
         left, right = _width(label), _width(message)
         svg = template.render(label=label, message=message, colour=colour, left=left, right=right, padding=_PADDING)
         (folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
@@ -66,7 +66,7 @@ def counted(column: Column, comparison: Comparison) -> dict[str, Cell]:
     return {name: Cell(tuple(found)) for name, found in numbers.items() if any(found)}
 
 
-def told(cell: Cell, partial: bool) -> str:
+def badge_text(cell: Cell, partial: bool) -> str:
     """Return what a badge says. Only a whole run of the suite may say that all passed."""
     missing = cell.counts[UNSUPPORTED] + cell.counts[NOT_RUN]
     match cell.kind:

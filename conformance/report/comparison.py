@@ -52,7 +52,7 @@ class Column:
 
 @dataclass
 class Comparison:
-    """What runtimes made of one suite. ``vectors`` are those that any of the documents has."""
+    """The results of runtimes of one suite. ``vectors`` are those that any of the documents has."""
 
     suite: SuiteId
     columns: list[Column] = field(default_factory=list)
@@ -102,7 +102,7 @@ def compare(documents: Iterable[Recorded]) -> list[Comparison]:
 
 def _compare(suite: SuiteId, documents: Sequence[Recorded]) -> Comparison:
     comparison = Comparison(suite)
-    # The longest first, so that vectors stand in the order of the suite.
+    # The longest first, so that vectors are in the order of the suite.
     for one in sorted(documents, key=lambda recorded: -len(recorded.vectors)):
         for name, vector in one.vectors.items():
             known = comparison.vectors.setdefault(name, vector)

@@ -122,7 +122,7 @@ def reason_word(result: Result | None) -> str:
 
 
 def details(comparison: Comparison, vector: Vector) -> Json:
-    """Return a vector's program, inputs and expectation, and what runtimes made of it where they did not pass."""
+    """Return a vector's program, inputs and expectation, and the results of the runtimes that did not pass."""
     variant = vector.little
     data: Json = {"expect": expectation(variant.expect)}
     if vector.id in comparison.left_out:
@@ -145,9 +145,9 @@ def details(comparison: Comparison, vector: Vector) -> Json:
         if big.memory is not None and big.memory != variant.memory:
             data["memory_big"] = big.memory.hex()
     found = {
-        str(number): told
+        str(number): result
         for number, column in enumerate(comparison.columns)
-        if (told := _result(column.results.get(vector.id)))
+        if (result := _result(column.results.get(vector.id)))
     }
     if found:
         data["results"] = found

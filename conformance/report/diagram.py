@@ -9,7 +9,7 @@ from ...spec.asm.disassemble import format_instruction
 from ...spec.encoding import make
 from ...spec.table import Fixed, Instruction
 
-#: Operands of the instruction that stands for all of a row.
+#: Operands of the example of a row.
 _EXAMPLE = {"dst": 1, "src": 2, "offset": 8, "imm": 16, "next_imm": 0}
 
 

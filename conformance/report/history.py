@@ -19,7 +19,7 @@ from .comparison import Column, compare, key_of, unique
 #: Width and height of a chart; its plot leaves room for the labels.
 _WIDTH, _HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 250, 20, 62
-#: What is drawn: the count, its name, its colour (told apart by people who see red and green alike), its dashes.
+#: What is drawn: the count, its name, its colour (distinct for people who see red and green alike), its dashes.
 _SERIES = (
     ("pass", "passed", "#2f7fc1", ""),
     ("fail", "failed", "#d55e00", "7 4"),
@@ -132,7 +132,7 @@ def _draw(name: str, points: Sequence[Point]) -> Iterable[Markup]:
         yield _text(_LEFT - 10, y + 4, f"{percent} %", "end")
     xs = _places(len(points))
     room = (_WIDTH - _LEFT - _RIGHT) / len(points)
-    # Where versions stand close, not each has a label; all are in the table and in the tooltip of a point.
+    # Where versions are close together, not each has a label; all are in the table and in the tooltip of a point.
     step = ceil(_DATE / room)
     for index, (x, point) in enumerate(zip(xs, points, strict=True)):
         if (len(points) - 1 - index) % step == 0:

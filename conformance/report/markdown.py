@@ -16,7 +16,7 @@ from .tally import FAIL, Cell, state
 
 #: A comment on GitHub holds 65,536 characters; what is longer is cut, and says so.
 LONGEST = 60_000
-#: So many failures of a runtime are listed, so many findings, and so many instructions of one.
+#: How many failures of a runtime are listed, how many findings, and how many instructions of one.
 _FAILURES = 50
 _FINDINGS = 20
 _NAMES = 12

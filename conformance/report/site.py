@@ -24,7 +24,7 @@ from .history import Chart
 from .reasons import Reason, reasons
 from .tally import LEVELS, Chunk, Tally, chunks, total
 
-#: Of each weight so many findings are on the page of a runtime; the list of vectors has all.
+#: How many findings of each weight are on the page of a runtime; the list of vectors has all.
 MOST_FINDINGS = 40
 HERE = Path(__file__).parent
 

@@ -28,7 +28,7 @@ LEVELS = tuple(level.value for level in Level)
 
 
 def state(result: Result | None) -> int:
-    """Return under what a result is counted; None stands for no result."""
+    """Return under what a result is counted; None means no result."""
     if result is None or is_unknown(result):
         return NOT_RUN
     return _STATE[result.judgement.verdict]
@@ -85,7 +85,7 @@ class Cell(NamedTuple):
         return ";".join(parts)
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The numbers in words, without those that are zero."""
         words = ("passed", "failed", "not supported", "ended in an error of the harness", "not run")
         return ", ".join(f"{number:,} {word}" for number, word in zip(self.counts, words, strict=True) if number)

@@ -14,7 +14,7 @@ from ..run.runner import Result, RuntimeRun
 from ..run.verdict import Verdict
 from .gate import RequirementError, parse_requirements
 
-#: A group is taken for missing if so great a part of the programs that should return is refused, of so many at least.
+#: A group counts as missing if this share of the programs that should return is refused, of at least this many.
 _NEARLY_ALL = 0.9
 _ENOUGH = 8
 

@@ -80,7 +80,7 @@ class Command:
 
 @dataclass
 class Run:
-    """A run of a suite: what was selected of it, and what each runtime made of that."""
+    """A run of a suite: what was selected of it, and the results of each runtime."""
 
     suite: Suite
     vectors: Sequence[Vector]

@@ -62,7 +62,7 @@ class Known:
 
     @cached_property
     def ids(self) -> frozenset[str]:
-        """The patterns that stand for themselves only."""
+        """The patterns that match only themselves."""
         return frozenset(pattern for pattern in self.patterns if not _WILD.search(pattern))
 
     @cached_property
@@ -178,7 +178,7 @@ def load(path: Path) -> Expectations:
         for pattern in entry.patterns:
             first = seen.setdefault((pattern, entry.versions), line)
             if first != line:
-                raise ExpectationError(f"{path}:{line}: {pattern} stands in the entry of line {first} already")
+                raise ExpectationError(f"{path}:{line}: {pattern} is in the entry of line {first} already")
         try:
             _specifiers(entry.versions or "")
         except InvalidSpecifier:

@@ -179,7 +179,7 @@ def values(vector: Vector) -> str:
     )
 
 
-#: So many programs must be refused for their length before that is said.
+#: The least number of programs refused for their length of which the explanation speaks.
 _FEW = 3
 
 

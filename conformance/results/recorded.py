@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results documents as objects again: the vectors and what runtimes made of them, as far as a document keeps them."""
+"""Results documents as objects again: vectors and the results of runtimes, as far as a document keeps them."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ class _Search:
     candidates: Sequence[_Candidate]
     decisions: dict[str, Decision] = field(default_factory=dict)
     asked: dict[str, None] = field(default_factory=dict)
-    #: For each instruction, why programs with it and no other undecided one told nothing.
+    #: For each instruction, why programs with it and no other undecided one decided nothing.
     _tries: dict[str, list[Reason]] = field(default_factory=dict)
     #: Results that are no pass, while more than one instruction may be to blame.
     _open: list[tuple[_Candidate, Result]] = field(default_factory=list)

@@ -48,7 +48,7 @@ _BACK = 17
 #: Larger memories are folded by a loop, or not at all in base32, which cannot compute with addresses.
 _UNROLLED = 256
 _REACH = 1 << 15
-#: So many words of the memory are probed at a time.
+#: The number of words of the memory that are probed at a time.
 MOST_WORDS = 64
 
 
@@ -199,7 +199,7 @@ def _words(memory: bytes, width: int, order: ByteOrder) -> Iterator[tuple[int, i
 
 
 class _Shape:
-    """What a program is made of, as far as it matters for changing its ends."""
+    """The parts of a program that matter for changing its ends."""
 
     def __init__(self, job: Job, expect: Expectation, width: int) -> None:
         self._job, self._width = job, width

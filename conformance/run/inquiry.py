@@ -156,7 +156,7 @@ def _ask(asked: Sequence[Probe]) -> Generator[list[Job], list[Outcome], _Seen]:
 
 
 _RETURNED = OutcomeKind.RETURNED
-#: Blocks of the memory whose folds are wrong are looked into until so many turned out to be right.
+#: How many blocks of the memory with a wrong fold may turn out to be right before no further one is probed.
 _BLOCKS = 4
 
 

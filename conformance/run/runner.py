@@ -167,7 +167,7 @@ def was_not_run(result: Result) -> bool:
 
 
 def ask(pool: WorkerPool, info: RuntimeInfo, vectors: Sequence[Vector], *, trust_claims: bool = False) -> list[Result]:
-    """Return what the runtime of ``pool`` makes of ``vectors``; unless ``trust_claims``, whatever groups it claims."""
+    """Return results of ``vectors``, in their order; unless ``trust_claims``, whatever groups the runtime claims."""
     results: dict[int, Result] = {}
     groups = None if trust_claims else frozenset(isa().groups)
     info = info if trust_claims else replace(info, groups=None)
@@ -182,8 +182,9 @@ def _ask_all(
     settle: Callable[[int, Result], None],
     groups: frozenset[str] | None = None,
 ) -> None:
-    """Ask about all vectors, in rounds: most are settled in the first. What settles them is told with their numbers.
+    """Ask about all vectors, and call ``settle`` with the number and the result of each.
 
+    Inquiries that an answer does not settle ask again, until all are settled.
     ``groups`` are the conformance groups that may be asked about; those of the runtime's claims if None.
     """
     groups = asked_about(info.groups) if groups is None else groups

@@ -22,11 +22,11 @@ from typing import Protocol, Self, TypeAlias
 from ...adapters.processes.containment import die_with_parent
 from ...adapters.protocol import Adapter, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 
-#: Opening a runtime may take so many seconds.
+#: The time limit for opening a runtime, in seconds.
 _OPENING = 60.0
 #: How many seconds outcomes may be held back to be sent together.
 _HOLDING = 0.2
-#: A process that has nothing more to do gets so many seconds to close its runtime.
+#: The time limit for closing a runtime, in seconds.
 _CLOSING = 5.0
 
 

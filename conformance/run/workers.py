@@ -30,13 +30,13 @@ from .worker import (
 
 #: How many jobs are handed over at once: fewer are not worth another process.
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
-#: Workers may be replaced so many times; a runtime that kills more will not do better with the rest.
+#: How often workers are replaced; a runtime that kills more will not do better with the rest.
 _MOST_DEATHS = 100
 #: Code of the reason for which a job was not run.
 NOT_RUN = "not-run"
-#: So many crashes and time-outs are looked into when a runtime is not asked any more.
+#: How many crashes and time-outs are repeated alone once a runtime is not asked any more.
 _LOOKED_INTO = 3
-#: A job that is run alone gets at most so many times the usual time.
+#: The time limit of a job that is run alone, as a multiple of the usual one.
 _MOST_PATIENT = 10.0
 
 #: Is called with the index of a job and its answer.

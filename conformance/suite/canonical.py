@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The canonical form of vector files: ``bpf-isa fmt`` writes it, and so does the generator.
 
-Keys stand in the order of the schema, data are quoted, tables aligned, and what fits on a line stands on one. Comments
-are kept: each belongs to what follows it, and stands on lines of its own.
+Keys are in the order of the schema, data are quoted, tables are aligned, and what fits on a line is on one. Comments
+are kept: each belongs to what follows it, and has lines of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .load import check_schema
 from .model import VectorError
 
 WIDTH = 120
-#: Where something stands in a document: keys and indices.
+#: The path of something in a document: keys and indices.
 Place: TypeAlias = tuple[str | int, ...]
 Comments: TypeAlias = Mapping[Place, Sequence[str]]
 
@@ -58,12 +58,12 @@ _WORDS = frozenset(
 )
 #: Collections that are never written on one line.
 _BLOCKS = frozenset(["source", "vectors", "cases"])
-#: Stands at the end of the file, where nothing follows.
+#: The path of the end of the file.
 _END: Place = ()
 
 
 def canonical(text: str, name: str = "<text>") -> str:
-    """Return the canonical form of the vector file ``text``; ``name`` stands for the file in errors.
+    """Return the canonical form of the vector file ``text``; errors call the file ``name``.
 
     Raises:
         strict_yaml.YamlError: the text is not acceptable YAML.
@@ -109,7 +109,7 @@ def _comments(text: str, name: str) -> dict[Place, list[str]]:
             place = next((place for place, begin in places if begin > at), _END)
             found.setdefault(place, []).append(line.strip())
         elif re.search(r"\s#", _QUOTED.sub("", line)):
-            raise VectorError(name, at + 1, None, "a comment stands on a line of its own, before what it is about")
+            raise VectorError(name, at + 1, None, "a comment needs a line of its own, before what it is about")
     return found
 
 
@@ -218,7 +218,7 @@ class _Writer:
                 yield f"{indent}- {_flow(item, here)}"
 
     def on_one_line(self, start: str, value: Any, place: Place) -> str | None:
-        """Return a value on one line after ``start``; None if it must not stand so, or does not fit."""
+        """Return a value on one line after ``start``; None if it may not be on one line, or does not fit."""
         if place[-1] in _BLOCKS and len(place) in {1, 3}:
             return None
         if place in self._commented:

@@ -64,7 +64,7 @@ _Sections: TypeAlias = dict[str, list[_Line]]
 def load_data(paths: Iterable[Path]) -> Suite:
     """Read the data files that ``paths`` name: files as they are, of folders all ``*.data`` below them.
 
-    Files that cannot be read, have no expectation or have the name of another one are left out; ``unread`` tells of
+    Files that cannot be read, have no expectation or have the name of another one are left out; ``unread`` lists
     each why.
 
     Raises:

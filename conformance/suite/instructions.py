@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which instructions stand in a program."""
+"""The instructions of a program."""
 
 from __future__ import annotations
 

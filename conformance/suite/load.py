@@ -243,7 +243,7 @@ def _half(entry: Entry, base: str, name: str, case: str | None = None) -> Vector
 
 
 def find_line(entry: Entry, text: str) -> int:
-    """Return the line of the file on which ``text`` stands alone, from the entry on; that of the entry if none."""
+    """Return the number of the first line from the entry on that is ``text``; that of the entry if there is none."""
     lines = Path(entry.file).read_text(encoding="utf-8").splitlines()
     wanted = text.strip()
     return next((at + 1 for at in range(entry.line - 1, len(lines)) if lines[at].strip() == wanted), entry.line)

@@ -29,7 +29,7 @@ ByOrder: TypeAlias = "str | tuple[str, str]"
 REGISTERS = tuple(f"r{index}" for index in range(10))
 #: The value of a case that says of which registers it expects something else than the entry does.
 CHANGES = "changes"
-#: Stands in a table for a value that a case does not have.
+#: In a table: the case has no such value.
 NO_VALUE = "-"
 
 

@@ -233,7 +233,7 @@ class _Blank:
     def __init__(self, parts: Iterable[bytes | _Open], instructions: frozenset[Instruction]) -> None:
         self.instructions = instructions
         self._open: list[_Open] = []
-        #: Bytes at even indices, and between them what instructions with holes become.
+        #: Bytes without holes at even indices, instructions with filled holes at odd ones.
         self._parts: list[bytes] = []
         codes: list[bytes] = []
         for part in parts:

@@ -20,14 +20,14 @@ EVERY = 10.0
 
 
 class Lines:
-    """Says every ten seconds how far a run is. Is told of results as they come.
+    """Prints every ten seconds how far a run is; an observer of its results.
 
     Args:
         say: prints a line.
         runtimes: their names, in the order in which they run.
         vectors: how many each is asked about.
         clock: the time in seconds.
-        wait: waits so many seconds, and returns whether the run has ended before; a thread of its own calls it.
+        wait: waits for a number of seconds, and returns whether the run has ended before; a thread of its own calls it.
     """
 
     def __init__(

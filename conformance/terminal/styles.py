@@ -20,7 +20,7 @@ from ..run.verdict import Failure, Verdict
 from .console import Console
 
 STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNSUPPORTED: "yellow", Verdict.ERROR: "magenta"}
-#: The bars move once in so many seconds.
+#: Seconds between two updates of the bars.
 _MOVING = 0.05
 #: How many failures of a runtime are printed while the run goes on.
 _LIVE_FAILURES = 10

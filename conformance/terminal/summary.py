@@ -28,17 +28,17 @@ from ..run.verdict import Failure, Verdict
 from .console import Console
 from .styles import STYLES, say
 
-#: About so many lines are printed of a run.
+#: About how many lines are printed of a run.
 _LINES = 60
 #: With more runtimes than this, the table has one line for each.
 _FEW = 2
-#: So many lines belong to a finding with its details, stand around the findings, and tell the reasons of one kind.
+#: The lines of a finding with its details, around the findings, and of the reasons of one kind.
 _FINDING, _AROUND, _REASONS = 4, 6, 3
-#: Programs of at most so many characters stand on one line; of what differs, so much is printed.
+#: The most characters of a program on one line, and of what differs.
 _SHORT, _LONGEST, _DIFFERENCES = 120, 160, 2
-#: So many instructions are named of the findings that are left out.
+#: How many instructions are named of the findings that are left out.
 _NAMED = 6
-#: From so many vectors on, the number of vectors per second is printed.
+#: The least number of vectors of which the rate per second is printed.
 _MANY = 64
 
 
@@ -112,7 +112,7 @@ class _Findings:
         self._known = [item for item in found if item.known]
 
     def show(self, lines: int) -> None:
-        """Print the findings in about so many lines."""
+        """Print the findings in about that many lines."""
         failures = sum(len(item.results) for item in self._listed)
         self._console.print()
         if self._listed:

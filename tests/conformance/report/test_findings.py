@@ -41,7 +41,7 @@ def found(results: Json, folder: Path) -> list[Finding]:
 
 
 @pytest.fixture
-def told(results: Json, tmp_path: Path) -> list[Finding]:
+def listed(results: Json, tmp_path: Path) -> list[Finding]:
     upper = ("r0", "0x1ffffffff", "0xffffffff")
     adds = [name for name in results["vectors"] if name.startswith("add")]
     fail(results, "wrong-result", dict.fromkeys(adds, upper))
@@ -51,16 +51,16 @@ def told(results: Json, tmp_path: Path) -> list[Finding]:
     return found(results, tmp_path)
 
 
-def test_the_gravest_come_first_and_then_the_most(told: list[Finding]) -> None:
-    assert [(one.weight, one.failure.value, len(one.results)) for one in told] == [
+def test_the_gravest_come_first_and_then_the_most(listed: list[Finding]) -> None:
+    assert [(one.weight, one.failure.value, len(one.results)) for one in listed] == [
         (Weight.WRONG, "wrong-result", 6),
         (Weight.WRONG, "wrong-result", 1),
         (Weight.ROBUSTNESS, "misexecuted", 1),
     ]
 
 
-def test_instructions_that_break_one_requirement_alike_are_one_finding(told: list[Finding]) -> None:
-    adds = told[0]
+def test_instructions_that_break_one_requirement_alike_are_one_finding(listed: list[Finding]) -> None:
+    adds = listed[0]
     assert adds.instructions == ("ADD32_K", "ADD64_X")
     assert adds.requirement is not None and adds.requirement.id == "rfc9669-4.1-add"
     assert adds.common == "r0: the upper 32 bits are lost (5 of 6)"
@@ -68,14 +68,14 @@ def test_instructions_that_break_one_requirement_alike_are_one_finding(told: lis
     assert adds.example.vector.id == "add32-k/base32-only/small", "the shortest program"
 
 
-def test_what_fails_because_of_an_instruction_is_explained_by_it(told: list[Finding]) -> None:
+def test_what_fails_because_of_an_instruction_is_explained_by_it(listed: list[Finding]) -> None:
     # The function that is called adds, and additions fail.
-    assert "calls/local" in {result.vector.id for result in told[0].results}
-    assert told[0].level == "must, interpretation"
+    assert "calls/local" in {result.vector.id for result in listed[0].results}
+    assert listed[0].level == "must, interpretation"
 
 
-def test_a_finding_of_robustness_stands_alone(told: list[Finding]) -> None:
-    assert (told[2].subject, told[2].level, told[2].common) == ("BSWAP16", "robustness", "")
+def test_a_finding_of_robustness_stands_alone(listed: list[Finding]) -> None:
+    assert (listed[2].subject, listed[2].level, listed[2].common) == ("BSWAP16", "robustness", "")
 
 
 def test_the_first_names_are_told_and_how_many_more_there_are() -> None:
@@ -137,12 +137,12 @@ def test_the_page_of_a_runtime_says_what_to_look_at(site: Path) -> None:
 
 
 def test_a_page_has_the_first_findings_of_each_weight(
-    monkeypatch: pytest.MonkeyPatch, told: list[Finding], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, listed: list[Finding], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(site, "MOST_FINDINGS", 1)
     site.write_site(compare([recorded.read(tmp_path / "r.json")]), tmp_path / "site")
     page = Page(tmp_path / "site" / "runtimes" / "reference.html")
-    assert sum(one.weight is Weight.WRONG for one in told) == 2
+    assert sum(one.weight is Weight.WRONG for one in listed) == 2
     assert "… and 1 more findings: all vectors that fail" in " ".join(page.text.split())
     assert "../vectors.html#runtime=reference&verdict=fail" in page.links
 

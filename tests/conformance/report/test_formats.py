@@ -69,21 +69,21 @@ def test_markdown_fits_into_a_comment(results: Json, tmp_path: Path) -> None:
 
 def test_badges_are_pictures_and_endpoints(bpf_isa: BpfIsa, measured: Path, tmp_path: Path) -> None:
     assert bpf_isa("report", measured / "r.json", "--format", f"badges={tmp_path}").returncode == 0
-    told = {
+    endpoints = {
         file.relative_to(tmp_path).with_suffix("").as_posix(): json.loads(file.read_text(encoding="utf-8"))
         for file in tmp_path.rglob("*.json")
     }
-    assert told["reference/all"] == {
+    assert endpoints["reference/all"] == {
         "schemaVersion": 1,
         "label": "RFC 9669",
         "message": "10 passed",
         "color": "2f7fc1",
     }
-    assert told["i-no-carry-i/base64"]["message"] == "1 of 5 failed"
-    assert told["i-no-carry-i/base64"]["isError"] is True
-    assert told["claims/base64"]["message"] == "not supported"
-    assert told["claims/all"]["message"] == "3 passed, 7 not supported"
-    for name, endpoint in told.items():
+    assert endpoints["i-no-carry-i/base64"]["message"] == "1 of 5 failed"
+    assert endpoints["i-no-carry-i/base64"]["isError"] is True
+    assert endpoints["claims/base64"]["message"] == "not supported"
+    assert endpoints["claims/all"]["message"] == "3 passed, 7 not supported"
+    for name, endpoint in endpoints.items():
         root = ET.parse(tmp_path / f"{name}.svg").getroot()
         assert root.tag == f"{SVG}svg"
         assert root.findtext(f"{SVG}title") == f"{endpoint['label']}: {endpoint['message']}"

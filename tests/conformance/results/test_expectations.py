@@ -85,7 +85,7 @@ BAD = {
     "a failure that is unsupported": (CARRY.replace("verdict: fail", "verdict: unsupported"), r":3: "),
     "no link": (CARRY.replace("}", ", link: example.org}"), r":3: expectations.0.link: must be where more is said"),
     "no range": (CARRY.replace("}", ', versions: "since 5"}'), r":3: versions: 'since 5' is no range of versions"),
-    "a pattern twice": (CARRY + CARRY, r":4: add64-x/carries stands in the entry of line 3 already"),
+    "a pattern twice": (CARRY + CARRY, r":4: add64-x/carries is in the entry of line 3 already"),
 }
 
 

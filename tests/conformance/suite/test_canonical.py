@@ -127,7 +127,7 @@ def test_the_files_of_the_suite_are_canonical(file: Path) -> None:
 
 
 def test_a_comment_beside_something_is_an_error_not_a_loss() -> None:
-    with pytest.raises(VectorError, match=r"<text>:9: a comment stands on a line of its own"):
+    with pytest.raises(VectorError, match=r"<text>:9: a comment needs a line of its own"):
         canonical(MESSY.replace("- covers:", "- covers: # why"))
 
 

@@ -116,16 +116,16 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("axe")
     npm = ["npm", "pack", "axe-core@4", "--pack-destination", str(folder)]
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), "axe-playwright-python==0.1.8"]
-    told = []
+    problems = []
     for words in (npm, pip):
         if shutil.which(words[0]) is None:
-            told.append(f"no {words[0]} here")
+            problems.append(f"no {words[0]} here")
             continue
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode == 0:
             return _script(next(path for path in folder.iterdir() if path.suffix in {".tgz", ".whl"}))
-        told.append(f"{shlex.join(words)}: {done.stderr.strip().splitlines()[-1:]}")
-    pytest.skip(f"axe-core cannot be had: {'; '.join(told)}")
+        problems.append(f"{shlex.join(words)}: {done.stderr.strip().splitlines()[-1:]}")
+    pytest.skip(f"axe-core cannot be had: {'; '.join(problems)}")
 
 
 def _script(archive: Path) -> str:
