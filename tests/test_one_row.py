@@ -128,6 +128,7 @@ def call(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.long
 def test_run_and_report(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     run = call(folder, "run", "-r", "reference,jit", "--vectors", folder / "more.yaml", "--json", results)
@@ -191,6 +192,7 @@ def test_an_instruction_that_no_requirement_is_about_is_told(folder: Path, tmp_p
     assert "no entry of requirements.yaml is about this instruction: add one" in done.stderr
 
 
+@pytest.mark.long
 def test_adequacy(folder: Path, generated: Path, tmp_path: Path) -> None:
     """With the generated vectors of encodings, and those that it suggests, no mutant of the new rows is alive."""
     more = tmp_path / "more.yaml"

@@ -161,6 +161,7 @@ def families() -> dict[str, list[Mutant]]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("byte_order", BYTE_ORDERS)
 def test_vectors_convict_the_same_mutants_of_the_specification(byte_order: ByteOrder) -> None:
     random = Random(byte_order)

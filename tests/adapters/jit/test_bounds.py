@@ -55,6 +55,7 @@ def test_much_code_is_not_optimized(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled(bytes(8)) == execute(code, memory=bytes(8))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", LEVELS)
 def test_65536_instructions_of_loops_are_declined(level: Level) -> None:
     long = repeated("r3 = 10\nr0 += r3\nr3 += -1\nif r3 != 0 goto -3", 16383)

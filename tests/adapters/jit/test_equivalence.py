@@ -65,18 +65,21 @@ def test_random_programs_end_alike(random: Random, byte_order: ByteOrder, budget
     agree(own(random), byte_order, "fast", (budget, 2000))
 
 
+@pytest.mark.long
 @given(RANDOMS, BYTE_ORDERS, st.integers(0, 200))
 @settings(max_examples=8)
 def test_random_programs_end_alike_when_optimized(random: Random, byte_order: ByteOrder, budget: int) -> None:
     agree(own(random), byte_order, "full", (budget, 2000))
 
 
+@pytest.mark.long
 @given(RANDOMS, BYTE_ORDERS, st.integers(0, 400), st.sampled_from([structured, maze, tangled]))
 @settings(max_examples=40)
 def test_programs_of_other_kinds_end_alike(random: Random, byte_order: ByteOrder, budget: int, make: Any) -> None:
     agree([make(random) for _ in range(BATCH)], byte_order, "fast", (budget,), SURROUNDINGS)
 
 
+@pytest.mark.long
 @given(RANDOMS, BYTE_ORDERS, st.integers(0, 400), st.sampled_from([structured, maze, tangled]))
 @settings(max_examples=8)
 def test_programs_of_other_kinds_end_alike_when_optimized(
@@ -91,6 +94,7 @@ def test_instructions_in_no_order_end_alike(random: Random, byte_order: ByteOrde
     agree([wild(random, 25) for _ in range(BATCH)], byte_order, "fast", (300,))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", ["fast", "full"])
 def test_the_random_programs_show_every_kind_of_end(level: Level) -> None:
     random = Random(9669)

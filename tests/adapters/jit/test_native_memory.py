@@ -78,6 +78,7 @@ def resident_kib() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("level", "count"), [("fast", 1000), ("full", 200)])
 def test_compiling_on_and_on_does_not_take_more_memory(level: Level, count: int) -> None:
     # benchmarks/jit.py does this 10,000 times.

@@ -66,6 +66,7 @@ def verdicts(document: dict[str, Any], name: str) -> dict[str, str]:
     return {vector: result["verdict"] for vector, result in found["results"].items()}
 
 
+@pytest.mark.long
 def test_our_engines_as_plugins_pass(tmp_path: Path, script: Script) -> None:
     plugin = script(f'exec {OURS} "$@"')
     status, document, said = run_suite(tmp_path, "-r", f"vm=plugin:{plugin}", "-r", f"jit=plugin:{plugin}:--engine jit")
@@ -94,6 +95,7 @@ def test_a_configured_plugin_runs_without_being_named(tmp_path: Path, script: Sc
     assert {"reference", "ours"} <= {runtime["name"] for runtime in document["runtimes"]}
 
 
+@pytest.mark.long
 def test_misbehaviour_never_ends_a_run(tmp_path: Path, script: Script) -> None:
     # It behaves in another way for each of the programs.
     plugin = script(

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from bpf_isa.conformance.adequacy.encoding_mutants import class_mutants, encoding_mutants
 from bpf_isa.conformance.adequacy.frame_mutants import boundless_mutants, frame_mutants, stack_mutants
 from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
@@ -15,6 +17,7 @@ from bpf_isa.spec.table import isa
 PAGE = Path(__file__).parents[3] / "docs" / "adequacy.md"
 
 
+@pytest.mark.long
 def test_the_families_and_their_sizes_are_those_of_the_code() -> None:
     table = isa()
     count = Counter(mutant.family for row in table.instructions for mutant in mutants_of(row, table))

@@ -40,6 +40,7 @@ def test_a_workload_does_what_it_is_for(workload: benchmark.Workload) -> None:
     assert few.steps < more.steps < workload.iterations
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_workloads")
 def test_json_has_a_rate_for_each_workload_and_engine() -> None:
     result = CliRunner().invoke(main, ["bench", "--json", "-", "--repeat", "1", "--against", "vm=reference"])
@@ -62,6 +63,7 @@ def test_json_has_a_rate_for_each_workload_and_engine() -> None:
     assert loading["vectors_per_second"] == pytest.approx(loading["vectors"] / loading["seconds"])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_workloads")
 def test_the_table_names_each_workload() -> None:
     result = CliRunner().invoke(main, ["bench", "--repeat", "1"])

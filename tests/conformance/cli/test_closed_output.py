@@ -28,7 +28,7 @@ CALLS = {
     "lint": "--list",
     "fmt": "--check unformed.yaml",
     "export": f"out --vectors {SAMPLE}",
-    "generate": "--check jumps",
+    "generate": "--check byteswap",
     "adequacy": f"-i NEG64 --vectors {SAMPLE} -j 1",
     "exec": "- --trace",
     "bench": "--help",

@@ -271,6 +271,7 @@ def test_by_default_reference_and_linux_are_tested() -> None:
     assert any(line.startswith(("linux (", "linux was not run: ")) for line in lines)
 
 
+@pytest.mark.long
 def test_a_runtime_that_hangs_times_out_and_the_rest_is_judged(tmp_path: Path) -> None:
     done = run(
         "-r", "hangs=python:faulty:Hangs", "--timeout", "1", "--json", tmp_path / "r.json", "-k", "atomic or add*"

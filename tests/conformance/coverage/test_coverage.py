@@ -94,6 +94,7 @@ def test_what_only_the_codec_or_nothing_can_verify_is_no_hole(coverage: Coverage
     assert not any(load_requirements()[name].verified_by != "vector" for name in holes)
 
 
+@pytest.mark.long
 def test_the_suite_has_no_holes() -> None:
     whole = Coverage(load_suite())
     assert not whole.holes

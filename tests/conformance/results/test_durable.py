@@ -73,6 +73,7 @@ def finished(file: Path) -> set[tuple[str, str]]:
     return {(one["name"], vector) for one in unfinished(file).runtimes for vector in one["results"]}
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_loses_and_invents_nothing(many: Path, tmp_path: Path) -> None:
     with start(tmp_path, "--vectors", many, "--json", "whole.json", *RUNTIMES) as process:
         process.communicate()

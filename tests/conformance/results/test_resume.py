@@ -77,6 +77,7 @@ def told(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in {"started", "seconds"}}
 
 
+@pytest.mark.long
 def test_an_interrupted_run_leaves_results_that_say_so_and_can_go_on(tmp_path: Path) -> None:
     file = tmp_path / "r.json"
     runtimes = ["-r", "first=reference", "-r", "x=python:faulty:HangsOnce", "-r", "last=reference"]

@@ -61,6 +61,7 @@ def support(data: dict[str, Any]) -> dict[str, str]:
     return {name: group["support"] for name, group in data["groups"].items()}
 
 
+@pytest.mark.long
 def test_a_correct_runtime_supports_everything_and_few_vectors_show_it() -> None:
     data = found_out("reference")
     assert support(data) == dict.fromkeys(ALL, "yes")

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.suite.canonical import canonical
-from bpf_isa.conformance.suite.load import find_files
 from bpf_isa.conformance.suite.model import VectorError
 from bpf_isa.conformance.suite.suite import VECTORS, load_suite
 from bpf_isa.spec import strict_yaml
@@ -118,12 +117,6 @@ vectors:
 def test_everything_finds_its_place_and_no_comment_is_lost() -> None:
     assert canonical(MESSY) == NEAT
     assert canonical(NEAT) == NEAT
-
-
-@pytest.mark.parametrize("file", find_files([VECTORS]), ids=lambda file: file.name)
-def test_the_files_of_the_suite_are_canonical(file: Path) -> None:
-    """If not: bpf-isa fmt."""
-    assert canonical(file.read_text(encoding="utf-8"), str(file)) == file.read_text(encoding="utf-8")
 
 
 def test_a_comment_beside_something_is_an_error_not_a_loss() -> None:
