@@ -20,7 +20,7 @@ from ...reference_vm.interpreter import run
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
 from ...reference_vm.verifier.structural import verify
-from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
+from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, pack, unpack
 from ...spec.errors import InputError
 from ...spec.table import Instruction
 from ..run.verdict import Verdict, judge
@@ -110,13 +110,6 @@ class Broken:
     second: Slot | None
     error: DecodeError
 
-    def values(self) -> Iterator[tuple[int, str, int, bool]]:
-        """Yield what the fields hold: the opcode of the first slot, field, value, and whether it is in the second."""
-        for which in (self.slot, self.second):
-            if which is not None:
-                for name, value in zip(Slot._fields, which, strict=True):
-                    yield self.slot.opcode, name, value, which is not self.slot
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -137,6 +130,13 @@ class Refusal:
             return None
         machine = machine_for(self.job, self.job.byte_order, frames)
         return outcome_of(run(prepare(self.job.code), machine, budget=_STEPS_MORE))
+
+    def replaced(self, changes: Mapping[int, tuple[Slot, ...]]) -> bytes | None:
+        """Return the program with other slots from each index in ``changes`` on, as many; None without changes."""
+        slots = self.slots.copy()
+        for index, new in changes.items():
+            slots[index : index + len(new)] = new
+        return pack(slots) if changes else None
 
     def passes(self, outcome: Outcome) -> bool:
         """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""

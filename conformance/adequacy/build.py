@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from typing import TypeAlias, TypeVar, cast
 
 from ...spec import tree as t
@@ -61,44 +62,27 @@ def negation(condition: t.Expr) -> t.Expr:
     return t.Choose(condition, falsehood(), truth())
 
 
-def places(
-    node: NodeT, change: Callable[[t.Expr], Iterator[Edit]], *, addresses: bool = True
-) -> Iterator[tuple[str, NodeT]]:
-    """Yield copies of ``node`` with one expression below it changed, once for each change that there is.
+def places(node: NodeT, change: Callable[[t.Expr], Iterator[Edit]]) -> Iterator[tuple[str, NodeT]]:
+    """Yield copies of ``node`` with one expression below it changed, once for each change.
 
-    ``change`` yields replacements, of the same type, for an expression. With ``addresses`` false, the addresses of
-    loads and stores are left alone.
+    ``change`` yields replacements, of the same type, for an expression.
     """
-    kids = list(t.children(node))
-    for index, child in enumerate(kids):
+    for index, child in enumerate(t.children(node)):
         if isinstance(node, t.Assign) and child is node.target:
             continue
-        if not addresses and isinstance(node, t.Load | t.Store) and child is node.address:
-            continue
-        edits: Iterator[tuple[str, t.Node]] = places(child, change, addresses=addresses)
-        if not isinstance(child, STATEMENTS):
-            edits = _chain(change(child), edits)
+        edits: Iterator[tuple[str, t.Node]] = places(child, change)
+        if not isinstance(child, _STATEMENTS):
+            edits = chain(change(child), edits)
         for label, new in edits:
             yield label, _with_child(node, index, new)
 
 
-STATEMENTS = (t.Assign, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return, t.Lock)
-
-
-def _chain(first: Iterator[Edit], second: Iterator[tuple[str, t.Node]]) -> Iterator[tuple[str, t.Node]]:
-    yield from first
-    yield from second
+_STATEMENTS = (t.Assign, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return, t.Lock)
 
 
 def _with_child(node: NodeT, index: int, new: t.Node) -> NodeT:
-    position = -1
-
-    def pick(child: t.Node) -> t.Node:
-        nonlocal position
-        position += 1
-        return new if position == index else child
-
-    return cast("NodeT", t.rebuild(node, pick))
+    number = count()
+    return cast("NodeT", t.rebuild(node, lambda child: new if next(number) == index else child))
 
 
 def in_statements(

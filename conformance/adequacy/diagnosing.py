@@ -20,7 +20,7 @@ from ..run.runner import Result
 from ..suite.suite import load_suite
 from ..terminal.console import Console
 from .bench import Bench
-from .processes import Processes
+from .processes import processes
 from .program_mutants import ProgramMutant
 from .survey import OnTask
 from .trials import Fault, faults_of, r0_results, results, sample
@@ -86,7 +86,7 @@ class Trials:
         return self.right / len(self.noticed) if self.noticed else 0.0
 
 
-def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTask | None = None) -> Trials:
+def try_all(plan: Plan, size: int, seed: int, number: int, on_task: OnTask) -> Trials:
     """Diagnose about ``size`` mutants, chosen by ``seed``; ``on_task`` gets the number of tasks done, and of all.
 
     Raises:
@@ -98,11 +98,10 @@ def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTas
     chosen = sample(_faults(plan), size, seed)
     tasks = _tasks(chosen, bench)
     found: list[Trial] = []
-    with Processes[Task, list[Trial]](partial(_try, plan), bench.prepare, processes) as workers:
-        for count, done in enumerate(workers.run(tasks), 1):
+    with processes(partial(_try, plan), bench.prepare, number) as run:
+        for count, done in enumerate(run(tasks), 1):
             found += done
-            if on_task:
-                on_task(count, len(tasks))
+            on_task(count, len(tasks))
     place = {fault.id: number for number, fault in enumerate(chosen)}
     found.sort(key=lambda trial: place[trial.fault])
     noticed = tuple(trial for trial in found if trial.failed)

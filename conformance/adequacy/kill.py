@@ -9,8 +9,7 @@ vectors whose executions are long, and on big-endian machines; what is not notic
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice
@@ -18,15 +17,12 @@ from typing import NamedTuple
 
 from ...spec.table import Instruction
 from . import smt
-from .bench import Bench, Case
+from .bench import Bench
 from .moments import Trail, notices
 from .mutant import Mutant
 from .sampling import guess
 from .smt import Difference
 from .suggest import Suggestion, is_noticed, suggest
-
-#: As many vectors that noticed something lately are tried first.
-_RECENT = 12
 
 
 class Status(StrEnum):
@@ -41,7 +37,6 @@ class Status(StrEnum):
 class Decision(NamedTuple):
     """The status of a mutant; at most two of the vectors that notice it, and how it differs if none does."""
 
-    mutant: Mutant
     status: Status
     killers: tuple[str, ...] = ()
     difference: Difference | None = None
@@ -50,26 +45,20 @@ class Decision(NamedTuple):
 
 
 class Pool:
-    """The cases for the mutants of one row, those first that noticed the last ones."""
+    """The cases for the mutants of one row, and the vectors suggested so far for those that are alive."""
 
     def __init__(self, row: Instruction, bench: Bench) -> None:
         self.row, self.bench = row, bench
-        self.recent: deque[Case] = deque(maxlen=_RECENT)
         self.suggestions: list[Suggestion] = []
-        self._trail = Trail(row, bench.using(row.name))
+        self._trail = Trail(row, bench.using(row.name), "little")
 
     @cached_property
     def _big(self) -> Trail:
-        return Trail(self.row, map(self.bench.big, self.bench.using(self.row.name)))
+        return Trail(self.row, map(self.bench.big, self.bench.using(self.row.name)), "big")
 
     def killers(self, mutant: Mutant) -> Iterator[str]:
-        """Yield the vectors that notice ``mutant``, but for long ones."""
-        for case in self._trail.departing(mutant, tuple(self.recent)):
-            if notices(case, mutant):
-                if case in self.recent:
-                    self.recent.remove(case)
-                self.recent.appendleft(case)
-                yield case.id
+        """Return the vectors that notice ``mutant``, except long ones."""
+        return (case.id for case in self._trail.departing(mutant) if notices(case, mutant))
 
     def late_killers(self, mutant: Mutant) -> Iterator[str]:
         """Yield the long vectors that notice ``mutant``, and those that do on big-endian machines only."""
@@ -96,26 +85,18 @@ def decide(mutant: Mutant, pool: Pool) -> Decision:
     """Decide ``mutant``."""
     killers = tuple(islice(pool.killers(mutant), 2))
     if killers:
-        return Decision(mutant, Status.KILLED, killers)
+        return Decision(Status.KILLED, killers)
     shown = pool.suggestion(mutant)
     answer = smt.compare(mutant) if shown is None and smt.is_available() else None
     if answer is not None and answer.verdict == "equivalent":
-        return Decision(mutant, Status.EQUIVALENT)
+        return Decision(Status.EQUIVALENT)
     killers = tuple(islice(pool.late_killers(mutant), 2))
     if killers:
-        return Decision(mutant, Status.KILLED, killers)
+        return Decision(Status.KILLED, killers)
     if shown is not None:
-        return Decision(mutant, Status.ALIVE, difference=shown.difference, suggestion=shown)
+        return Decision(Status.ALIVE, difference=shown.difference, suggestion=shown)
     if answer is None:
-        return Decision(mutant, Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
+        return Decision(Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
     if answer.difference is None:
-        return Decision(mutant, Status.UNDECIDED, reason="the solver found no answer in time")
-    return Decision(mutant, Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))
-
-
-def decide_all(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Decision]:
-    """Decide ``mutants`` of one row."""
-    pool: Pool | None = None
-    for mutant in mutants:
-        pool = pool or Pool(mutant.row, bench)
-        yield decide(mutant, pool)
+        return Decision(Status.UNDECIDED, reason="the solver found no answer in time")
+    return Decision(Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from ...reference_vm.executable import writes_frame_pointer
@@ -24,7 +25,6 @@ from .mutant import Mutant
 
 #: A vector in which the row is executed more often, or that takes more steps, is run as a whole, after all others.
 _MOST, _MOST_STEPS = 64, 4096
-_STACK_POINTER = 10
 
 
 class Event(NamedTuple):
@@ -163,89 +163,37 @@ def _asks_for_slot(means: Iterable[t.Stmt]) -> bool:
     return any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*means))
 
 
-#: What a mutant does at a moment depends on nothing else, unless it names other registers: the slot if it matters, the
-#: fields, the values of dst, src, R0 and R10, and what the machine was asked.
-_Key: TypeAlias = tuple[int, _Fields, tuple[int, ...], tuple[Event, ...]]
-_KEY_NAMES = frozenset(["dst", "src", "r0", "r10"])
-
-
-def names_other_registers(mutant: Mutant) -> bool:
-    """Whether ``mutant`` has to do with registers whose values are not in a :data:`_Key`."""
-    nodes = t.walk(*mutant.means, *mutant.row.means)
-    return mutant.shift is not None or any(
-        isinstance(node, t.Register) and node.name not in _KEY_NAMES for node in nodes
-    )
-
-
 class Trail:
     """The moments of one row in many cases, in the order of the cases, each recorded when it is first asked for.
 
     ``long`` are the cases met so far whose executions are too many to be kept.
     """
 
-    def __init__(self, row: Instruction, cases: Iterable[Case]) -> None:
-        self.row = row
+    def __init__(self, row: Instruction, cases: Iterable[Case], byte_order: ByteOrder) -> None:
+        self.row, self.byte_order = row, byte_order
         self.long: list[Case] = []
         self._cases = iter(cases)
-        self._moments: list[tuple[Case, int, Moment]] = []
-        self._groups: dict[_Key, int] = {}
-        self._by_case: dict[str, list[Moment]] = {}
-        self._uses_slot = _asks_for_slot(row.means)
+        self._recorded: list[tuple[Case, list[Moment]]] = []
 
-    def departing(self, mutant: Mutant, first: Iterable[Case] = ()) -> Iterator[Case]:
-        """Yield the cases, of those that are not long, in which ``mutant`` does something else than the row.
-
-        Of those that are recorded already, ``first`` come first.
-        """
-        departs: Departure | None = None
-        yielded: set[str] = set()
-        for case in first:
-            departs = departs or Departure(mutant, case.job.byte_order)
-            if any(map(departs, self._by_case.get(case.id, ()))):
-                yielded.add(case.id)
-                yield case
-        # Whether a moment departs is the same for all of its group, unless the mutant looks at other registers.
-        known: dict[int, bool] = {}
-        each = names_other_registers(mutant)
-        at = 0
-        while at < len(self._moments) or self._extend():
-            if at == len(self._moments):
-                continue
-            case, group, moment = self._moments[at]
-            at += 1
-            if each or group not in known:
-                departs = departs or Departure(mutant, case.job.byte_order)
-                known[group] = departs(moment)
-            if known[group] and case.id not in yielded:
-                yielded.add(case.id)
+    def departing(self, mutant: Mutant) -> Iterator[Case]:
+        """Yield the cases, of those that are not long, in which ``mutant`` does something else than the row."""
+        departs = Departure(mutant, self.byte_order)
+        for case, found in chain(self._recorded, self._more()):
+            if any(map(departs, found)):
                 yield case
 
-    def _extend(self) -> bool:
-        """Record one more case; tell whether there was one."""
-        case = next(self._cases, None)
-        if case is None:
-            return False
-        found = moments(case, self.row.name)
-        if found is None:
-            self.long.append(case)
-            return True
-        self._by_case[case.id] = found
-        for moment in found:
-            group = self._groups.setdefault(self._key(moment), len(self._groups))
-            self._moments.append((case, group, moment))
-        return True
-
-    def _key(self, moment: Moment) -> _Key:
-        item, before = moment.item, moment.before
-        values = before[item.dst], before[item.src], before[0], before[_STACK_POINTER]
-        return moment.slot if self._uses_slot else 0, item[1:], values, moment.events
+    def _more(self) -> Iterator[tuple[Case, list[Moment]]]:
+        """Record the cases that are left."""
+        for case in self._cases:
+            found = moments(case, self.row.name)
+            if found is None:
+                self.long.append(case)
+            else:
+                self._recorded.append((case, found))
+                yield case, found
 
 
 def notices(case: Case, mutant: Mutant) -> bool:
     """Whether the verdict on a runtime with the fault of ``mutant`` is not ``pass``."""
-    changes = {
-        slot: item._replace(instruction=mutant.instruction_for(item))
-        for slot, item in case.at(mutant.row.name)
-        if mutant.applies(item)
-    }
+    changes = mutant.changes(case.at(mutant.row.name))
     return bool(changes) and not case.passes(case.executable.replaced(changes))

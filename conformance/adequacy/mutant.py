@@ -7,10 +7,11 @@ the instruction (``when``): a runtime that is wrong only if dst and src are the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from ...spec import tree as t
 from ...spec.encoding import Decoded
@@ -21,12 +22,10 @@ from .build import total
 FieldName: TypeAlias = Literal["dst", "src", "offset", "imm", "next_imm"]
 Comparison: TypeAlias = Literal["==", "!=", "<", ">"]
 
-_TESTS: dict[Comparison, Callable[[int, int], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-}
+#: The comparisons of signed numbers, and of terms of z3.
+COMPARISONS: dict[Comparison, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt
+}  # fmt: skip
 
 
 class Condition(NamedTuple):
@@ -41,7 +40,7 @@ class Condition(NamedTuple):
         """Whether ``decoded`` passes the test."""
         left: int = getattr(decoded, self.field)
         right: int = self.value if isinstance(self.value, int) else getattr(decoded, self.value)
-        return _TESTS[self.op](left if self.mask is None else left & self.mask, right)
+        return bool(COMPARISONS[self.op](left if self.mask is None else left & self.mask, right))
 
     def __str__(self) -> str:
         left = self.field if self.mask is None else f"{self.field} & {self.mask}"
@@ -106,6 +105,14 @@ class Mutant:
         if row is None:
             row = self._rows[registers] = faulty_row(self.row, self.means_for(decoded.dst, decoded.src))
         return row
+
+    def changes(self, items: Iterable[tuple[int, Decoded | None]]) -> dict[int, Decoded]:
+        """Return what the faulty runtime executes in place of ``items``, instructions of a program by slot."""
+        return {
+            slot: item._replace(instruction=self.instruction_for(item))
+            for slot, item in items
+            if item is not None and item.instruction is self.row and self.applies(item)
+        }
 
     def __str__(self) -> str:
         text = render(self.means)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing tasks of some seconds each on several processors."""
+"""Tasks of some seconds each, on several processors."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from ..run.worker import leave_interrupts_to_parent
 
@@ -15,34 +15,18 @@ TaskT = TypeVar("TaskT")
 DoneT = TypeVar("DoneT")
 
 
-class Processes(Generic[TaskT, DoneT]):
-    """Processes that do tasks; none but this one if there is to be one only.
+@contextmanager
+def processes(
+    do: Callable[[TaskT], DoneT], prepare: Callable[[], object], number: int
+) -> Iterator[Callable[[Sequence[TaskT]], Iterable[DoneT]]]:
+    """Start ``number`` processes, and give a function that does tasks and yields their results in any order.
 
-    ``do`` does a task; where processes can be forked, all that ``prepare`` has made ready is shared.
+    ``do`` does one task. The processes are forked, so that they share the data that ``prepare`` computes. If ``number``
+    is 1, this process does the tasks.
     """
-
-    def __init__(self, do: Callable[[TaskT], DoneT], prepare: Callable[[], object], number: int) -> None:
-        self._do = do
-        self._pool = None
-        if number > 1:
-            can_fork = sys.platform == "linux"
-            if can_fork:
-                prepare()
-            context = multiprocessing.get_context("fork" if can_fork else "spawn")
-            self._pool = context.Pool(number, leave_interrupts_to_parent)
-
-    def run(self, tasks: Sequence[TaskT]) -> Iterator[DoneT]:
-        """Do ``tasks`` and yield their results as they come, in no order."""
-        if self._pool is None:
-            return map(self._do, tasks)
-        return self._pool.imap_unordered(self._do, tasks)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
+    if number == 1:
+        yield partial(map, do)
+        return
+    prepare()
+    with multiprocessing.get_context("fork").Pool(number, leave_interrupts_to_parent) as pool:
+        yield partial(pool.imap_unordered, do)

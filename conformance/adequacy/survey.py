@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
@@ -19,12 +19,12 @@ from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
 from .frame_mutants import boundless_mutants, frame_mutants, stack_mutants
-from .kill import Status, decide_all
+from .kill import Pool, Status, decide
 from .loader_mutants import LoaderMutant, loader_mutants
 from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
-from .processes import Processes
+from .processes import processes
 from .program_mutants import program_mutants
 from .smt import Difference
 from .suggest import Suggestion, vector_text
@@ -100,7 +100,7 @@ OnTask = Callable[[int, int], None]
 def survey(
     vectors: Sequence[Path],
     instructions: Iterable[str] | None = None,
-    processes: int = 1,
+    number: int = 1,
     on_task: OnTask | None = None,
 ) -> Survey:
     """Decide the mutants of ``instructions`` (all, and those that belong to no instruction, if None).
@@ -117,8 +117,8 @@ def survey(
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    with Processes[Task, _Done](partial(_do, scope), bench.prepare, processes) as workers:
-        for count, done in enumerate(workers.run(tasks), 1):
+    with processes(partial(_do, scope), bench.prepare, number) as run:
+        for count, done in enumerate(run(tasks), 1):
             result.findings += done.findings
             noticing.update(name for finding in done.findings for name in finding.killers)
             if on_task:
@@ -126,7 +126,7 @@ def survey(
         if scope.rows is None:
             rest = [name for name in bench.vectors if name not in noticing]
             chunks = [Task("idle", tuple(rest[at : at + _CHUNK])) for at in range(0, len(rest), _CHUNK)]
-            for done in workers.run(chunks):
+            for done in run(chunks):
                 result.idle += done.idle
     order = {row.name: place for place, row in enumerate(isa().instructions)}
     result.findings.sort(key=lambda finding: (order.get(finding.instruction, len(order)), finding.id))
@@ -159,7 +159,7 @@ def _do(scope: Scope, task: Task) -> _Done:
     bench, table = _bench(scope), isa()
     match task.kind:
         case "meaning":
-            return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
+            return _Done(list(_meaning(task.names[0], bench)), [])
         case "encoding":
             return _Done(list(encoding_findings(table, bench, frozenset(task.names) or None)), [])
         case "control":
@@ -183,10 +183,11 @@ def _mutants(name: str) -> tuple[Mutant, ...]:
 # Mutants of meanings
 
 
-def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
+def _meaning(name: str, bench: Bench) -> Iterator[Finding]:
     texts: dict[Suggestion, str] = {}
-    for decision in decide_all(mutants, bench):
-        mutant = decision.mutant
+    pool = Pool(isa().by_name[name], bench)
+    for mutant in _mutants(name):
+        decision = decide(mutant, pool)
         finding = Finding(
             mutant.id,
             mutant.row.name,
@@ -202,8 +203,8 @@ def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
         made = decision.suggestion
         if made is not None:
             if made not in texts:
-                name = f"suggested/{mutant.row.name.lower().replace('_', '-')}/{len(texts) + 1}"
-                texts[made] = vector_text(made, name, _covers(mutant, bench))
+                suggested = f"suggested/{mutant.row.name.lower().replace('_', '-')}/{len(texts) + 1}"
+                texts[made] = vector_text(made, suggested, _covers(mutant, bench))
             finding = finding._replace(suggestion=texts[made])
         yield finding
 
@@ -236,29 +237,26 @@ def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = No
     """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them; of all and of whole
     classes if None.
     """
-    by_value: _ByValue = {}
+    by_opcode: dict[int, list[Refusal]] = {}
     for refusal in bench.refusals:
-        keys = {key for broken in refusal.broken for key in broken.values()}
-        for key in keys | {(opcode, name, None, second) for opcode, name, _, second in keys}:
-            by_value.setdefault(key, []).append(refusal)
+        for opcode in {broken.slot.opcode for broken in refusal.broken}:
+            by_opcode.setdefault(opcode, []).append(refusal)
     for mutant in encoding_mutants(table):
         if rows is None or mutant.row.name in rows:
-            killers = islice(_refusing(mutant, by_value), 2)
+            killers = islice(_refusing(mutant, by_opcode), 2)
             yield _decided(mutant.row.name, "encoding", mutant.id, tuple(killers), _NO_SUCH_VECTOR)
     for fault in class_mutants(table) if rows is None else ():
-        killers = islice((name for part in fault.parts for name in _refusing(part, by_value)), 2)
+        killers = islice((name for part in fault.parts for name in _refusing(part, by_opcode)), 2)
         yield _decided(ENCODING, "encoding", fault.what, tuple(killers), _NO_SUCH_VECTOR)
 
 
-#: Refusals by opcode, field, what the field holds (None: anything), and whether it is one of the second slot.
-_ByValue: TypeAlias = dict[tuple[int, str, int | None, bool], list[Refusal]]
 _NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
 
 
-def _refusing(mutant: EncodingMutant, by_value: _ByValue) -> Iterator[str]:
+def _refusing(mutant: EncodingMutant, by_opcode: Mapping[int, Sequence[Refusal]]) -> Iterator[str]:
     """Yield the vectors that notice when ``mutant`` lets their programs pass."""
     runtime = ReferenceAdapter("little")
-    for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
+    for refusal in by_opcode.get(mutant.opcode, ()):
         code = as_seen(mutant, refusal)
         if code is not None and not _passes(runtime, refusal, code):
             yield refusal.job.id
@@ -273,32 +271,27 @@ def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
 
 
 def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
-    calls = bench.using("CALL_LOCAL")
-    for fault in frame_mutants():
-        killers = _first_two(calls, partial(_fails, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
     stack = [case for case in bench.cases if _uses_stack(case)]
     stack.sort(key=lambda case: len(case.executable.program))
-    for fault in stack_mutants():
-        killers = _first_two(stack, partial(_fails, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
-    stopped: list[Case | Refusal] = [case for case in bench.cases if case.expect.faulted]
-    stopped += bench.refusals
-    for fault in boundless_mutants():
-        killers = _first_two(stopped, partial(_goes_on, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
+    stopped: list[Case | Refusal] = [*(case for case in bench.cases if case.expect.faulted), *bench.refusals]
+    for faults, vectors in (
+        (frame_mutants(), bench.using("CALL_LOCAL")),
+        (stack_mutants(), stack),
+        (boundless_mutants(), stopped),
+    ):
+        for fault in faults:
+            yield _decided(FRAMES, "frames", fault.what, _first_two(vectors, partial(_fails, fault.frames)))
     for change in program_mutants(table):
-        if change.row not in rows:
-            continue
-        killers = _first_two(bench.using(change.row), partial(_changed, change.change))
-        yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
+        if change.row in rows:
+            killers = _first_two(bench.using(change.row), partial(_changed, change.change))
+            yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
     runtime = ReferenceAdapter("little")
     for loader in loader_mutants(table):
         killers = _first_two(bench.refusals, partial(_let_pass, runtime, loader))
         yield _decided(LOADING, "loading", loader.what, killers)
 
 
-def _goes_on(frames: type[Frames], vector: Case | Refusal) -> bool:
+def _fails(frames: type[Frames], vector: Case | Refusal) -> bool:
     """Whether the vector notices a machine with these frames."""
     if isinstance(vector, Case):
         return not vector.passes(vector.executable, frames)
@@ -307,21 +300,11 @@ def _goes_on(frames: type[Frames], vector: Case | Refusal) -> bool:
 
 
 def _first_two(items: Iterable[Any], noticed: Callable[[Any], bool]) -> tuple[str, ...]:
-    found: list[str] = []
-    for item in items:
-        if noticed(item):
-            found.append(item.job.id)
-            if len(found) > 1:
-                break
-    return tuple(found)
+    return tuple(islice((item.job.id for item in items if noticed(item)), 2))
 
 
 def _uses_stack(case: Case) -> bool:
     return any(item is not None and FRAME_POINTER in (item.dst, item.src) for item in case.executable.program)
-
-
-def _fails(frames: type[Frames], case: Case) -> bool:
-    return not case.passes(case.executable, frames)
 
 
 def _changed(change: Callable[[Case], Any], case: Case) -> bool:
@@ -358,11 +341,11 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
                 continue
             if any(_let_pass(runtime, loader, refusal) for loader in loaders):
                 continue
-            if not any(_goes_on(fault.frames, refusal) for fault in boundless):
+            if not any(_fails(fault.frames, refusal) for fault in boundless):
                 yield name
         else:
             case = bench.case(name)
-            if case.expect.faulted and any(_goes_on(fault.frames, case) for fault in boundless):
+            if case.expect.faulted and any(_fails(fault.frames, case) for fault in boundless):
                 continue
             # The mutants of the rarest instruction first: the vector is about that.
             rows = sorted(case.executed, key=lambda row: len(bench.using(row)))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from ...adapters.protocol import Job, Outcome, RuntimeInfo
 from ...adapters.reference import ReferenceAdapter, machine_for, outcome_of
 from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.interpreter import run
-from ...spec.encoding import Decoded, pack
 from ...spec.table import Instruction, isa
 from ..run.inquiry import inquire
 from ..run.runner import Result
@@ -111,18 +110,9 @@ def _outcomes(fault: Fault, bench: Bench) -> Iterator[tuple[str, Outcome]]:
         return
     for case in bench.using(fault.row):
         if case.steps <= MOST_STEPS:
-            change = mutant.change(case) if isinstance(mutant, ProgramMutant) else _faulty(mutant, case.executable)
+            change = mutant.change(case) if isinstance(mutant, ProgramMutant) else mutant.changes(case.at(fault.row))
             if change:
                 yield case.id, case.outcome(case.executable.replaced(change))
-
-
-def _faulty(mutant: Mutant, executable: Executable) -> Mapping[int, Decoded]:
-    """Return what a program has for the mutant in place of instructions of its row."""
-    return {
-        slot: item._replace(instruction=mutant.instruction_for(item))
-        for slot, item in enumerate(executable.program)
-        if item is not None and item.instruction is mutant.row and mutant.applies(item)
-    }
 
 
 def _let_pass(mutant: EncodingMutant, bench: Bench) -> Iterator[tuple[str, Outcome]]:
@@ -136,13 +126,8 @@ def _let_pass(mutant: EncodingMutant, bench: Bench) -> Iterator[tuple[str, Outco
 
 def as_seen(mutant: EncodingMutant, refusal: Refusal) -> bytes | None:
     """Return the program as the mutant sees it; None if it sees nothing wrong anywhere."""
-    slots, changed = refusal.slots.copy(), False
-    for broken in refusal.broken:
-        new = mutant.rewritten(broken)
-        if new is not None:
-            slots[broken.index : broken.index + len(new)] = new
-            changed = True
-    return pack(slots) if changed else None
+    seen = ((broken.index, mutant.rewritten(broken)) for broken in refusal.broken)
+    return refusal.replaced({index: slots for index, slots in seen if slots is not None})
 
 
 # Runtimes that show r0 only
@@ -190,7 +175,7 @@ def _asked(mutant: Mutant, vector: Vector) -> Result:
 
 def _outcome(mutant: Mutant, job: Job) -> Outcome:
     executable = _prepared(job.code)
-    faulty = executable.replaced(_faulty(mutant, executable))
+    faulty = executable.replaced(mutant.changes(enumerate(executable.program)))
     result = run(faulty, machine_for(job, "little"), budget=_BUDGET)
     return outcome_of(result, _PLUGIN.observes)
 

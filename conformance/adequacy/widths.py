@@ -38,7 +38,7 @@ def results(narrow: t.Expr) -> Iterator[Edit]:
 
 def _widened(value: t.Expr) -> Iterator[Edit]:
     """Do a narrow operation on 64 bits, with operands taken whole or extended, truncating the result or not."""
-    names = sorted({leaf.value.name for leaf in _leaves(value)} | {"imm" for node in t.walk(value) if _is_imm(node)})
+    names = sorted(t.reads(value))
     for choice in product(_REACHES, repeat=len(names)):
         reach = dict(zip(names, choice, strict=True))
         wide = _wide(value, reach.__getitem__)
@@ -47,22 +47,6 @@ def _widened(value: t.Expr) -> Iterator[Edit]:
         words = ", ".join(f"{_REACHES[way]} {name}" for name, way in reach.items())
         yield f"operates on 64 bits ({words})", wide
         yield f"operates on 64 bits ({words}) and truncates", through(wide, t.Type(False, value.type.bits), t.U64)
-
-
-class _Leaf(t.Cast):
-    """A register read through a cast to fewer bits."""
-
-    value: t.Register
-
-
-def _leaves(value: t.Expr) -> Iterator[_Leaf]:
-    for node in t.walk(value):
-        if isinstance(node, t.Cast) and isinstance(node.value, t.Register):
-            yield node  # type: ignore[misc]  # its value was just seen to be a register
-
-
-def _is_imm(node: t.Node) -> bool:
-    return isinstance(node, t.Field) and node.name == "imm"
 
 
 def _wide(value: t.Expr, reach: Callable[[str], Reach]) -> t.Expr | None:

@@ -141,7 +141,7 @@ def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path:
     (case,) = found.cases
     for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X", "LD_IND_B"):
         row = TABLE.by_name[name]
-        trail, known = Trail(row, found.cases), moments(case, name)
+        trail, known = Trail(row, found.cases, "little"), moments(case, name)
         assert known is not None
         for mutant in mutants_of(row, TABLE):
             departs = Departure(mutant, "little")
