@@ -14,9 +14,8 @@ from ...spec.table import Instruction, isa
 from . import atomics, jumps
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES
+from .registers import ALL, VALUES
 
-_ALL = tuple(f"r{n}" for n in range(10))
 #: At the end no register holds an address.
 _NUMBERS = "".join(f"r{n} = {n}\n" for n in range(10))
 
@@ -61,7 +60,7 @@ def _immediate_condition(row: Instruction) -> Draft:
         asm += f"r3 = {value}\n{line(row, dst='3', imm=str(number), offset='+1')}\nr0 += {weight}\n"
     what = "r10 against numbers: as often taken as with a copy of it"
     found = (*covers(row), "rfc9669-3.1-dst-reg-range")
-    return Draft(f"{slug(row)}/r10", what, found, {"all": {}}, f"{asm}exit\n")
+    return Draft(f"{slug(row)}/r10", what, found, asm=f"{asm}exit\n")
 
 
 def _load_from_stack(row: Instruction) -> Draft:
@@ -73,9 +72,6 @@ def _load_from_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{loads}exit\n",
-        found=covers(row),
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -90,7 +86,7 @@ def _store_own_address(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"b": str(n), "p": "8" if n == 9 else "9", "q": "1" if n == 0 else "0"} for n in range(10)}
     what = "the base itself: what differs from a copy of it, stored through another base, is in memory"
-    return _draft(row, "own-address", what, asm, cases, found=covers(row), memory="11*8 22*8")
+    return _draft(row, "own-address", what, asm, cases, memory="11*8 22*8")
 
 
 def _store_frame_pointer(row: Instruction) -> Draft:
@@ -117,10 +113,7 @@ def _store_frame_pointer(row: Instruction) -> Draft:
         "r10",
         what,
         asm,
-        found=covers(row),
         memory="11*8 22*8 00*88",
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -135,9 +128,6 @@ def _store_on_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{setting}{stores}{loads}exit\n",
-        found=covers(row),
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -164,10 +154,7 @@ def _atomic_addresses(row: Instruction) -> Draft:
         "addresses",
         what,
         asm,
-        found=covers(row),
         memory=f"00*{16 + 16 * len(pairs)}",
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -216,8 +203,7 @@ def _exchange_on_stack(row: Instruction) -> Draft:
         )
     asm = f"*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = 0\n{text}{_NUMBERS}exit\n"
     what = "on the stack with each register as operand: R0 and what is stored, one after the other in memory"
-    errata = ("stack-and-call-depth",)
-    return _draft(row, "on-the-stack", what, asm, found=covers(row), memory="00*160", level="abi", errata=errata)
+    return _draft(row, "on-the-stack", what, asm, memory="00*160")
 
 
 def _draft(
@@ -227,19 +213,17 @@ def _draft(
     asm: str,
     cases: Mapping[str, Mapping[str, str]] | None = None,
     *,
-    found: tuple[str, ...],
     memory: str | None = None,
-    level: str = "must",
-    errata: tuple[str, ...] = (),
 ) -> Draft:
+    stack = "r10" in asm
     return Draft(
         f"{slug(row)}/{name}",
         what,
-        (*found, "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
+        (*covers(row), "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
         cases or {"all": {}},
         asm,
-        observe=_ALL if memory is None else (*_ALL, "after"),
+        observe=ALL if memory is None else (*ALL, "after"),
         memory=memory,
-        level=level,
-        errata=errata,
+        level="abi" if stack else "must",
+        errata=("stack-and-call-depth",) if stack else (),
     )

@@ -11,11 +11,8 @@ from .boundaries import edges, hexed
 from .covers import covers
 from .draft import Draft, line, slug
 from .memory import BASE_OFFSETS, address_in, other_than_r1
-from .registers import VALUES, prologue
+from .registers import ALL, PATTERN, VALUES, prologue
 
-_ALL = tuple(f"r{n}" for n in range(10))
-#: The operand at the eighth byte has its sign bit set, in each width and byte order.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _OPERANDS: Mapping[str, int] = {
     "0": 0,
     "1": 1,
@@ -117,7 +114,7 @@ def _operands(row: Instruction) -> Draft:
         "boundary values: what the registers hold, r4 the result in memory, r5 the sum of what is on either side of it"
     )
     observe = _visible(row, "r0", "r3", "r4", "r5")
-    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _neighbours(row: Instruction) -> Draft:
@@ -128,7 +125,7 @@ def _neighbours(row: Instruction) -> Draft:
     what = "no byte beside the operand changes"
     found = (*covers(row), "rfc9669-5.3-address")
     observe = _visible(row, "r0", "r3", "after")
-    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=observe, memory=_PATTERN)
+    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=observe, memory=PATTERN)
 
 
 def _register_pairs(row: Instruction) -> Draft:
@@ -167,7 +164,7 @@ def _on_pairs(
         f"{address_in('{b}')}{store}\n{before}{line(row, dst='{b}', src='{v}', offset='8')}\n"
         f"r{{b}} = *({kind} *)(r{{b}} + 8)\n{after}exit\n"
     )
-    return Draft(f"{slug(row)}/{name}", what, covers(row), cases, asm, observe=_ALL, memory=_PATTERN)
+    return Draft(f"{slug(row)}/{name}", what, covers(row), cases, asm, observe=ALL, memory=PATTERN)
 
 
 def _on_the_stack(row: Instruction) -> Draft:
@@ -219,7 +216,7 @@ def _one_register(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or not _compares(row)}
     what = "one register as base and as operand: the address is used before the register is written"
-    return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=PATTERN)
 
 
 def ordinary(row: Instruction) -> Instruction:
@@ -247,7 +244,7 @@ def _comparison(row: Instruction) -> Draft:
     )
     found = (*covers(row), "rfc9669-5.3-cmpxchg-mismatch")
     what = "stored only if R0 matches in the width of the operation; R0 receives the old value in either case"
-    return Draft(f"{slug(row)}/comparison", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/comparison", what, found, cases, asm, observe=("r0", "r3", "after"), memory=PATTERN)
 
 
 def _r0_as_base(row: Instruction) -> Draft:
@@ -266,7 +263,7 @@ def _r0_as_base(row: Instruction) -> Draft:
         name = f"{'m' if offset < 0 else 'p'}{abs(offset)}"
         cases[name] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
     what = "R0 as base, matching: the address is used before R0 receives the old value"
-    return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=PATTERN)
 
 
 def _r0_everywhere(row: Instruction) -> Draft:
@@ -277,7 +274,7 @@ def _r0_everywhere(row: Instruction) -> Draft:
     )
     what = "R0 as base and as operand"
     cases: Mapping[str, Mapping[str, str]] = {"mismatch": {}}
-    return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _offsets(row: Instruction) -> Draft:
@@ -294,7 +291,7 @@ def _offsets(row: Instruction) -> Draft:
     what = "offsets at the limits of their field and of fewer bits; r4 is what is in memory"
     found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
     return Draft(
-        f"{slug(row)}/offsets", what, found, cases, asm, observe=_visible(row, "r0", "r3", "r4"), memory=_PATTERN
+        f"{slug(row)}/offsets", what, found, cases, asm, observe=_visible(row, "r0", "r3", "r4"), memory=PATTERN
     )
 
 
@@ -319,7 +316,7 @@ def _base_offsets(row: Instruction) -> Draft:
     )
     what = "each base register with displacements of each size; in the end the base is loaded from memory"
     found = (*covers(row), "rfc9669-5.3-address")
-    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=_ALL, memory=_PATTERN)
+    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=ALL, memory=PATTERN)
 
 
 def _base32_only(row: Instruction) -> Draft:
@@ -335,4 +332,4 @@ def _base32_only(row: Instruction) -> Draft:
         "if w0 != 0x11223344 goto done\nw0 = w3\ndone:\nexit\n"
     )
     what = "in a program of 32-bit instructions only"
-    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)

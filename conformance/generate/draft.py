@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ...adapters.protocol import HelperSpec, Job, MapSpec, VariableSpec
@@ -39,7 +39,7 @@ class Draft:
     id: str
     what: str
     covers: tuple[str, ...]
-    cases: Mapping[str, Mapping[str, str]]
+    cases: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"all": {}})
     asm: str = ""
     code: str = ""
     observe: tuple[str, ...] = ("r0",)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from .draft import Draft
+from .registers import END, stored
 
 #: What r3 and r4 hold.
 _NUMBERS = (
@@ -264,10 +266,7 @@ def drafts() -> Iterator[Draft]:
 
 def _together(name: str, idioms: Sequence[str], covers: tuple[str, ...]) -> Draft:
     """A loop over pairs of numbers, which tries all idioms on each: r3 goes to memory, and r4 where it is written."""
-    asm = "r6 = r1\n"
-    for place, pair in enumerate(_NUMBERS):
-        for half, number in enumerate(pair):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r6 + {16 * place + 8 * half}) = r3\n"
+    asm = f"r6 = r1\n{stored(chain(*_NUMBERS), 'r6')}"
     asm += "r9 = r1\nr8 = 0\nagain:\n"
     at = head = 16 * len(_NUMBERS)
     for idiom in idioms:
@@ -277,14 +276,13 @@ def _together(name: str, idioms: Sequence[str], covers: tuple[str, ...]) -> Draf
             asm += f"*(u64 *)(r9 + {at}) = {register}\n"
             at += 8
     asm += f"r6 += 16\nr9 += {at - head}\nr8 += 1\nif r8 != {len(_NUMBERS)} goto again\n"
-    asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    asm += END
     stack = "r10" in asm
     return Draft(
         f"idioms/{name}",
         f"{len(idioms)} small sequences that are often replaced by others, on numbers from memory",
         covers,
-        {"all": {}},
-        asm,
+        asm=asm,
         observe=("after",),
         memory=f"00*{head + len(_NUMBERS) * (at - head)}",
         level="abi" if stack else "must",

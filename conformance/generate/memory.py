@@ -11,7 +11,7 @@ from ...spec.table import Instruction, isa
 from .boundaries import IMMEDIATES
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES, prologue
+from .registers import ALL, PATTERN, VALUES, prologue
 
 #: Offsets at the ends of the field, around the limits of displacements of 8, 9, 12 and 13 bits, and small ones.
 OFFSETS = (
@@ -20,9 +20,6 @@ OFFSETS = (
 )
 #: None, one beyond what 8 bits hold and one of the greatest; the other tables have 8.
 BASE_OFFSETS = (0, -136, 32767)
-#: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
-_ALL = tuple(f"r{n}" for n in range(10))
 
 
 def drafts() -> Iterator[Draft]:
@@ -86,7 +83,7 @@ def _moved(row: Instruction, name: str, what: str, places: Mapping[int, tuple[in
     }
     asm = f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
     found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
-    return Draft(f"{slug(row)}/{name}", what, found, cases, asm, observe=_observed(row), memory=_PATTERN, **more)
+    return Draft(f"{slug(row)}/{name}", what, found, cases, asm, observe=_observed(row), memory=PATTERN, **more)
 
 
 def _offsets(row: Instruction) -> Draft:
@@ -111,8 +108,8 @@ def _register_pairs(row: Instruction) -> Draft:
     # An address is no number to compare: the base register is overwritten at the end.
     asm = f"{address_in('{b}')}{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
     what = "each register as base and as value; no other register changes"
-    observe = _ALL if is_load(row) else (*_ALL, "after")
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    observe = ALL if is_load(row) else (*ALL, "after")
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _base_offsets(row: Instruction) -> Draft:
@@ -133,8 +130,8 @@ def _base_offsets(row: Instruction) -> Draft:
         cases = {name: {key: text for key, text in values.items() if key != "v"} for name, values in cases.items()}
     asm = f"{address_in('{b}')}r{{b}} += {{adjust}}\n{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
     what = "each base register with displacements of each size; no other register changes"
-    observe = _ALL if is_load(row) else (*_ALL, "after")
-    return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    observe = ALL if is_load(row) else (*ALL, "after")
+    return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _values(row: Instruction) -> Draft:
@@ -160,7 +157,7 @@ def _into_base(row: Instruction) -> Draft:
     cases = {f"r{n}": {"b": str(n)} for n in range(10)}
     asm = f"r{{b}} = r1\n{_access(row, '{b}', '{b}', '8')}\nr0 = r{{b}}\nexit\n"
     what = "the register that holds the address receives the value"
-    return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=_PATTERN)
+    return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=PATTERN)
 
 
 def _immediates(row: Instruction) -> Draft:
@@ -168,14 +165,14 @@ def _immediates(row: Instruction) -> Draft:
     asm = f"r0 = 9\n{_access(row, '1', '0', '8', imm='{imm}')}\nexit\n"
     found = covers(row)
     what = "the low bytes of the immediate, sign-extended where the store is wider"
-    return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _stored_registers(row: Instruction) -> Draft:
     cases = {f"r{n}": {"v": f"{value:#x}"} for n, value in enumerate(VALUES)}
     asm = f"r3 = {{v}} ll\nr0 = 9\n{_access(row, '1', '3', '8')}\nexit\n"
     what = "the low bytes of the register, and nothing beside them"
-    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _stored_address(row: Instruction) -> Draft:
@@ -213,4 +210,4 @@ def _base32_only(row: Instruction) -> Draft:
     else:
         asm = f"w0 = 0x9abcdef0\n{_access(row, '1', '0', '{off}')}\nexit\n"
     what = "in a program of 32-bit instructions only"
-    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=_PATTERN)
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=PATTERN)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from .draft import Draft
+from .registers import END, LONG_PATTERN, stored
 
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18 29 aa 2b ac ad 2e af 30"
 _HEAD = 32
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 #: Instructions of all kinds on register {d}, and how many slots they take. R6 is an address, r8 a number.
 _KINDS: Mapping[str, tuple[str, int]] = {
     "mov": ("r{d} = 0x51", 1),
@@ -98,9 +97,9 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
         f"{place} instructions behind others, which a jump leads past or which fall through to them",
         ("rfc9669-4.3-relative-to-next", "rfc9669-4.3-fall-through", "rfc9669-4.3-jeq"),
         {way: {"jump": jump} for way, jump in _WAYS.items()},
-        asm + _END + (_GIVE if calls else ""),
+        asm + END + (_GIVE if calls else ""),
         observe=("after",),
-        memory=f"{_PATTERN} 00*{16 * place}",
+        memory=f"{LONG_PATTERN} 00*{16 * place}",
         level="abi" if calls else "must",
         errata=("calling-convention",) if calls else (),
     )
@@ -128,10 +127,9 @@ def _behind_calls() -> Draft:
         "behind/calls-and-exits",
         f"{len(parts)} kinds of instructions behind a call, before an EXIT and behind one",
         ("rfc9669-4.3.2-exit-returns-to-caller", "rfc9669-4.3.2-call-local", "rfc9669-4.3-exit"),
-        {"all": {}},
-        asm + _END + functions,
+        asm=asm + END + functions,
         observe=("after",),
-        memory=f"{_PATTERN} 00*{8 * results}",
+        memory=f"{LONG_PATTERN} 00*{8 * results}",
         level="abi",
         errata=("calling-convention",),
     )
@@ -153,10 +151,9 @@ def _copies(name: str, kinds: Mapping[str, tuple[str, int]]) -> Draft:
         f"copies/{name}",
         "a register is copied, one of the two is changed, and the other one is used",
         ("rfc9669-4.1-mov-x-64", "rfc9669-4.1-mov-x-32", "rfc9669-4.1-movsx32-64"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
-        memory=f"{_PATTERN} 00*{16 * place}",
+        memory=f"{LONG_PATTERN} 00*{16 * place}",
     )
 
 
@@ -187,13 +184,11 @@ def _constants() -> Draft:
     while len(numbers) < 560:
         seed = seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D & (1 << 64) - 1
         numbers += _relatives(seed)
-    asm = "".join(f"r3 = {number:#x} ll\n*(u64 *)(r1 + {8 * place}) = r3\n" for place, number in enumerate(numbers))
     return Draft(
         "constants/many",
         f"{len(numbers)} different 64-bit numbers, many of which are alike in half of their bits or in all but one",
         ("rfc9669-5.4-imm64", "rfc9669-5.4-wide"),
-        {"all": {}},
-        asm + _END,
+        asm=stored(numbers, "r1") + END,
         observe=("after",),
         memory=f"00*{8 * len(numbers)}",
     )

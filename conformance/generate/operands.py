@@ -8,11 +8,13 @@ other programs get.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
 from .covers import covers
 from .draft import Draft, line, slug
+from .registers import END, stored
 
 #: Double words whose bytes make numbers at the edges of widths in one byte order or the other, or in both.
 _DATA = (
@@ -67,7 +69,7 @@ def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
     what = "numbers from memory divided by an immediate of 0: what comes of each follows them there"
     memory = f"070000f0f0debc9a efcdab8967452301 00*{8 * (place - 2)}"
     asm += "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
-    return Draft("divided-by-0/from-memory", what, found, {"all": {}}, asm, observe=("after",), memory=memory)
+    return Draft("divided-by-0/from-memory", what, found, asm=asm, observe=("after",), memory=memory)
 
 
 def _loop(row: Instruction, body: str, step: int) -> str:
@@ -79,7 +81,7 @@ def _loop(row: Instruction, body: str, step: int) -> str:
     asm += f"r5 = r6\nr5 += r7\n{body}r9 += {step}\n"
     if pairs:
         asm += f"r8 += 8\nif r8 != {_AREA} goto inner\n"
-    return f"{asm}r7 += 8\nif r7 != {_AREA} goto outer\n" + "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    return f"{asm}r7 += 8\nif r7 != {_AREA} goto outer\n" + END
 
 
 def _computation(row: Instruction) -> Draft:
@@ -102,7 +104,7 @@ def _draft(row: Instruction, asm: str, size: int) -> Draft:
     size *= _COUNT if "src" in row.operands else 1
     what = "operands from memory, in a loop; what comes of each, or of each pair, follows them there"
     memory = f"{_DATA} 00*{_COUNT * size}"
-    return Draft(f"{slug(row)}/from-memory", what, covers(row), {"all": {}}, asm, observe=("after",), memory=memory)
+    return Draft(f"{slug(row)}/from-memory", what, covers(row), asm=asm, observe=("after",), memory=memory)
 
 
 #: What dst and src hold: the results of the second pair are negative 32-bit numbers where they can be.
@@ -124,10 +126,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
     numbers after the other. The addresses of a pair and of its results are on the stack, so that they need no register
     between two parts.
     """
-    asm = "*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\n"
-    for place, (dst, src) in enumerate(pairs):
-        for half, number in enumerate((dst, src)):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r1 + {16 * place + 8 * half}) = r3\n"
+    asm = f"*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\n{stored(chain(*pairs), 'r1')}"
     asm += "*(u64 *)(r10 - 24) = 0\nagain:\n"
     for place, row in enumerate(rows):
         result = 16 * len(pairs) + 16 * place
@@ -139,7 +138,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
     for at, step in ((8, 16), (16, 16 * len(rows)), (24, 1)):
         asm += f"r{{t}} = *(u64 *)(r10 - {at})\nr{{t}} += {step}\n*(u64 *)(r10 - {at}) = r{{t}}\n"
     asm += f"if r{{t}} != {len(pairs)} goto again\n"
-    asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    asm += END
     cases = {}
     for n in range(10):
         others = {"t": str((n + 5) % 10), "u": str((n + 7) % 10)}

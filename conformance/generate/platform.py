@@ -9,9 +9,8 @@ from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES, prologue
+from .registers import ALL, VALUES, prologue
 
-_ALL = tuple(f"r{n}" for n in range(10))
 #: Sixteen bytes that differ in every place.
 _CONTENT = "a1 b2 c3 d4 e5 f6 07 18 29 3a 4b 5c 6d 7e 8f 90"
 #: Numbers of variables: each bit alone, and all of them.
@@ -69,7 +68,7 @@ def _registers(row: Instruction) -> Draft:
         (*covers(row), "rfc9669-3.1-dst-reg-range"),
         cases,
         f"{prologue()}{use}there:\nexit\n" if "there" in use else f"{prologue()}{use}exit\n",
-        observe=_ALL,
+        observe=ALL,
         maps=("00*16", _CONTENT) if function.startswith("map") else (),
         variables=((6, "00*8"), (7, _CONTENT)) if function == "var_addr" else (),
         errata=errata,
@@ -86,8 +85,7 @@ def _variables(row: Instruction) -> Draft:
         f"{slug(row)}/numbers",
         "variables whose numbers have one bit each, one after the other in memory",
         covers(row),
-        {"all": {}},
-        f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
         memory=f"00*{len(_NUMBERS)}",
         variables=tuple((number, f"{place + 1:02x}") for place, number in enumerate(_NUMBERS)),
@@ -108,8 +106,7 @@ def _functions(row: Instruction) -> Draft:
         f"{slug(row)}/numbers",
         "functions whose ids have one bit each: results are in memory; r6 to r9 keep their values",
         (f"rfc9669-4.3.1-{by}-id", "rfc9669-4.3-call"),
-        {"all": {}},
-        f"r6 = r1\n{kept}{asm}{scratch}r6 = 0\nexit\n",
+        asm=f"r6 = r1\n{kept}{asm}{scratch}r6 = 0\nexit\n",
         observe=("r7", "r8", "r9", "after"),
         memory=f"00*{len(_NUMBERS)}",
         helpers=tuple((by, number) for number in _NUMBERS),
@@ -129,8 +126,7 @@ def _map_values(row: Instruction) -> Draft:
         f"{slug(row)}/offsets",
         "offsets of one bit each and beside the limits of widths, taken off again before the access",
         covers(row),
-        {"all": {}},
-        f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
         memory=f"00*{len(_OFFSETS) + len(_NEGATIVE)}",
         maps=("00*16", _CONTENT),
@@ -143,8 +139,7 @@ def _packet(row: Instruction, name: str, what: str, asm: str, memory: str) -> Dr
         f"{slug(row)}/{name}",
         what,
         covers(row),
-        {"all": {}},
-        f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
+        asm=f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
         observe=("r0", "r7", "r8", "r9"),
         memory=memory,
         level="interpretation",

@@ -8,7 +8,7 @@ read after it was overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
@@ -32,11 +32,24 @@ VALUES = (
 )
 #: Their names.
 ALL = tuple(f"r{n}" for n in range(10))
+#: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
+PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
+PATTERN_BYTES = 24
+LONG_PATTERN = f"{PATTERN} 29 aa 2b ac ad 2e af 30"
+#: The end of programs whose results are in memory.
+END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 
 
 def prologue(skip: tuple[int, ...] = ()) -> str:
     """Return assembly that gives each of r0 to r9, except ``skip``, its number of :data:`VALUES`."""
     return "".join(f"r{n} = {value:#x} ll\n" for n, value in enumerate(VALUES) if n not in skip)
+
+
+def stored(numbers: Iterable[int], base: str) -> str:
+    """Return assembly that stores 64-bit numbers one after the other at register ``base``; it uses r3."""
+    return "".join(
+        f"r3 = {number:#x} ll\n*(u64 *)({base} + {8 * place}) = r3\n" for place, number in enumerate(numbers)
+    )
 
 
 def drafts() -> Iterator[Draft]:

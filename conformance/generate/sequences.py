@@ -9,9 +9,10 @@ puts what came of it into the memory, in the order of the parts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 
 from .draft import Draft
+from .registers import END, LONG_PATTERN, stored
 
 #: What the register that is written held before: its upper half shows where 32 bits are written only.
 _OLD = 0xA5A5A5A5C3C3C3C3
@@ -131,8 +132,6 @@ _USES: Mapping[str, Sequence[tuple[str, str, str]]] = {
 }
 #: What a store does not touch: results begin behind it.
 _HEAD = 32
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18 29 aa 2b ac ad 2e af 30"
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 
 
 def drafts() -> Iterator[Draft]:
@@ -162,7 +161,7 @@ def _results() -> Iterator[Draft]:
             part += f"{_filler(3)}{{make}}\n{_filler(gap)}{use}\n"
             part += f"*(u64 *)(r6 + {{at}}) = r{result}\n" if result else ""
             asm += part.replace("{at}", str(_HEAD + 8 * place)).replace("{t}", target)
-        asm += _END + _FUNCTIONS.get(name, "")
+        asm += END + _FUNCTIONS.get(name, "")
         cases = {maker: {"make": text.replace("{t}", target)} for maker, text in makers.items()}
         what = "a result in the next instruction, in the one after it and in the third"
         called = bool(_FUNCTIONS.get(name))
@@ -173,7 +172,7 @@ def _results() -> Iterator[Draft]:
             cases,
             asm,
             observe=("after",),
-            memory=f"{_PATTERN} 00*{24 * len(uses)}",
+            memory=f"{LONG_PATTERN} 00*{24 * len(uses)}",
             level="abi" if called else "must",
             errata=("calling-convention",) if called else (),
         )
@@ -189,7 +188,7 @@ def _returned(gap: int) -> Draft:
         ("rfc9669-4.3-exit", "rfc9669-4.1-alu32-zero-extends", "rfc9669-5.3-fetch-32-zero-extends"),
         {maker: {"make": text.replace("{t}", "0")} for maker, text in makers.items()},
         asm,
-        memory=_PATTERN,
+        memory=LONG_PATTERN,
     )
 
 
@@ -237,9 +236,9 @@ def _addresses() -> Draft:
         "an address in the next instruction, in the one after it and in the third",
         ("rfc9669-5.1-address-offset", "rfc9669-5.3-address"),
         {maker: {"make": text} for maker, text in _ADDRESS_MAKERS.items()},
-        asm + _END,
+        asm + END,
         observe=("after",),
-        memory=f"{_PATTERN} c1 42 c3 44 45 c6 47 c8*25 00*{24 * len(_ACCESSES)}",
+        memory=f"{LONG_PATTERN} c1 42 c3 44 45 c6 47 c8*25 00*{24 * len(_ACCESSES)}",
         level="abi",
         errata=("stack-and-call-depth",),
     )
@@ -265,10 +264,7 @@ _CONDITIONS = ("== 0", "!= 0", "> 0", ">= 0", "< 0", "<= 0", "s> 0", "s>= 0", "s
 
 def _flags() -> Draft:
     """A machine's flags tell more of an addition or subtraction than how its result compares with zero."""
-    asm = "r6 = r1\n"
-    for place, pair in enumerate(_PAIRS):
-        for half, number in enumerate(pair):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r6 + {16 * place + 8 * half}) = r3\n"
+    asm = f"r6 = r1\n{stored(chain(*_PAIRS), 'r6')}"
     # The results of a pair are stored behind all pairs.
     head = 16 * len(_PAIRS)
     asm += "r9 = r1\nr8 = 0\nagain:\n"
@@ -286,4 +282,4 @@ def _flags() -> Draft:
     what = f"{len(_PAIRS)} results compared with 0 in {len(_CONDITIONS)} ways each; a byte is 2 if the condition fails"
     covers = tuple(f"rfc9669-4.3-{name}" for name in ("jgt", "jge", "jlt", "jle", "jsgt", "jsge", "jslt", "jsle"))
     memory = f"00*{head + len(_PAIRS) * len(_CONDITIONS)}"
-    return Draft("result/compared-with-0", what, covers, cases, asm + _END, observe=("after",), memory=memory)
+    return Draft("result/compared-with-0", what, covers, cases, asm + END, observe=("after",), memory=memory)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .draft import Draft
+from .registers import END
 
 _WIDTHS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4}
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 #: Where results begin; the stores under test are below.
 _HEAD = 32
 _ATOMICS = {
@@ -61,7 +61,7 @@ def _overlapping(width: int) -> Draft:
         what,
         covers,
         cases,
-        asm + _END,
+        asm + END,
         observe=("after",),
         memory=memory,
         level="interpretation",
@@ -110,7 +110,7 @@ def _again() -> Draft:
         asm += "r5 = 0x81c2a3e4958687b8 ll\nr4 = r5\n*(u64 *)(r6 + 8) = -1698898192\nr0 = -1698898192\n"
         asm += f"{part}*(u64 *)(r6 + {_HEAD + 8 * place}) = r3\n"
     # No part uses r8: a runtime that shows r0 only has its end, which reads the memory, keep the address there.
-    asm += f"{_END.replace('r8 = 0', 'r0 = 0')}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
+    asm += f"{END.replace('r8 = 0', 'r0 = 0')}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
     return Draft(
         "loaded/again",
         f"{len(parts)} loads that are done twice, because the memory or the address has changed between",
@@ -144,8 +144,7 @@ def _signed_and_unsigned() -> Draft:
         "loaded/signed-and-unsigned",
         "the same bytes loaded as signed and as unsigned numbers, and in several widths",
         ("rfc9669-5.1-ldx-mem-b", "rfc9669-5.2-ldx-memsx-b", "rfc9669-5.2-ldx-memsx-w"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
         memory=f"81 92 a3 b4 c5 d6 e7 f8 00*{16 * len(kinds)}",
     )
@@ -159,7 +158,7 @@ def _in_a_loop() -> Draft:
         asm += "r3 = *({type} *)(r6 + 8)\nr9 <<= 3\nr9 ^= r3\nr5 = r9\nr5 ^= 0x5a5a5a5a\nr4 = r5\n"
         asm += f"r0 = *(u64 *)(r7 + 8)\n{change}\nr8 -= 1\nif r8 != 0 goto again{place}\n"
         asm += f"*(u64 *)(r6 + {_HEAD + 8 * place}) = r9\n"
-    asm += f"{_END}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
+    asm += f"{END}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
     return Draft(
         "loaded/in-a-loop",
         f"{len(_CHANGES)} loops, each with a load of what the turn before it stored",
@@ -202,8 +201,7 @@ def _overwritten() -> Draft:
         "stored/overwritten",
         f"{len(_READS)} loads between two stores to the same place, and {len(parts)} stores of which a part remains",
         ("rfc9669-5.1-stx-mem-dw", "rfc9669-5.1-store-size", "rfc9669-5.3-fetch"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * (len(_READS) + len(parts))}",
         level="interpretation",
@@ -227,8 +225,7 @@ def _far_apart() -> Draft:
         "stored/far-apart",
         "stores and loads whose addresses are alike in their low 6 to 13 bits",
         ("rfc9669-5.1-address-offset", "rfc9669-5.1-stx-mem-dw"),
-        {"all": {}},
-        asm + _END.replace("r0 = 0\n", ""),
+        asm=asm + END.replace("r0 = 0\n", ""),
         memory="00*8200",
     )
 
@@ -245,8 +242,7 @@ def _beside_registers() -> Draft:
         "stored/beside-registers",
         "64 double words on the stack stay while every register is written",
         ("rfc9669-5.1-stx-mem-dw", "rfc9669-3.1-registers"),
-        {"all": {}},
-        asm,
+        asm=asm,
         level="abi",
         errata=("stack-and-call-depth",),
     )

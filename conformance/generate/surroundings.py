@@ -210,8 +210,7 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
         f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that "
         "were not taken are set",
         tuple(found),
-        {"all": {}},
-        f"{asm}r0 = 0\nr6 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr6 = 0\nexit\n",
         observe=("after",),
         memory=f"{_PATTERN} 00*{2 * len(rows)}",
         level="abi",
@@ -248,4 +247,4 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
     )
     found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
     level, errata = "interpretation", ("program-size",)
-    return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00", level=level, errata=errata)
+    return Draft(name, what, tuple(found), asm=asm, memory="00", level=level, errata=errata)
