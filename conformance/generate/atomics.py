@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import edges, hexed
+from .boundaries import edges, hexed, signed
 from .covers import covers
 from .draft import Draft, line, slug
 from .memory import BASE_OFFSETS, address_in, other_than_r1
@@ -180,12 +180,11 @@ def _on_the_stack(row: Instruction) -> Draft:
         f"*(u64 *)(r10 - 96) = r9\nr9 = *(u64 *)(r10 - 88)\n{keep}r9 = 0\nexit\n"
     )
     what = "on the stack with each register as operand: r0 to r9 and ten operands are in the memory afterwards"
-    cases: Mapping[str, Mapping[str, str]] = {"r0-to-r9": {}}
     return Draft(
         f"{slug(row)}/stack",
         what,
         covers(row),
-        cases,
+        {"r0-to-r9": {}},
         asm,
         observe=("after",),
         memory="00*160",
@@ -260,8 +259,7 @@ def _r0_as_base(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"v": str(n), "off": "8", "adjust": "0"} for n in (1, 2, 3, 4, 5, 9)}
     for offset in (0, -128, 128, 4096):
-        name = f"{'m' if offset < 0 else 'p'}{abs(offset)}"
-        cases[name] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
+        cases[signed(offset)] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
     what = "R0 as base, matching: the address is used before R0 receives the old value"
     return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=PATTERN)
 
@@ -272,17 +270,13 @@ def _r0_everywhere(row: Instruction) -> Draft:
         f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = r6\n"
         f"{line(row, dst='0', src='0', offset='8')}\nr6 = 0\nexit\n"
     )
-    what = "R0 as base and as operand"
-    cases: Mapping[str, Mapping[str, str]] = {"mismatch": {}}
+    what, cases = "R0 as base and as operand", {"mismatch": dict[str, str]()}
     return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _offsets(row: Instruction) -> Draft:
     """The base register is moved against the offset, so that each offset reaches the same bytes."""
-    cases = {
-        f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": str(offset), "base": str(8 - offset)}
-        for offset in _OFFSETS
-    }
+    cases = {signed(offset): {"off": str(offset), "base": str(8 - offset)} for offset in _OFFSETS}
     kind = _width(row)
     asm = (
         f"r6 = r1\n*({kind} *)(r6 + 8) = 0x76789abc\nr6 += {{base}}\nr3 = {_value(row, VALUES[4]):#x} ll\nr0 = 0\n"
@@ -298,7 +292,7 @@ def _offsets(row: Instruction) -> Draft:
 def _base_offsets(row: Instruction) -> Draft:
     """Each base register with displacements of each size; CMPXCHG on R0 is :func:`_r0_as_base`'s."""
     cases = {
-        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+        f"r{base}_{signed(offset)}": {
             "b": str(base),
             "o": other_than_r1(base),
             "v": "2" if base == 1 else "1",

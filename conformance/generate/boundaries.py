@@ -77,6 +77,16 @@ def hexed(value: int) -> str:
     return f"{value & 0xFFFFFFFFFFFFFFFF:#x}"
 
 
+def named(number: int) -> str:
+    """Return ``number`` as names of cases have it: m1 for -1."""
+    return str(number).replace("-", "m")
+
+
+def signed(number: int) -> str:
+    """Return ``number`` as names of cases have it that always give the sign: m1 or p1."""
+    return named(number) if number < 0 else f"p{number}"
+
+
 def edges(width: int) -> list[int]:
     """Return :data:`EDGES` as unsigned numbers of ``width`` bits, each once; the upper half of narrow ones is dirty."""
     dirty = 0x5A5A5A5A << 32 if width == 32 else 0

@@ -15,6 +15,7 @@ from ...spec.asm.assemble import assemble
 from ...spec.encoding import Decoded, Slot, differing_part, identify, pack, slots_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Operand, isa
+from .boundaries import named
 from .carriers import MEMORY, Carrier, carrier, fixed, run
 from .draft import BYTE_ORDERS, Draft, slug
 
@@ -100,10 +101,6 @@ def _draft(
     )
 
 
-def _named(value: int) -> str:
-    return f"m{-value}" if value < 0 else str(value)
-
-
 def _stray_fields(row: Instruction) -> Iterator[Draft]:
     """Each fixed field with values that make no instruction.
 
@@ -121,9 +118,9 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
         broken: list[tuple[str, tuple[Slot, ...]]] = []
         for value in _stray_values(row, name, rule):
             if name == "next_imm":
-                broken.append((_named(value), (right[0], right[1]._replace(imm=value))))
+                broken.append((named(value), (right[0], right[1]._replace(imm=value))))
             else:
-                broken.append((_named(value), (right[0]._replace(**{name: value}), *right[1:])))
+                broken.append((named(value), (right[0]._replace(**{name: value}), *right[1:])))
         cases = _cases(row, around, broken)
         if cases:
             what = f"{name} has no such value" if selects else f"{name} must be 0"
@@ -252,9 +249,9 @@ def _second_slot(row: Instruction) -> Draft:
     imm = 7 if isinstance(row.fields["next_imm"], Operand) else 0
     broken = {
         **{f"opcode-{n}": second._replace(opcode=n) for n in (*(1 << bit for bit in range(8)), 0xFF)},
-        **{f"{name}-{_named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
+        **{f"{name}-{named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
         **{
-            f"offset-{_named(n)}": second._replace(offset=n)
+            f"offset-{named(n)}": second._replace(offset=n)
             for n in (*_STRAY["offset"], *_share(row, "offset", second=True))
         },
         "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=imm))[0],

@@ -7,11 +7,11 @@ wrong beside the limits of these ranges, and for divisors that it turns into mul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import IMMEDIATES, hexed
+from .boundaries import IMMEDIATES, hexed, named
 from .covers import covers
 from .draft import Draft, line, slug
 from .registers import ALL, prologue
@@ -74,7 +74,7 @@ def _arithmetic(row: Instruction) -> Draft:
     for register, value in zip(registers, values, strict=True):
         asm += f"{register} = {value} ll\n" + (f"{register} ^= r6\n" if register != registers[-1] else "")
         asm += f"{line(row, dst=register[1:], imm='{imm}')}\n"
-    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in numbers}
+    cases = {named(number): {"imm": str(number)} for number in numbers}
     what = f"{len(registers)} numbers with immediates at the limits of what machines encode; no other register changes"
     return Draft(f"{slug(row)}/limits", what, covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
@@ -84,7 +84,7 @@ def _condition(row: Instruction) -> Draft:
 
     A zero from memory makes the first ones unknown to whoever looks for conditions that are decided beforehand.
     """
-    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
+    cases = {named(number): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
     asm, bit = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(0, 3, 4, 6))}r0 = 0\n", 1
     for beginning in ("r3 += r6\n", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\n"):
         asm += f"r3 = {{imm}}\n{beginning}"
@@ -103,7 +103,7 @@ def _halves(row: Instruction) -> Draft:
     cases = {}
     for number in LIMITS:
         half = number & 0xFFFFFFFF
-        cases[str(number).replace("-", "m")] = {
+        cases[named(number)] = {
             "low": hexed(0x5A5A1234 << 32 | half),
             "high": hexed(half << 32 | 0x76543210),
         }
@@ -121,13 +121,11 @@ def _store(row: Instruction) -> Draft:
         f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(numbers)
     )
     what = f"{len(numbers)} immediates, one after the other in memory; no register changes"
-    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
     return Draft(
         f"{slug(row)}/limits",
         what,
         covers(row),
-        cases,
-        f"{asm}exit\n",
+        asm=f"{asm}exit\n",
         observe=(*(register for register in ALL if register != "r1"), "after"),
         memory=f"00*{size * len(numbers)}",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import IMMEDIATES
+from .boundaries import IMMEDIATES, signed
 from .covers import covers
 from .draft import Draft, line, slug
 from .registers import ALL, PATTERN, VALUES, prologue
@@ -77,7 +77,7 @@ def _observed(row: Instruction) -> tuple[str, ...]:
 def _moved(row: Instruction, name: str, what: str, places: Mapping[int, tuple[int, ...]], **more: Any) -> Draft:
     """Accesses at ``places``, given by offset: the base register is moved against the offset to get there."""
     cases = {
-        f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}": {"off": str(offset), "base": str(place - offset)}
+        f"{signed(offset)}_at{place}": {"off": str(offset), "base": str(place - offset)}
         for offset, wanted in places.items()
         for place in wanted
     }
@@ -115,7 +115,7 @@ def _register_pairs(row: Instruction) -> Draft:
 def _base_offsets(row: Instruction) -> Draft:
     """Machines have addressing forms that some base registers or sizes of displacement cannot take."""
     cases = {
-        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+        f"r{base}_{signed(offset)}": {
             "b": str(base),
             "o": other_than_r1(base),
             "v": "1" if base == 0 else "0",

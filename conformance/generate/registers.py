@@ -256,8 +256,7 @@ def _jump(row: Instruction) -> Draft:
     """A jump that looks at no register: R0 is negative, all others differ from it and from 0."""
     asm = f"{prologue()}{line(row, offset='on', imm='on')}\nr9 = 9\nexit\non:\nexit\n"
     what = "no register changes"
-    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=ALL)
+    return Draft(f"{slug(row)}/registers", what, covers(row), asm=asm, observe=ALL)
 
 
 def _wide_constant() -> Draft:
