@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count
 from typing import TypeAlias, TypeVar, cast
 
@@ -96,6 +96,19 @@ def in_statements(
         if isinstance(statement, t.Lock):
             for label, body in in_statements(statement.body, change):
                 yield label, (*before, t.Lock(body), *after)
+
+
+def renamed(node: NodeT, names: Mapping[str, t.Node]) -> NodeT:
+    """Return ``node`` with the registers and fields in ``names`` replaced."""
+    if isinstance(node, t.Register | t.Field) and node.name in names:
+        return cast("NodeT", names[node.name])
+    return cast("NodeT", t.rebuild(node, lambda child: renamed(child, names)))
+
+
+def reversed_bytes(value: t.Expr) -> t.Expr:
+    """Return ``value`` with its bytes in the opposite order, as an unsigned number."""
+    kind = t.Type(False, value.type.bits)
+    return t.Call(f"bswap{kind.bits}", (coerce(kind, value),), kind)
 
 
 def total(node: NodeT) -> NodeT:

@@ -15,9 +15,11 @@ from .build import (
     Edit,
     both,
     coerce,
+    complement,
     const,
     falsehood,
     negation,
+    reversed_bytes,
     through,
     truth,
 )
@@ -87,7 +89,7 @@ def _field(field: t.Field) -> Iterator[Edit]:
     yield f"{name} is one too high", t.Binary("+", field, const(1, kind))
     yield f"{name} is one too low", t.Binary("-", field, const(1, kind))
     yield f"negates {name}", t.Negate(field)
-    yield from ((label, coerce(kind, new)) for label, new in _narrowed(field, kind.bits, kind))
+    yield from _narrowed(field, kind.bits, kind)
     # Immediates of other machines: 12 bits (arm64, riscv), 20 bits (s390x, riscv), 15, and 31 bits.
     for bits in (12, 15, 20, 31):
         if bits < kind.bits:
@@ -97,13 +99,7 @@ def _field(field: t.Field) -> Iterator[Edit]:
             yield f"zero-extends {name} from {bits} bits", t.Binary("&", field, const((1 << bits) - 1, kind))
     for bit in range(kind.bits):
         yield f"loses bit {bit} of {name}", t.Binary("&", field, const(~(1 << bit), kind))
-    swapped = _reversed_bytes(coerce(t.Type(False, kind.bits), field))
-    yield f"reads {name} in the other byte order", coerce(kind, swapped)
-
-
-def _reversed_bytes(value: t.Expr) -> t.Expr:
-    kind = t.Type(False, value.type.bits)
-    return t.Call(f"bswap{kind.bits}", (coerce(kind, value),), kind)
+    yield f"reads {name} in the other byte order", coerce(kind, reversed_bytes(field))
 
 
 def _const(number: t.Const) -> Iterator[Edit]:
@@ -126,7 +122,7 @@ def _local(local: t.Local) -> Iterator[Edit]:
 def _negate(negate: t.Negate) -> Iterator[Edit]:
     value = negate.value
     yield "does not negate", value
-    yield "complements instead of negating", t.Binary("^", value, const(-1, value.type))
+    yield "complements instead of negating", complement(value)
     signed = coerce(t.Type(True, value.type.bits), value)
     yield "negates negative numbers only", t.Choose(t.Compare("s<", signed, const(0, signed.type)), negate, value)
     yield "negates positive numbers only", t.Choose(t.Compare("s>", signed, const(0, signed.type)), negate, value)
@@ -149,9 +145,9 @@ def _binary(binary: t.Binary) -> Iterator[Edit]:
     elif op in ("s/", "s%"):
         yield from _signed_division(binary)
     elif op == "&":
-        yield "clears the bits of the right operand", t.Binary("&", left, t.Binary("^", right, const(-1, right.type)))
+        yield "clears the bits of the right operand", t.Binary("&", left, complement(right))
     elif op == "|":
-        yield "| for one operand complemented", t.Binary("|", left, t.Binary("^", right, const(-1, right.type)))
+        yield "| for one operand complemented", t.Binary("|", left, complement(right))
 
 
 def _shift(binary: t.Binary) -> Iterator[Edit]:
@@ -306,7 +302,7 @@ def _load(load: t.Load) -> Iterator[Edit]:
             yield f"loads {bits} bits, zero-extended", coerce(kind, t.Load(t.Type(False, bits), load.address))
             yield f"loads {bits} bits, sign-extended", coerce(kind, t.Load(t.Type(True, bits), load.address))
     if kind.bits > t.U8.bits:
-        yield "loads in the other byte order", _reversed_bytes(load)
+        yield "loads in the other byte order", reversed_bytes(load)
     if kind.bits == t.U64.bits:
         halves = t.Binary("|", t.Binary("<<", load, const(32, kind)), t.Binary(">>", load, const(32, kind)))
         yield "loads with the halves swapped", halves

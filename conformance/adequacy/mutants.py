@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from collections.abc import Iterable, Iterator
 
 from ...spec import tree as t
 from ...spec.encoding import differing_part
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Isa, Operand
-from .build import NodeT, complement, const, in_statements, places, through
+from .build import complement, const, in_statements, places, renamed, through
 from .expressions import ALIGNS, edits
 from .guards import guarded
 from .mutant import WRITABLE, Condition, FieldName, Mutant, Shift, register
@@ -103,20 +102,13 @@ def _shifted(row: Instruction) -> Iterator[Mutant]:
 def _crossed(row: Instruction) -> Iterator[Mutant]:
     """Fields taken for each other: the two registers, or the two halves of a wide immediate."""
     if {"dst", "src"} & row.reads or "src" in row.writes:
-        means = tuple(
-            _renamed(statement, {"dst": t.Register("src"), "src": t.Register("dst")}) for statement in row.means
-        )
+        registers = {"dst": t.Register("src"), "src": t.Register("dst")}
+        means = tuple(renamed(statement, registers) for statement in row.means)
         yield Mutant(row, "register", "takes dst for src and src for dst", means)
     if {"imm", "next_imm"} <= row.reads:
-        halves: dict[str, t.Node] = {"imm": t.Field("next_imm", t.S32), "next_imm": t.Field("imm", t.S32)}
-        means = tuple(_renamed(statement, halves) for statement in row.means)
+        halves = {"imm": t.Field("next_imm", t.S32), "next_imm": t.Field("imm", t.S32)}
+        means = tuple(renamed(statement, halves) for statement in row.means)
         yield Mutant(row, "register", "takes imm for next_imm and next_imm for imm", means)
-
-
-def _renamed(node: NodeT, names: Mapping[str, t.Node]) -> NodeT:
-    if isinstance(node, t.Register | t.Field) and node.name in names:
-        return cast("NodeT", names[node.name])
-    return cast("NodeT", t.rebuild(node, lambda child: _renamed(child, names)))
 
 
 #: After a call r1 to r5 may hold anything, and so may all but r0 when a program ends (section 4.3).

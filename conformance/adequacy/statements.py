@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias, cast
 
 from ...spec import tree as t
-from .build import Edit, coerce, complement, const, falsehood, negation, through, truth
+from .build import Edit, coerce, complement, const, falsehood, negation, renamed, reversed_bytes, through, truth
 from .expressions import wrong_addresses
 from .widths import results, widths
 
@@ -67,9 +67,7 @@ def _stored(store: t.Store) -> Iterator[Change]:
             yield f"stores {bits} bits", (t.Store(other, address, coerce(other, whole)),)
     size = kind.bits // 8
     if kind.bits > t.U8.bits:
-        unsigned = t.Type(False, kind.bits)
-        swapped = t.Call(f"bswap{kind.bits}", (coerce(unsigned, value),), unsigned)
-        yield "stores in the other byte order", (t.Store(kind, address, coerce(kind, swapped)),)
+        yield "stores in the other byte order", (t.Store(kind, address, coerce(kind, reversed_bytes(value))),)
     for byte in range(size):
         lost = t.Binary("&", value, const(~(255 << 8 * byte), kind))
         yield f"loses byte {byte} of what it stores", (t.Store(kind, address, coerce(kind, lost)),)
@@ -141,17 +139,10 @@ def _atomic(body: Means) -> Iterator[Change]:
         yield "fetches before it computes", (loaded, statement, store, *others)
         for label, value in results(old):
             if store.type.bits < t.U64.bits:
-                into = t.Assign(statement.target, _kept(value, statement.target))
+                into = t.Assign(statement.target, renamed(value, {"dst": statement.target}))
                 yield f"fetched: {label}", (loaded, store, *others, into)
         if isinstance(store.value, t.Choose):
             yield from _exchange(loaded, store, statement)
-
-
-def _kept(value: t.Expr, target: t.Register | t.Local) -> t.Expr:
-    """Return ``value`` with dst, whose bits it may keep, replaced by ``target``."""
-    if value == t.Register("dst"):
-        return target
-    return cast("t.Expr", t.rebuild(value, lambda child: _kept(cast("t.Expr", child), target)))
 
 
 def _exchange(loaded: t.Assign, store: t.Store, back: t.Assign) -> Iterator[Change]:
@@ -174,18 +165,9 @@ def aliased(means: Means) -> Iterator[Change]:
     match means:
         case (t.Assign(t.Register("dst") as dst, value),) if any(n == t.Register("src") for n in t.walk(value)):
             before = t.Local("before", t.U64)
-            keep = t.Assign(before, dst)
-            yield (
-                "clears dst first",
-                (keep, t.Assign(dst, const(0, t.U64)), t.Assign(dst, _renamed(value, {"dst": before}))),
-            )
+            result = t.Assign(dst, renamed(value, {"dst": before}))
+            yield "clears dst first", (t.Assign(before, dst), t.Assign(dst, const(0, t.U64)), result)
             yield "copies src to dst first", (t.Assign(dst, t.Register("src")), t.Assign(dst, value))
-
-
-def _renamed(node: t.Expr, names: dict[str, t.Expr]) -> t.Expr:
-    if isinstance(node, t.Register) and node.name in names:
-        return names[node.name]
-    return cast("t.Expr", t.rebuild(node, lambda child: _renamed(cast("t.Expr", child), names)))
 
 
 def disturbed(statement: t.Stmt) -> Iterator[Change]:

@@ -35,13 +35,13 @@ class Confirmation:
         return self.verdicts[file][Verdict.PASS], self.verdicts[file].total()
 
 
-def confirmations(coverage: Coverage, documents: Iterable[tuple[Path, Json]]) -> list[Confirmation]:
-    """Return what the runtimes of results documents (with the paths of their files) confirm.
+def confirmations(coverage: Coverage, files: Iterable[Path]) -> list[Confirmation]:
+    """Return what the runtimes of results documents confirm.
 
     Raises:
-        ResultsError: the results are those of other vectors.
+        ResultsError: a file is no results document, or its results are of other vectors.
     """
-    return [one for path, data in documents for one in _of_document(coverage, path, data)]
+    return [one for path in files for one in _of_document(coverage, path, results.read(path))]
 
 
 def _of_document(coverage: Coverage, path: Path, data: Json) -> Iterable[Confirmation]:
@@ -65,15 +65,6 @@ def _identity(identity: Json) -> str:
     name, version = identity["name"], identity["kernel_release"] or identity["version"]
     engine = "" if identity["engine"] == "unknown" else f" {identity['engine']}"
     return f"{name} {version}, {identity['architecture']}{engine}"
-
-
-def read_results(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
-    """Read results documents.
-
-    Raises:
-        ResultsError: a file is none.
-    """
-    return [(path, results.read(path)) for path in paths]
 
 
 def confirmed_by_any(confirmed: Iterable[Confirmation]) -> frozenset[str]:
