@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ...adapters.protocol import Job, Outcome
-from ...adapters.reference import BUDGET, machine_for, outcome_of
+from ...adapters.reference import BUDGET, ReferenceAdapter, machine_for, outcome_of
 from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import run
@@ -138,6 +138,11 @@ class Refusal:
             slots[index : index + len(new)] = new
         return pack(slots) if changes else None
 
+    def run(self, code: bytes) -> Outcome:
+        """Return the outcome of ``code`` in place of the program, on little-endian machines."""
+        (outcome,) = ReferenceAdapter("little").run([self.job._replace(code=code)])
+        return outcome
+
     def passes(self, outcome: Outcome) -> bool:
         """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""
         return judge(self.vector.little.expect, outcome).verdict is Verdict.PASS
@@ -213,18 +218,6 @@ class Bench:
         """Make all vectors ready now."""
         self.using("EXIT")
         _ = self.refusals
-
-    @cached_property
-    def _by_id(self) -> dict[str, Case]:
-        return {case.id: case for case in self.cases}
-
-    def case(self, name: str) -> Case:
-        """Return the vector ``name`` for little-endian machines.
-
-        Raises:
-            KeyError: there is none, or it must be rejected.
-        """
-        return self._by_id[name]
 
     def using(self, row: str) -> list[Case]:
         """Return the cases that execute ``row``, the most telling first."""

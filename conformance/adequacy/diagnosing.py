@@ -98,8 +98,8 @@ def try_all(plan: Plan, size: int, seed: int, number: int, on_task: OnTask) -> T
     chosen = sample(_faults(plan), size, seed)
     tasks = _tasks(chosen, bench)
     found: list[Trial] = []
-    with processes(partial(_try, plan), bench.prepare, number) as run:
-        for count, done in enumerate(run(tasks), 1):
+    with processes(number, bench.prepare) as run:
+        for count, done in enumerate(run(partial(_try, plan), tasks), 1):
             found += done
             on_task(count, len(tasks))
     place = {fault.id: number for number, fault in enumerate(chosen)}

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..run.worker import leave_interrupts_to_parent
 
@@ -15,18 +14,22 @@ TaskT = TypeVar("TaskT")
 DoneT = TypeVar("DoneT")
 
 
-@contextmanager
-def processes(
-    do: Callable[[TaskT], DoneT], prepare: Callable[[], object], number: int
-) -> Iterator[Callable[[Sequence[TaskT]], Iterable[DoneT]]]:
-    """Start ``number`` processes, and give a function that does tasks and yields their results in any order.
+class Run(Protocol):
+    """A function that does tasks."""
 
-    ``do`` does one task. The processes are forked, so that they share the data that ``prepare`` computes. If ``number``
-    is 1, this process does the tasks.
+    def __call__(self, do: Callable[[TaskT], DoneT], tasks: Iterable[TaskT], /) -> Iterator[DoneT]:
+        """Apply ``do`` to each of ``tasks``, and yield the results in any order."""
+
+
+@contextmanager
+def processes(number: int, prepare: Callable[[], object]) -> Iterator[Run]:
+    """Start ``number`` processes, and give the function that runs tasks on them; if it is 1, in this process.
+
+    The processes are forked after ``prepare``, so that they share the data that it computes.
     """
     if number == 1:
-        yield partial(map, do)
+        yield map
         return
     prepare()
     with multiprocessing.get_context("fork").Pool(number, leave_interrupts_to_parent) as pool:
-        yield partial(pool.imap_unordered, do)
+        yield pool.imap_unordered

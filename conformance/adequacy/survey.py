@@ -11,7 +11,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
@@ -62,11 +61,9 @@ class Scope(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What one process does in one go: decide the mutants of a row's meaning, of encodings, of control; or look
-    whether vectors are idle. ``names`` are those of rows or vectors.
-    """
+    """Mutants that one process decides: of the meaning of one row, of the encodings or the control of some rows."""
 
-    kind: Literal["meaning", "encoding", "control", "idle"]
+    kind: Literal["meaning", "encoding", "control"]
     names: tuple[str, ...] = ()
 
 
@@ -117,20 +114,18 @@ def survey(
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    with processes(partial(_do, scope), bench.prepare, number) as run:
-        for count, done in enumerate(run(tasks), 1):
-            result.findings += done.findings
-            noticing.update(name for finding in done.findings for name in finding.killers)
+    with processes(number, bench.prepare) as run:
+        for count, findings in enumerate(run(partial(_decide, scope), tasks), 1):
+            result.findings += findings
+            noticing.update(name for finding in findings for name in finding.killers)
             if on_task:
                 on_task(count, len(tasks))
         if scope.rows is None:
             rest = [name for name in bench.vectors if name not in noticing]
-            chunks = [Task("idle", tuple(rest[at : at + _CHUNK])) for at in range(0, len(rest), _CHUNK)]
-            for done in run(chunks):
-                result.idle += done.idle
+            chunks = [rest[at : at + _CHUNK] for at in range(0, len(rest), _CHUNK)]
+            result.idle += sorted(name for names in run(partial(_idle, scope), chunks) for name in names)
     order = {row.name: place for place, row in enumerate(isa().instructions)}
     result.findings.sort(key=lambda finding: (order.get(finding.instruction, len(order)), finding.id))
-    result.idle.sort()
     return result
 
 
@@ -149,23 +144,20 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     return tasks
 
 
-class _Done(NamedTuple):
-    findings: list[Finding]
-    idle: list[str]
-
-
-def _do(scope: Scope, task: Task) -> _Done:
-    """Do ``task`` in this process, where the vectors are read once."""
+def _decide(scope: Scope, task: Task) -> list[Finding]:
+    """Decide the mutants of ``task`` in this process, where the vectors are read once."""
     bench, table = _bench(scope), isa()
     match task.kind:
         case "meaning":
-            return _Done(list(_meaning(task.names[0], bench)), [])
+            return list(_meaning(task.names[0], bench))
         case "encoding":
-            return _Done(list(encoding_findings(table, bench, frozenset(task.names) or None)), [])
+            return list(encoding_findings(table, bench, frozenset(task.names) or None))
         case "control":
-            return _Done(list(_control(table, bench, frozenset(task.names))), [])
-        case "idle":
-            return _Done([], list(idle_vectors(bench, task.names)))
+            return list(_control(table, bench, frozenset(task.names)))
+
+
+def _idle(scope: Scope, names: Sequence[str]) -> list[str]:
+    return list(idle_vectors(_bench(scope), names))
 
 
 @lru_cache(maxsize=1)
@@ -255,16 +247,10 @@ _NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
 
 def _refusing(mutant: EncodingMutant, by_opcode: Mapping[int, Sequence[Refusal]]) -> Iterator[str]:
     """Yield the vectors that notice when ``mutant`` lets their programs pass."""
-    runtime = ReferenceAdapter("little")
     for refusal in by_opcode.get(mutant.opcode, ()):
         code = as_seen(mutant, refusal)
-        if code is not None and not _passes(runtime, refusal, code):
+        if code is not None and not refusal.passes(refusal.run(code)):
             yield refusal.job.id
-
-
-def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
-    (outcome,) = runtime.run([refusal.job._replace(code=code)])
-    return refusal.passes(outcome)
 
 
 # Mutants of control
@@ -285,10 +271,8 @@ def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding
         if change.row in rows:
             killers = _first_two(bench.using(change.row), partial(_changed, change.change))
             yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
-    runtime = ReferenceAdapter("little")
     for loader in loader_mutants(table):
-        killers = _first_two(bench.refusals, partial(_let_pass, runtime, loader))
-        yield _decided(LOADING, "loading", loader.what, killers)
+        yield _decided(LOADING, "loading", loader.what, _first_two(bench.refusals, partial(_let_pass, loader)))
 
 
 def _fails(frames: type[Frames], vector: Case | Refusal) -> bool:
@@ -312,9 +296,9 @@ def _changed(change: Callable[[Case], Any], case: Case) -> bool:
     return bool(changes) and not case.passes(case.executable.replaced(changes))
 
 
-def _let_pass(runtime: ReferenceAdapter, loader: LoaderMutant, refusal: Refusal) -> bool:
+def _let_pass(loader: LoaderMutant, refusal: Refusal) -> bool:
     code = loader.loads(refusal)
-    return code is not None and not _passes(runtime, refusal, code)
+    return code is not None and not refusal.passes(refusal.run(code))
 
 
 def _decided(
@@ -329,22 +313,22 @@ def _decided(
 
 def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
     """Yield those of the vectors ``names`` that notice no mutant at all."""
-    runtime = ReferenceAdapter("little")
     loaders, boundless = list(loader_mutants(isa())), list(boundless_mutants())
     refusals = {refusal.job.id: refusal for refusal in bench.refusals}
+    cases = {case.id: case for case in bench.cases}
     for name in names:
         if name in refusals:
             refusal = refusals[name]
             near = (m for broken in refusal.broken for m in _encodings().get(broken.slot.opcode, ()))
             seen = (as_seen(mutant, refusal) for mutant in near)
-            if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
+            if any(code is not None and not refusal.passes(refusal.run(code)) for code in seen):
                 continue
-            if any(_let_pass(runtime, loader, refusal) for loader in loaders):
+            if any(_let_pass(loader, refusal) for loader in loaders):
                 continue
             if not any(_fails(fault.frames, refusal) for fault in boundless):
                 yield name
         else:
-            case = bench.case(name)
+            case = cases[name]
             if case.expect.faulted and any(_fails(fault.frames, case) for fault in boundless):
                 continue
             # The mutants of the rarest instruction first: the vector is about that.
