@@ -224,6 +224,5 @@ def _draft(
         asm,
         observe=ALL if memory is None else (*ALL, "after"),
         memory=memory,
-        level="abi" if stack else "must",
         errata=("stack-and-call-depth",) if stack else (),
     )

@@ -188,7 +188,6 @@ def _on_the_stack(row: Instruction) -> Draft:
         asm,
         observe=("after",),
         memory="00*160",
-        level="abi",
         errata=("stack-and-call-depth",),
     )
 

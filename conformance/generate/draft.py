@@ -19,7 +19,10 @@ from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import run
 from ...spec.encoding import ByteOrder
 from ...spec.errors import InputError
+from ...spec.requirements import load_errata
 from ...spec.table import Instruction
+from ..lint.reliance import rank
+from ..suite.model import Level
 from ..suite.template import compile_text
 from ..suite.values import parse_bytes
 
@@ -47,9 +50,13 @@ class Draft:
     maps: tuple[str, ...] = ()
     variables: tuple[tuple[int, str], ...] = ()
     helpers: tuple[tuple[str, int], ...] = ()
-    level: str = "must"
     errata: tuple[str, ...] = ()
     rejected: bool = False
+
+    @property
+    def level(self) -> Level:
+        """The highest level that a vector which relies on :attr:`errata` may have."""
+        return max((Level(load_errata()[name].level) for name in self.errata), key=rank, default=Level.MUST)
 
 
 class DraftError(InputError):

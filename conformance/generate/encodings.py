@@ -95,7 +95,6 @@ def _draft(
         maps=around.maps,
         variables=around.variables,
         helpers=tuple(("btf", number) for number in around.functions),
-        level="robustness",
         errata=(errata,),
         rejected=True,
     )
@@ -238,8 +237,7 @@ def _frame_pointer(row: Instruction) -> Iterator[Draft]:
     if cases:
         covers = tuple(f"rfc9669-3.1-{name}-reg-range" for name in written)
         what = "an instruction that would change r10"
-        draft = _draft(f"{slug(row)}/writes-r10", what, around, covers, "frame-pointer-read-only", cases)
-        yield replace(draft, level="abi")
+        yield _draft(f"{slug(row)}/writes-r10", what, around, covers, "frame-pointer-read-only", cases)
 
 
 def _second_slot(row: Instruction) -> Draft:

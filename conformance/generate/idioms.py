@@ -285,7 +285,6 @@ def _together(name: str, idioms: Sequence[str], covers: tuple[str, ...]) -> Draf
         asm=asm,
         observe=("after",),
         memory=f"00*{head + len(_NUMBERS) * (at - head)}",
-        level="abi" if stack else "must",
         errata=("stack-and-call-depth",) if stack else (),
     )
 

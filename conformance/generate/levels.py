@@ -14,7 +14,7 @@ from functools import cache
 from ...spec.encoding import SLOT_BYTES
 from ...spec.readings import other_readings
 from ...spec.requirements import load_requirements
-from ..lint.reliance import interpreted, rank, reliances
+from ..lint.reliance import interpreted, reliances
 from ..suite.model import Expectation, Level
 from .draft import BYTE_ORDERS, Draft, DraftError, distinct, job, outcome
 
@@ -32,21 +32,17 @@ def with_levels(draft: Draft) -> Iterator[Draft]:
         yield draft
         return
     parts: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
-    levels: dict[str, Level] = {}
     for name, values in distinct(draft.cases).items():
-        found = _relied_on(draft, name)
-        levels |= found
-        parts.setdefault(tuple(sorted(found)), {})[name] = values
+        parts.setdefault(tuple(sorted(_relied_on(draft, name))), {})[name] = values
     if draft.level != Level.MUST:
-        yield replace(draft, errata=(*draft.errata, *(name for name in sorted(levels) if name not in draft.errata)))
+        more = {name for errata in parts for name in errata} - set(draft.errata)
+        yield replace(draft, errata=(*draft.errata, *sorted(more)))
         return
     for errata, cases in parts.items():
-        level = max((levels[name] for name in errata), key=rank, default=Level.MUST)
         yield replace(
             draft,
             id="/".join([draft.id, *(errata if len(parts) > 1 else ())]),
             cases=cases,
-            level=level,
             errata=errata,
             covers=draft.covers if errata else tuple(name for name in draft.covers if not _is_interpreted(name)),
         )
@@ -58,9 +54,9 @@ def _read_otherwise() -> frozenset[int]:
     return frozenset(row.opcode for rows in other_readings().values() for row in rows.values())
 
 
-def _relied_on(draft: Draft, name: str) -> dict[str, Level]:
-    """Return the errata that a case relies on, in either byte order, with the highest levels for each."""
-    levels: dict[str, Level] = {}
+def _relied_on(draft: Draft, name: str) -> set[str]:
+    """Return the errata that a case relies on, in either byte order."""
+    errata: set[str] = set()
     for order in BYTE_ORDERS:
         asked = job(draft, name, order)
         if draft.level == Level.MUST and _read_otherwise().isdisjoint(asked.code[::SLOT_BYTES]):
@@ -71,8 +67,8 @@ def _relied_on(draft: Draft, name: str) -> dict[str, Level]:
         for what, erratum, level in reliances(asked, expect):
             if level is None:
                 raise DraftError(f"{asked.id} ({order}-endian): it relies on {what}")
-            levels[erratum] = level
-    return levels
+            errata.add(erratum)
+    return errata
 
 
 def _is_interpreted(requirement: str) -> bool:

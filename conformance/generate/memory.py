@@ -94,7 +94,7 @@ def _offsets(row: Instruction) -> Draft:
 def _unaligned(row: Instruction) -> Draft:
     what = "addresses that are no multiple of the width; no byte beside the addressed ones changes"
     places = dict.fromkeys((-3, 0, 5), (9, 10, 11, 13))
-    return _moved(row, "unaligned", what, places, level="interpretation", errata=("unaligned-access",))
+    return _moved(row, "unaligned", what, places, errata=("unaligned-access",))
 
 
 def _register_pairs(row: Instruction) -> Draft:
@@ -199,7 +199,7 @@ def _stack_ends(row: Instruction) -> Draft:
         store = _access(row, "10", "5", "{off}", imm="-2023406815")
         asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{store}\nr0 = 7\n{back}exit\n"
     what = "the stack from its first byte to its last, relative to r10"
-    return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",))
+    return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, errata=("stack-and-call-depth",))
 
 
 def _base32_only(row: Instruction) -> Draft:

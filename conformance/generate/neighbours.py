@@ -100,7 +100,6 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
         asm + END + (_GIVE if calls else ""),
         observe=("after",),
         memory=f"{LONG_PATTERN} 00*{16 * place}",
-        level="abi" if calls else "must",
         errata=("calling-convention",) if calls else (),
     )
 
@@ -130,7 +129,6 @@ def _behind_calls() -> Draft:
         asm=asm + END + functions,
         observe=("after",),
         memory=f"{LONG_PATTERN} 00*{8 * results}",
-        level="abi",
         errata=("calling-convention",),
     )
 

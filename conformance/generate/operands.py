@@ -155,7 +155,6 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
         asm,
         observe=("after",),
         memory=f"00*{16 * len(pairs) * (1 + len(rows))}",
-        level="abi",
         errata=("stack-and-call-depth",),
     )
 

@@ -72,7 +72,6 @@ def _registers(row: Instruction) -> Draft:
         maps=("00*16", _CONTENT) if function.startswith("map") else (),
         variables=((6, "00*8"), (7, _CONTENT)) if function == "var_addr" else (),
         errata=errata,
-        level="interpretation" if errata else "must",
     )
 
 
@@ -110,7 +109,6 @@ def _functions(row: Instruction) -> Draft:
         observe=("r7", "r8", "r9", "after"),
         memory=f"00*{len(_NUMBERS)}",
         helpers=tuple((by, number) for number in _NUMBERS),
-        level="abi",
         errata=("calling-convention",),
     )
 
@@ -142,7 +140,6 @@ def _packet(row: Instruction, name: str, what: str, asm: str, memory: str) -> Dr
         asm=f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
         observe=("r0", "r7", "r8", "r9"),
         memory=memory,
-        level="interpretation",
         errata=("packet-access-undefined",),
     )
 

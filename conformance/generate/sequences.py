@@ -173,7 +173,6 @@ def _results() -> Iterator[Draft]:
             asm,
             observe=("after",),
             memory=f"{LONG_PATTERN} 00*{24 * len(uses)}",
-            level="abi" if called else "must",
             errata=("calling-convention",) if called else (),
         )
 
@@ -239,7 +238,6 @@ def _addresses() -> Draft:
         asm + END,
         observe=("after",),
         memory=f"{LONG_PATTERN} c1 42 c3 44 45 c6 47 c8*25 00*{24 * len(_ACCESSES)}",
-        level="abi",
         errata=("stack-and-call-depth",),
     )
 

@@ -64,7 +64,6 @@ def _overlapping(width: int) -> Draft:
         asm + END,
         observe=("after",),
         memory=memory,
-        level="interpretation",
         errata=("unaligned-access", "memory-byte-order"),
     )
 
@@ -119,7 +118,6 @@ def _again() -> Draft:
         asm,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * len(parts)}",
-        level="abi",
         errata=("stack-and-call-depth", "calling-convention", "unaligned-access"),
     )
 
@@ -167,7 +165,6 @@ def _in_a_loop() -> Draft:
         asm,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * len(_CHANGES)}",
-        level="abi",
         errata=("calling-convention", "unaligned-access"),
     )
 
@@ -204,7 +201,6 @@ def _overwritten() -> Draft:
         asm=asm + END,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * (len(_READS) + len(parts))}",
-        level="interpretation",
         errata=("unaligned-access", "memory-byte-order"),
     )
 
@@ -243,6 +239,5 @@ def _beside_registers() -> Draft:
         "64 double words on the stack stay while every register is written",
         ("rfc9669-5.1-stx-mem-dw", "rfc9669-3.1-registers"),
         asm=asm,
-        level="abi",
         errata=("stack-and-call-depth",),
     )

@@ -129,7 +129,7 @@ def _deep(rows: Sequence[Instruction]) -> Draft:
     what = "in the eighth frame, at the target of a jump, with other constants in the registers on either way"
     cases = {"taken": {"byte": "85"}, "not-taken": {"byte": "0"}}
     errata = ("calling-convention", "stack-and-call-depth")
-    return _draft(rows, "deep", what, asm, ("rfc9669-4.3.2-call-local",), cases, "abi", errata)
+    return _draft(rows, "deep", what, asm, ("rfc9669-4.3.2-call-local",), cases, errata)
 
 
 def _draft(
@@ -139,11 +139,9 @@ def _draft(
     asm: str,
     more: tuple[str, ...] = (),
     cases: Mapping[str, Mapping[str, str]] | None = None,
-    level: str = "must",
     errata: tuple[str, ...] = (),
 ) -> Draft:
     if facts(rows[0]).kind is Kind.PACKET:
-        level = "interpretation" if level == "must" else level
         errata = ("packet-access-undefined", *errata)
     found = dict.fromkeys(name for row in rows for name in covers(row))
     return Draft(
@@ -154,7 +152,6 @@ def _draft(
         f"{asm}r0 = 0\nr6 = 0\nexit\n",
         observe=("r0", "after"),
         memory=f"{_PATTERN} 00*{8 * len(rows)}",
-        level=level,
         errata=errata,
     )
 
@@ -213,7 +210,6 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
         asm=f"{asm}r0 = 0\nr6 = 0\nexit\n",
         observe=("after",),
         memory=f"{_PATTERN} 00*{2 * len(rows)}",
-        level="abi",
         errata=("calling-convention",),
     )
 
@@ -246,5 +242,4 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
         f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
     )
     found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
-    level, errata = "interpretation", ("program-size",)
-    return Draft(name, what, tuple(found), asm=asm, memory="00", level=level, errata=errata)
+    return Draft(name, what, tuple(found), asm=asm, memory="00", errata=("program-size",))

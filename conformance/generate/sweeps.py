@@ -56,9 +56,8 @@ def _to_themselves() -> Draft:
         asm += f"{setting}{line(row, dst='3', src='4', imm=str(b), offset='-1')}\nr0 += 1\n"
     what = "conditions that do not hold for jumps to themselves; r0 counts them"
     found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
-    level, errata = "interpretation", ("jump-to-itself",)
     name, program = "jumps-to-themselves/not-taken", f"{asm}exit\n"
-    return Draft(name, what, tuple(found), asm=program, level=level, errata=errata)
+    return Draft(name, what, tuple(found), asm=program, errata=("jump-to-itself",))
 
 
 def _access(row: Instruction, base: str, value: str, offset: int) -> str:
@@ -80,7 +79,7 @@ def _places(row: Instruction) -> Draft:
     draft = _draft(row, "places", "each address modulo 8; what comes of it is in memory", asm, content)
     if facts(row).width == 8:
         return draft
-    return replace(draft, level="interpretation", errata=("unaligned-access",))
+    return replace(draft, errata=("unaligned-access",))
 
 
 def _stored(row: Instruction) -> Draft:
