@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making trees that are well-typed: the building blocks of mutation operators."""
+"""Constructors of well-typed trees, of which the mutation operators are made."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def truth() -> t.Expr:
 
 
 def complement(value: t.Expr) -> t.Expr:
-    """Return ``value`` with every bit the other way round."""
+    """Return ``value`` with every bit inverted."""
     return t.Binary("^", value, const(-1, value.type))
 
 
@@ -114,9 +114,9 @@ def reversed_bytes(value: t.Expr) -> t.Expr:
 def total(node: NodeT) -> NodeT:
     """Return ``node`` with every division and shift defined for all operands.
 
-    Rows guard divisors and mask shift amounts, mutants may not. What the bare operation then gives is chosen here: a
-    division by zero gives all ones and a remainder the dividend (as z3 and RISC-V have it); a shift by the width or
-    more gives 0, or copies of the sign bit.
+    Rows guard divisors and mask shift amounts, mutants may not. The results of the bare operations are those of z3 and
+    RISC-V for divisions: all ones for a division by zero, the dividend for a remainder. A shift by the width or more
+    gives 0, or copies of the sign bit.
     """
     node = cast("NodeT", t.rebuild(node, total))
     if not isinstance(node, t.Binary):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in one expression: what a mistaken author could have written in its place.
+"""Faults in one expression.
 
-:func:`edits` yields replacements of the same type for one node; :func:`.build.places` applies it all over a meaning.
+:func:`edits` yields replacements of the same type for one node; :func:`.build.places` applies it to all nodes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .build import (
     truth,
 )
 
-#: Operators that are mistaken for each other.
+#: Operators that replace each other.
 _OPERATORS = (
     ("+", "-", "|", "^"),
     ("&", "|", "^", "+"),
@@ -32,17 +32,17 @@ _OPERATORS = (
     ("*", "+"),
     ("<<", ">>", "s>>"),
 )
-_NEIGHBOURS = {
+_REPLACEMENTS = {
     op: tuple(dict.fromkeys(other for ops in _OPERATORS if op in ops for other in ops if other != op))
     for op in t.ARITHMETIC
 }
 _NARROW = (8, 16, 32)
-#: How the names of mutants begin that access memory at aligned addresses only.
+#: The beginning of the names of mutants that access memory at aligned addresses only.
 ALIGNS = "aligns the address"
 
 
 def edits(expression: t.Expr) -> Iterator[Edit]:
-    """Yield faulty replacements for ``expression`` itself (not for what is below it), each of the same type."""
+    """Yield faulty replacements for ``expression`` itself (not for its children), each of the same type."""
     maker: Callable[..., Iterator[Edit]] = _MAKERS[type(expression)]
     for label, new in maker(expression):
         if new != expression:
@@ -130,10 +130,10 @@ def _negate(negate: t.Negate) -> Iterator[Edit]:
 
 def _binary(binary: t.Binary) -> Iterator[Edit]:
     op, left, right = binary.op, binary.left, binary.right
-    # Where a platform puts things decides whether adding to their addresses ever carries.
+    # The address that a platform chooses decides whether an addition to it carries.
     placed = isinstance(left, t.Call) and left.name in t.PLATFORM_FUNCTIONS
     placed = placed or (isinstance(left, t.Binary) and isinstance(left.left, t.Call))
-    for other in () if placed else _NEIGHBOURS[op]:
+    for other in () if placed else _REPLACEMENTS[op]:
         yield f"{other} for {op}", t.Binary(other, left, right)
     yield f"swaps the operands of {op}", t.Binary(op, right, left)
     yield f"gives the left operand of {op}", left
@@ -181,7 +181,7 @@ def _rotated(binary: t.Binary) -> t.Expr:
 
 
 def _halves(binary: t.Binary) -> Iterator[Edit]:
-    """Faults of 64-bit arithmetic put together from 32-bit halves."""
+    """Faults of 64-bit arithmetic that is composed of 32-bit halves."""
     op, left, right = binary.op, coerce(t.U64, binary.left), coerce(t.U64, binary.right)
     low_left, low_right = through(left, t.U32, t.U64), through(right, t.U32, t.U64)
     high_left, high_right = (t.Binary(">>", side, const(32, t.U64)) for side in (left, right))
@@ -266,7 +266,7 @@ def _compare(compare: t.Compare) -> Iterator[Edit]:
 
 
 def _compared_wide(compare: t.Compare) -> Iterator[Edit]:
-    """Compare whole registers where the row compares the low parts of them."""
+    """Compare whole registers where the row compares their low parts."""
     sides = (compare.left, compare.right)
     if not any(isinstance(side, t.Cast) and side.value.type.bits > side.type.bits for side in sides):
         return
@@ -314,7 +314,7 @@ def _load(load: t.Load) -> Iterator[Edit]:
 
 
 def wrong_addresses(address: t.Expr, size: int) -> Iterator[Edit]:
-    """Yield addresses near to the right one of a datum of ``size`` bytes."""
+    """Yield wrong addresses near that of a datum of ``size`` bytes."""
     for by in sorted({-8, -1, 1, 8, -size, size}):
         yield f"accesses memory {by:+d} bytes away", t.Binary("+", address, const(by, address.type))
     for mask in (1, 3, 7):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in the discipline of local calls and returns, which no single row has."""
+"""Faults in local calls and returns, which belong to no single row."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PAGE_BYTES = 4096
 
 
 class FrameMutant(NamedTuple):
-    """A runtime with a faulty discipline of local calls."""
+    """A runtime with faulty frames."""
 
     what: str
     frames: type[Frames]
 
 
 def frame_mutants() -> Iterator[FrameMutant]:
-    """Yield faulty disciplines of local calls and returns."""
+    """Yield faults in local calls and returns."""
     yield FrameMutant("an exit in a function ends the program", _made(leave=lambda self, registers: None))
     for by in (-1, 1):
         yield FrameMutant(f"returns {by:+d} slots away", _returning(partial(_away, by)))
@@ -52,7 +52,7 @@ def frame_mutants() -> Iterator[FrameMutant]:
 
 
 def stack_mutants() -> Iterator[FrameMutant]:
-    """Yield stacks that are too small, or not where r10 says."""
+    """Yield stacks that are too small, or whose end is not in r10."""
     for size in (FRAME_BYTES - 8, FRAME_BYTES // 2, 64):
         yield FrameMutant(f"has a stack of {size} bytes", _stacked(size, 0))
     for by in (-8, -1, 1, 8):
@@ -60,7 +60,7 @@ def stack_mutants() -> Iterator[FrameMutant]:
 
 
 def boundless_mutants() -> Iterator[FrameMutant]:
-    """Yield machines without a limit that they should have: programs that should be stopped go on."""
+    """Yield machines without a limit: programs that should be stopped continue."""
     yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
     yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
 
@@ -77,7 +77,7 @@ def _stacked(size: int, by: int) -> type[Frames]:
 
 
 class _Logging(Frames):
-    """Remembers what it has been asked to keep."""
+    """Frames that record every call: return addresses, saved registers, and the last r0."""
 
     def __init__(self, memory: Any) -> None:
         super().__init__(memory)
@@ -109,7 +109,7 @@ def _away(by: int, frames: _Logging, back: int) -> int:
     return back + by
 
 
-#: A fault on a call or on a return, when the registers are as they should be.
+#: A fault that changes frames or registers after a correct call or return.
 _Damage: TypeAlias = Callable[[_Logging, list[int]], None]
 
 

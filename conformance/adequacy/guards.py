@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults that only some operands bring out.
+"""Faults that only some operands reveal.
 
-A JIT compiler picks its code by register numbers, by the size of immediates and offsets, and for special values; each
-choice can be the one that is wrong. What goes wrong then is seldom subtle, so these mutants are plainly wrong, but
-only where a condition holds: each asks for a case that meets the condition.
+A JIT compiler selects code by register numbers, by the size of immediates and offsets, and for special values. Each of
+these mutants is wrong for one such selection only: a vector must meet its condition to notice it.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _OFFSETS: tuple[_Test, ...] = (
     ("==", -256), ("==", -257), ("==", 2047), ("==", 2048), ("==", -2048), ("==", -2049), ("==", 4095), ("==", 4096),
     ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
-#: For jumps over a distance the exact numbers matter less than their sizes.
+#: For jump distances, sizes matter more than exact numbers.
 _JUMP_OFFSETS: tuple[_Test, ...] = (
     ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
     (">", 4095), ("<", -4096), ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
@@ -56,9 +55,9 @@ def guarded(row: Instruction) -> Iterator[Mutant]:
 
 
 def _numbers(row: Instruction, name: FieldName) -> Iterable[int]:
-    """Register numbers that a program can give in the field: R10 cannot be written.
+    """Return the register numbers that a program can use in the field: R10 cannot be written.
 
-    What R6 and R10 hold in packet access are addresses, which are no indices.
+    In packet access R6 and R10 hold addresses, which are not indices.
     """
     if facts(row).kind is Kind.PACKET:
         return [number for number in range(WRITABLE) if number != _PACKET_CONTEXT]
@@ -79,7 +78,7 @@ def _register_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
 
 def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
     jumps = any(isinstance(statement, t.Jump | t.CallLocal) for statement in row.means)
-    # Where a jump that is always taken leads to itself, there is no end to wait for.
+    # A jump to itself that is always taken does not terminate.
     endless = any(isinstance(statement, t.Jump) and statement.condition is None for statement in row.means)
     if isinstance(row.fields["offset"], Operand):
         for test in _JUMP_OFFSETS if jumps else _OFFSETS:
@@ -95,20 +94,20 @@ def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
                 yield (Condition("imm", "==", amount, mask=mask),)
             yield (Condition("imm", ">", mask),)
             yield (Condition("imm", "<", 0),)
-        elif not any(isinstance(statement, t.CallHelper) for statement in row.means) and not _names_a_thing(row):
+        elif not any(isinstance(statement, t.CallHelper) for statement in row.means) and not _imm_is_reference(row):
             for test in _JUMP_IMMEDIATES if distance else _IMMEDIATES:
                 if not (distance and endless) or test != ("==", -1):
                     yield (Condition("imm", *test),)
     if isinstance(row.fields.get("next_imm"), Operand):
         for test in _UPPER_HALVES:
             yield (Condition("next_imm", *test),)
-        if not _names_a_thing(row):
+        if not _imm_is_reference(row):
             yield Condition("next_imm", "==", 0), Condition("imm", "<", 0)
             yield Condition("next_imm", "==", -1), Condition("imm", "<", 0)
             yield Condition("next_imm", "==", -1), Condition("imm", ">", 0)
 
 
-def _names_a_thing(row: Instruction) -> bool:
+def _imm_is_reference(row: Instruction) -> bool:
     """Whether imm is the number of a map, a variable or a place in the code."""
     return any(
         isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS and node.args for node in t.walk(*row.means)
@@ -127,11 +126,11 @@ _Value: TypeAlias = tuple[str, t.Expr]
 
 
 def _by_value(row: Instruction) -> Iterator[Mutant]:
-    """Yield mutants that are wrong if operands have special values."""
+    """Yield mutants that are wrong for special operand values."""
     tests = list(_value_tests(row))
     if not tests:
         return
-    # One effect will do: the first that is computed from the operands.
+    # The first effect that is computed from the operands is enough.
     for label, condition in tests:
         for what, means in in_statements(row.means, partial(_disturbed_if, condition=condition)):
             yield Mutant(row, "only for some values", f"{what} if {label}", means)

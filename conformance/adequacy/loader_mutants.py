@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in what a loader lets pass: a program that should be rejected becomes one that a careless loader would run."""
+"""Faults of loaders that accept a program that must be rejected, and run another program in its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Refusal
 from .program_mutants import distance_field, leading
 
-#: Return the program that a runtime runs for one that must be rejected; None if it would not load it.
+#: Returns the program that a loader runs in place of one that must be rejected; None if it rejects it.
 _Loads: TypeAlias = Callable[[Refusal], bytes | None]
 
 
@@ -26,7 +26,7 @@ class LoaderMutant(NamedTuple):
 
 
 def loader_mutants(table: Isa) -> Iterator[LoaderMutant]:
-    """Yield loaders that let pass what they should not."""
+    """Yield loaders that accept programs that must be rejected."""
     exits = slots_of(_plain(table.by_name["EXIT"]))
     nothing = slots_of(_plain(table.by_name["JA"]))
     yield LoaderMutant("runs the empty program", lambda refusal: None if refusal.job.code else pack(exits))
@@ -50,7 +50,7 @@ def loader_mutants(table: Isa) -> Iterator[LoaderMutant]:
     for row in table.instructions:
         for name in ("dst", "src"):
             if name in row.writes and not isinstance(row.fields[name], Fixed):
-                # What the instruction does to r10 does not matter here: it does nothing.
+                # The instruction is replaced by one without an effect: the value of r10 does not matter here.
                 yield LoaderMutant(f"lets {row.name} write r10 ({name})", _without(_writes_r10(row, name), nothing))
 
 
@@ -72,7 +72,7 @@ def _retargeting(choose: _Target, more: tuple[Slot, ...]) -> _Loads:
 
 
 def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes | None:
-    """Return the program with ``more`` at its end, and jumps leading where ``choose`` says."""
+    """Return the program with ``more`` at its end, and the targets of jumps chosen by ``choose``."""
     program = refusal.program
     if program is None:
         return None
@@ -127,7 +127,7 @@ def _passing_over(table: Isa, instead: tuple[Slot, ...]) -> _Loads:
 
 
 def _naming_others(refusal: Refusal) -> bytes | None:
-    """Return the program with map 0, and the first variable, in place of those that are not there."""
+    """Return the program with map 0, and the first variable, in place of missing ones."""
     job, changes = refusal.job, {}
     for index, item in _items(refusal):
         functions = {node.name for node in t.walk(*item.instruction.means) if isinstance(node, t.Call)}
@@ -138,7 +138,7 @@ def _naming_others(refusal: Refusal) -> bytes | None:
 
 
 def _without(concerned: Callable[[Decoded], bool], nothing: tuple[Slot, ...]) -> _Loads:
-    """Return what replaces instructions by ones that do nothing."""
+    """Return a loader that replaces instructions by ones without an effect."""
     return lambda refusal: refusal.replaced(
         {index: nothing * item.instruction.slots for index, item in _items(refusal) if concerned(item)}
     )

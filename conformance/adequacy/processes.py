@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks of some seconds each, on several processors."""
+"""Tasks that take some seconds each, run on several processors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DoneT = TypeVar("DoneT")
 
 
 class Run(Protocol):
-    """A function that does tasks."""
+    """A function that runs tasks."""
 
     def __call__(self, do: Callable[[TaskT], DoneT], tasks: Iterable[TaskT], /) -> Iterator[DoneT]:
         """Apply ``do`` to each of ``tasks``, and yield the results in any order."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the adequacy check found out, for people and as JSON (schema: ``schema/adequacy.schema.json``)."""
+"""The findings of the adequacy check, as text and as JSON (schema: ``schema/adequacy.schema.json``)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
 
 
 def suggestions(survey: Survey) -> str | None:
-    """Return a vector file with all cases that would notice what is alive; None if there are none to suggest."""
+    """Return a vector file with all suggested vectors; None if there are none."""
     texts = list(dict.fromkeys(finding.suggestion for finding in survey.findings if finding.suggestion))
     if not texts:
         return None
@@ -60,7 +60,7 @@ def suggestions(survey: Survey) -> str | None:
 
 
 def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
-    """Print tables by instruction and by family, then what is alive, then what the vectors are worth."""
+    """Print tables by instruction and by family, the mutants that are alive, and counts of vectors."""
     console.print(_table("instruction", ((finding.instruction, finding.status) for finding in survey.findings)))
     console.print()
     console.print(_table("family", sorted((finding.family, finding.status) for finding in survey.findings)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole check: all mutants of some rows decided, on several processors, and what it says about the vectors."""
+"""The whole check: all mutants of some rows are decided, on several processors, and vectors are rated by them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ...spec.table import Isa, isa
 from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
+from .executions import notices
 from .frame_mutants import boundless_mutants, frame_mutants, stack_mutants
 from .kill import Pool, Status, decide
 from .loader_mutants import LoaderMutant, loader_mutants
-from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
 from .processes import processes
@@ -29,16 +29,16 @@ from .smt import Difference
 from .suggest import Suggestion, vector_text
 from .trials import as_seen
 
-#: Under these names the faults that belong to no one row are counted.
+#: Names under which faults that belong to no single row are counted.
 FRAMES, LOADING, ENCODING = "local calls", "loading", "classes"
 
 
 class Finding(NamedTuple):
-    """A mutant decided, as plain data.
+    """A decided mutant, as plain data.
 
-    ``killers`` are at most two of the vectors that notice it: one is a kill that this vector has to itself, but for
-    vectors with long programs.
-    ``differs_at`` are operands that tell an alive mutant from its row, ``suggestion`` the text of a vector with them.
+    ``killers`` are at most two of the vectors that notice it: with one, no other vector does, except for vectors with
+    long programs. ``differs_at`` are operands for which an alive mutant differs from its row, ``suggestion`` is
+    the text of a vector with them.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Which vectors are measured, on the mutants of which rows (None: of all)."""
+    """The vector files that are measured, and the names of the rows to mutate (None: all)."""
 
     files: tuple[Path, ...]
     rows: tuple[str, ...] | None
@@ -69,7 +69,7 @@ class Task(NamedTuple):
 
 @dataclass
 class Survey:
-    """Everything that was found out. ``idle`` are the vectors that notice none of the mutants."""
+    """All findings. ``idle`` are the vectors that notice no mutant."""
 
     vectors: int
     findings: list[Finding] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Survey:
 
     @cached_property
     def by_status(self) -> Counter[Status]:
-        """How many mutants came to which end."""
+        """How many mutants have each status."""
         return Counter(finding.status for finding in self.findings)
 
     @cached_property
@@ -129,14 +129,14 @@ def survey(
     return result
 
 
-#: So many vectors are looked at in one go to see whether they are idle.
+#: Vectors per task of the search for idle ones.
 _CHUNK = 500
 
 
 def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     names = [row.name for row in table.instructions] if instructions is None else list(instructions)
     tasks = [Task("meaning", (name,)) for name in names]
-    # The largest first, so that no processor is left with one at the end.
+    # The largest tasks first, so that all processors finish at about the same time.
     tasks.sort(key=lambda task: -len(_mutants(task.names[0])))
     tasks.append(Task("encoding", () if instructions is None else tuple(names)))
     if instructions is None or "CALL_LOCAL" in names:
@@ -145,7 +145,7 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
 
 
 def _decide(scope: Scope, task: Task) -> list[Finding]:
-    """Decide the mutants of ``task`` in this process, where the vectors are read once."""
+    """Decide the mutants of ``task``; each process reads the vectors once."""
     bench, table = _bench(scope), isa()
     match task.kind:
         case "meaning":
@@ -216,7 +216,7 @@ def _operands(mutant: Mutant, difference: Difference) -> dict[str, Any]:
 
 
 def _covers(mutant: Mutant, bench: Bench) -> list[str]:
-    """Return the requirements that the vectors of the row cover, the most frequent first, or some about the row."""
+    """Return two requirements for a suggested vector: the most frequent of the row's vectors, or some about the row."""
     cases = bench.using(mutant.row.name)[:50]
     covered = Counter(name for case in cases for name in bench.vectors[case.id].entry.covers)
     return [name for name, _ in covered.most_common(2)] or list(requirements_of(mutant.row))[:2]
@@ -246,7 +246,7 @@ _NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
 
 
 def _refusing(mutant: EncodingMutant, by_opcode: Mapping[int, Sequence[Refusal]]) -> Iterator[str]:
-    """Yield the vectors that notice when ``mutant`` lets their programs pass."""
+    """Yield the vectors that notice ``mutant``, which accepts their programs."""
     for refusal in by_opcode.get(mutant.opcode, ()):
         code = as_seen(mutant, refusal)
         if code is not None and not refusal.passes(refusal.run(code)):
@@ -331,7 +331,7 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
             case = cases[name]
             if case.expect.faulted and any(_fails(fault.frames, case) for fault in boundless):
                 continue
-            # The mutants of the rarest instruction first: the vector is about that.
+            # The mutants of the rarest instruction first: the vector is about it.
             rows = sorted(case.executed, key=lambda row: len(bench.using(row)))
             if not any(notices(case, mutant) for row in rows for mutant in _mutants(row)):
                 yield name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in the width of a whole operation: 32-bit instructions done on 64 bits and the other way round."""
+"""Faults in the width of a whole operation: 32-bit instructions computed with 64 bits and 64-bit ones with 32 bits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def results(narrow: t.Expr) -> Iterator[Edit]:
 
 
 def _widened(value: t.Expr) -> Iterator[Edit]:
-    """Do a narrow operation on 64 bits, with operands taken whole or extended, truncating the result or not."""
+    """Yield a narrow operation computed with 64 bits, with whole or extended operands, truncated or not."""
     names = sorted(t.reads(value))
     for choice in product(_REACHES, repeat=len(names)):
         reach = dict(zip(names, choice, strict=True))
@@ -50,7 +50,7 @@ def _widened(value: t.Expr) -> Iterator[Edit]:
 
 
 def _wide(value: t.Expr, reach: Callable[[str], Reach]) -> t.Expr | None:
-    """Return ``value`` computed on 64 bits; None if it uses something that has no wider form."""
+    """Return ``value`` computed on 64 bits; None if a node has no wider form."""
     signed = value.type.signed
     kind = t.S64 if signed else t.U64
     match value:
@@ -91,7 +91,7 @@ def _reached(value: t.Expr, reach: Reach, bits: int) -> t.Expr:
 
 
 def _narrowed_operation(value: t.Expr) -> Iterator[Edit]:
-    """Do a 64-bit operation on 32 bits, as the ALU class would."""
+    """Yield a 64-bit operation computed with 32 bits, as in the ALU class."""
     narrow = _narrow(value)
     if narrow is not None:
         for label, result in results(narrow):

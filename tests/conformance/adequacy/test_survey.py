@@ -8,10 +8,10 @@ import pytest
 from bpf_isa.conformance.adequacy import smt
 from bpf_isa.conformance.adequacy.bench import BaselineError, Bench
 from bpf_isa.conformance.adequacy.encoding_mutants import encoding_mutants
+from bpf_isa.conformance.adequacy.executions import Recording, Replay, executions, notices
 from bpf_isa.conformance.adequacy.frame_mutants import frame_mutants
 from bpf_isa.conformance.adequacy.kill import Decision, Pool, Status, decide
 from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
-from bpf_isa.conformance.adequacy.moments import Departure, Trail, moments, notices
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.adequacy.program_mutants import program_mutants
 from bpf_isa.conformance.adequacy.report import suggestions
@@ -141,13 +141,13 @@ def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path:
     (case,) = found.cases
     for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X", "LD_IND_B"):
         row = TABLE.by_name[name]
-        trail, known = Trail(row, found.cases, "little"), moments(case, name)
+        recording, known = Recording(row, found.cases, "little"), executions(case, name)
         assert known is not None
         for mutant in mutants_of(row, TABLE):
-            departs = Departure(mutant, "little")
-            shows = any(departs(moment) for moment in known)
+            differs = Replay(mutant, "little")
+            shows = any(differs(execution) for execution in known)
             assert shows or not notices(case, mutant), mutant.id
-            assert list(trail.departing(mutant)) == ([case] if shows else []), mutant.id
+            assert list(recording.differing(mutant)) == ([case] if shows else []), mutant.id
 
 
 def test_big_endian_machines_are_tried_where_the_byte_order_matters(tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executions of one row in the vectors, kept so that a mutant can be tried on each without running programs.
+"""Recorded executions of one row in the vectors, on which a mutant is replayed without running whole programs.
 
-As long as a mutant does to the machine what the row did, the program goes on as before. So a vector need only be run
-as a whole if, at one of the moments when the row is executed, the mutant does something else. What it does depends on
-the encoding, on the values of a few registers and on what the machine answers; moments that agree in these make a
-group, which is looked at once.
+As long as a mutant has the same effects as its row, the program continues as before. So the whole program of a vector
+is run only if the effects of the mutant differ in at least one execution of the row.
 """
 
 from __future__ import annotations
@@ -23,20 +21,20 @@ from ...spec.table import Instruction
 from .bench import Case
 from .mutant import Mutant
 
-#: A vector in which the row is executed more often, or that takes more steps, is run as a whole, after all others.
+#: A vector with more executions of the row, or more steps, is not recorded: its program is run, after all others.
 _MOST, _MOST_STEPS = 64, 4096
 
 
 class Event(NamedTuple):
-    """Something that the machine was asked (a load, a store, a map) and what it answered."""
+    """A request to the machine (a load, a store, a map) and its result."""
 
     name: str
     arguments: tuple[int | str, ...]
     result: Any
 
 
-class Moment(NamedTuple):
-    """One execution of the row: at which slot, registers before and after, what it asked, where it led."""
+class Execution(NamedTuple):
+    """One execution of the row: its slot, the registers before and after, its requests, and the move to a successor."""
 
     slot: int
     item: Decoded
@@ -46,11 +44,11 @@ class Moment(NamedTuple):
     after: list[int]
 
 
-def moments(case: Case, row: str) -> list[Moment] | None:
-    """Return all executions of ``row`` in ``case``; None if they are too many."""
+def executions(case: Case, row: str) -> list[Execution] | None:
+    """Return all executions of ``row`` in ``case``; None if there are too many."""
     if case.steps > _MOST_STEPS:
         return None
-    found: list[Moment] = []
+    found: list[Execution] = []
     watched = case.executable.replaced({})
     for slot, item in case.at(row):
         step, following = watched.operations[slot]
@@ -59,21 +57,21 @@ def moments(case: Case, row: str) -> list[Moment] | None:
     return found if len(found) <= _MOST else None
 
 
-def _recording(step: Step, slot: int, item: Decoded, found: list[Moment]) -> Step:
+def _recording(step: Step, slot: int, item: Decoded, found: list[Execution]) -> Step:
     def recorded(registers: list[int], machine: Machine) -> Move:
         if len(found) > _MOST:
             return step(registers, machine)
         before = registers.copy()
         recorder = _Recorder(machine)
         move = step(registers, cast("Machine", recorder))
-        found.append(Moment(slot, item, before, tuple(recorder.events), move, registers.copy()))
+        found.append(Execution(slot, item, before, tuple(recorder.events), move, registers.copy()))
         return move
 
     return recorded
 
 
 class _Recorder:
-    """Stands before a machine and writes down what it is asked."""
+    """Forwards requests to a machine and records them."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -93,12 +91,12 @@ class _Recorder:
         return asked
 
 
-class _Departure(Exception):
-    """The mutant asks the machine something else."""
+class _OtherRequest(Exception):
+    """The mutant makes another request than its row did."""
 
 
-class _Replay:
-    """Stands for the machine at a moment: answers what was asked then, in the same order."""
+class _Recorded:
+    """Answers the requests of a recorded execution, in the same order, in place of the machine."""
 
     def __init__(self, events: tuple[Event, ...]) -> None:
         self.events = events
@@ -111,81 +109,80 @@ class _Replay:
 
     def _answer(self, name: str, *arguments: int | str) -> Any:
         if self.next >= len(self.events) or self.events[self.next][:2] != (name, arguments):
-            raise _Departure
+            raise _OtherRequest
         self.next += 1
         return self.events[self.next - 1].result
 
 
-_SILENT = _Replay(())
 #: The fields of an instruction of one row.
 _Fields: TypeAlias = tuple[int, ...]
 
 
-class Departure:
-    """Tells whether a mutant does something else than its row at a moment, on machines of one byte order."""
+class Replay:
+    """A mutant replayed on recorded executions of its row, on machines of one byte order."""
 
     def __init__(self, mutant: Mutant, byte_order: ByteOrder) -> None:
         self.mutant, self.byte_order = mutant, byte_order
         self._steps: dict[_Fields, Step | None] = {}
         self._uses_slot = _asks_for_slot(mutant.row.means) or _asks_for_slot(mutant.means)
 
-    def __call__(self, moment: Moment) -> bool:
-        """Whether the mutant does something else at ``moment``."""
-        fields = moment.item[1:]
+    def __call__(self, execution: Execution) -> bool:
+        """Whether the mutant has other effects than the row had in ``execution``."""
+        fields = execution.item[1:]
         if self._uses_slot or fields not in self._steps:
-            self._steps[fields] = self._step(moment)
+            self._steps[fields] = self._step(execution)
         step = self._steps[fields]
         if step is None:
             return False
-        registers = moment.before.copy()
-        replay = _Replay(moment.events) if moment.events else _SILENT
+        registers = execution.before.copy()
+        machine = _Recorded(execution.events)
         try:
-            move = step(registers, cast("Machine", replay))
-        except _Departure:
+            move = step(registers, cast("Machine", machine))
+        except _OtherRequest:
             return True
-        return move != moment.move or registers != moment.after or replay.next != len(moment.events)
+        return move != execution.move or registers != execution.after or machine.next != len(execution.events)
 
-    def _step(self, moment: Moment) -> Step | None:
-        """Return what the mutant does at ``moment``; None if its fault is not in force there."""
-        if not self.mutant.applies(moment.item):
+    def _step(self, execution: Execution) -> Step | None:
+        """Return the step of the mutant for ``execution``; None if its condition does not hold there."""
+        if not self.mutant.applies(execution.item):
             return None
-        row = self.mutant.instruction_for(moment.item)
-        if writes_frame_pointer(moment.item._replace(instruction=row)):
-            return _depart
-        return row_code(row, self.byte_order).make(moment.slot, *moment.item[1:])
+        row = self.mutant.instruction_for(execution.item)
+        if writes_frame_pointer(execution.item._replace(instruction=row)):
+            return _other_request
+        return row_code(row, self.byte_order).make(execution.slot, *execution.item[1:])
 
 
-def _depart(registers: list[int], machine: Machine) -> Move:
-    raise _Departure
+def _other_request(registers: list[int], machine: Machine) -> Move:
+    raise _OtherRequest
 
 
 def _asks_for_slot(means: Iterable[t.Stmt]) -> bool:
     return any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*means))
 
 
-class Trail:
-    """The moments of one row in many cases, in the order of the cases, each recorded when it is first asked for.
+class Recording:
+    """The executions of one row in many cases, in the order of the cases; each case is recorded when first needed.
 
-    ``long`` are the cases met so far whose executions are too many to be kept.
+    ``long`` are the cases so far that have too many executions or steps to be recorded.
     """
 
     def __init__(self, row: Instruction, cases: Iterable[Case], byte_order: ByteOrder) -> None:
         self.row, self.byte_order = row, byte_order
         self.long: list[Case] = []
         self._cases = iter(cases)
-        self._recorded: list[tuple[Case, list[Moment]]] = []
+        self._recorded: list[tuple[Case, list[Execution]]] = []
 
-    def departing(self, mutant: Mutant) -> Iterator[Case]:
-        """Yield the cases, of those that are not long, in which ``mutant`` does something else than the row."""
-        departs = Departure(mutant, self.byte_order)
+    def differing(self, mutant: Mutant) -> Iterator[Case]:
+        """Yield the recorded cases in which ``mutant`` has other effects than the row."""
+        differs = Replay(mutant, self.byte_order)
         for case, found in chain(self._recorded, self._more()):
-            if any(map(departs, found)):
+            if any(map(differs, found)):
                 yield case
 
-    def _more(self) -> Iterator[tuple[Case, list[Moment]]]:
-        """Record the cases that are left."""
+    def _more(self) -> Iterator[tuple[Case, list[Execution]]]:
+        """Record the remaining cases, and yield those that are not long."""
         for case in self._cases:
-            found = moments(case, self.row.name)
+            found = executions(case, self.row.name)
             if found is None:
                 self.long.append(case)
             else:
