@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has confirmed the vectors: for each file, how many of them a runtime passes that nobody here wrote."""
+"""Confirmation of vectors: how many vectors of each file pass on runtimes that are independent of this project."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ..results.document import Json, ResultsError
 from ..run.verdict import Verdict
 from .measure import Coverage, short_name
 
-#: The runtimes that come with this package: they are made from the table that the vectors are to test.
+#: The runtimes of this package: they are derived from the same table as the vectors, and confirm nothing.
 OWN = ("reference", "jit", "miniature:")
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What one runtime made of the vectors.
+    """The verdicts of one runtime.
 
-    ``identity`` says who it is; ``verdicts`` counts by file (short name). ``passed`` are the ids that it confirms.
+    ``identity`` describes the runtime; ``verdicts`` counts verdicts by file (short name). ``passed`` are the ids of the
+    vectors that it passes.
     """
 
     name: str
@@ -52,7 +53,7 @@ def _of_document(coverage: Coverage, path: Path, data: Json) -> Iterable[Confirm
         passed = set()
         for vector in coverage.suite.vectors:
             found = one["results"].get(vector.id)
-            # What was not asked for has not been confirmed either.
+            # A vector that was not run is not confirmed.
             verdict = Verdict(found["verdict"]) if found else Verdict.UNSUPPORTED
             verdicts[short_name(Path(vector.entry.file))][verdict] += 1
             if verdict is Verdict.PASS:

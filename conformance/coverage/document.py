@@ -18,7 +18,7 @@ FORMAT, FORMAT_VERSION = "bpf-isa-coverage", 1
 
 
 def document(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> Json:
-    """Return the coverage document; ``confirmed`` is what runtimes made of the vectors, if that was asked."""
+    """Return the coverage document; ``confirmed`` has the verdicts of runtimes, if given."""
     data: Json = {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """R10 in every role, and addresses as operands.
 
-What an address is differs from run to run. So what comes of it is compared with what comes of a copy in another
-register, and it is their difference that vectors expect.
+Addresses differ from run to run. So each result is compared with that for a copy of the address in another register,
+and vectors expect their difference.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _condition(row: Instruction) -> Draft:
 
 
 def _immediate_condition(row: Instruction) -> Draft:
-    """R10 and a copy of it decide alike, whatever they hold; then numbers for which the condition is known."""
+    """R10 and a copy of it give the same condition for any value; then numbers for which the condition is known."""
     asm = "r0 = 0\nr3 = r10\n"
     for number in (0, -1, 512):
         for register, step in (("10", "+= 1"), ("3", "-= 1")):
@@ -134,8 +134,8 @@ def _store_on_stack(row: Instruction) -> Draft:
 def _atomic_addresses(row: Instruction) -> Draft:
     """Addresses as operands: R10 through each base, each base itself, and for CMPXCHG each operand through R0.
 
-    What is stored is compared with what ordinary instructions make of the same operands, what R0 or the operand holds
-    afterwards with what was in memory.
+    The stored value is compared with the result of ordinary instructions with the same operands, the value of R0 or the
+    operand afterwards with the old value in memory.
     """
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
     pairs = [(n, n) for n in (range(1, 10) if exchanges else (6, 7, 8))]
@@ -159,7 +159,7 @@ def _atomic_addresses(row: Instruction) -> Draft:
 
 
 def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str:
-    """Assembly of one operation with base and operand in these registers; what comes of it is stored at ``kept``."""
+    """Assembly of one operation with base and operand in these registers; its results are stored at ``kept``."""
     bits = facts(row).width
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
     p, t, plain = [n for n in (9, 8, 7, 6, 5) if n not in (base, operand)][:3]
@@ -175,7 +175,7 @@ def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str
     if exchanges and base:
         lines.append(f"r0 = r{plain}")
     lines.append(line(row, dst=str(base), src=str(operand), offset="0" if base < 10 else "-16"))
-    # What the operand was, if it is overwritten: the address.
+    # If the operand is overwritten, its old value: the address.
     source = address if operand in (base, 10) else f"r{operand}"
     result = "0" if exchanges else str(operand)
     lines += [f"r{t} = r{result}"]
@@ -191,7 +191,7 @@ def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str
 
 
 def _exchange_on_stack(row: Instruction) -> Draft:
-    """CMPXCHG with R10 as base and each operand: what R0 holds afterwards and what is stored, one after the other."""
+    """CMPXCHG with R10 as base and each operand: the final R0 and the stored value, one after the other."""
     bits = facts(row).width
     text = ""
     for n in range(10):

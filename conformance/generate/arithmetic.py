@@ -13,7 +13,7 @@ from .draft import Draft, line, slug
 
 #: Values that shifts move: each half and each end is set or clear in some of them.
 _SHIFTED = ("1", "m1", "s64min", "2p31", "pos-neg", "neg-pos", "s64max")
-#: What a 32-bit program can put in a register with one instruction, sign bit set or clear.
+#: Values that a 32-bit program can load with one instruction, sign bit set or clear.
 _BASE32_VALUES = ("0", "1", "m1", "m3", "s32max", "s32min", "12345678")
 
 
@@ -28,7 +28,7 @@ def drafts() -> Iterator[Draft]:
 
 
 def _with_wide_inputs(row: Instruction) -> Draft:
-    """All 64 bits of both operands are given, also where the operation looks at 32 of them."""
+    """All 64 bits of both operands are set, also if the operation uses 32 of them."""
     head = "r0 = {dst} ll\n"
     if "src" in row.operands:
         asm = f"r1 = {{src}} ll\n{head}{line(row, dst='0', src='1')}\nexit\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic operations (RFC 9669 section 5.3), one thread: results, fetched values, neighbours, registers, offsets."""
+"""Atomic operations (RFC 9669 section 5.3), one thread: results, fetched values, adjacent bytes, registers, offsets."""
 
 from __future__ import annotations
 
@@ -51,32 +51,32 @@ def drafts() -> Iterator[Draft]:
 
 
 def _compares(row: Instruction) -> bool:
-    """Whether the row is CMPXCHG: the text leaves open what its operand holds then (erratum cmpxchg-and-fetch)."""
+    """Whether the row is CMPXCHG: the RFC does not specify its operand afterwards (erratum cmpxchg-and-fetch)."""
     return facts(row).operation == "compare-exchange"
 
 
 def _fetches_narrow(row: Instruction) -> bool:
     """Whether the row fetches 32 bits to its operand.
 
-    The text leaves open what the other half holds (erratum fetch32-zero-extends).
+    The RFC does not specify the upper half (erratum fetch32-zero-extends).
     """
     return "src" in row.writes and facts(row).width == 32
 
 
 def _settled(row: Instruction, operand: str) -> str:
-    """Assembly before an operation, after which its result does not depend on what the text leaves open."""
+    """Return assembly before an operation that makes its result independent of what the RFC does not specify."""
     if _fetches_narrow(row):
         return f"w{operand} = w{operand}\n"
     return "w0 = w0\n" if _compares(row) and facts(row).width == 32 else ""
 
 
 def _value(row: Instruction, number: int) -> int:
-    """Return ``number`` as an operand; of what an operation fetches to, the upper half is clear."""
+    """Return ``number`` as an operand; if 32 bits are fetched into it, its upper half is clear."""
     return number & 0xFFFFFFFF if _fetches_narrow(row) else number
 
 
 def _visible(row: Instruction, *registers: str) -> tuple[str, ...]:
-    """Return what of ``registers`` is compared where the operand is r3: that of CMPXCHG is not."""
+    """Return those of ``registers`` that are compared; not the operand r3 of CMPXCHG."""
     return tuple(name for name in registers if name != "r3" or not _compares(row))
 
 
@@ -91,12 +91,12 @@ def _width(row: Instruction) -> str:
 
 
 def _operands(row: Instruction) -> Draft:
-    """All operands meet all values in memory; r0, the operand and the memory are compared.
+    """Return all operands with all values in memory; r0, the operand and the memory are compared.
 
     What is beside the operand was stored in its width too: so the same numbers come out in both byte orders.
     """
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
-    # What is fetched shows what was in memory, whatever the operation makes of it.
+    # The fetched value is the old value in memory, for each operation.
     if "src" in row.writes:
         operand = hexed(_value(row, VALUES[4]))
         cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": operand} for value in edges(facts(row).width)}
@@ -118,7 +118,7 @@ def _operands(row: Instruction) -> Draft:
 
 
 def _neighbours(row: Instruction) -> Draft:
-    """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
+    """Carries and stores change the bytes of the operand only, at each aligned address."""
     cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - facts(row).width // 8 + 1, facts(row).width // 8)}
     number = hexed(_value(row, 0xFFFFFFFFFFFFFFFF))
     asm = f"r3 = {number} ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
@@ -137,7 +137,7 @@ def _register_pairs(row: Instruction) -> Draft:
         if base != value
     }
     if _compares(row):
-        # What is not compared: the operand, or any other register where that is R0, which receives the old value.
+        # The operand is not compared; if it is R0, which receives the old value, another register is not.
         for values in cases.values():
             values["z"] = next(n for n in (values["v"], "9", "8") if n not in ("0", values["b"]))
     what = "each register as base and as operand; no other register changes, and the base is loaded from memory"
@@ -145,7 +145,7 @@ def _register_pairs(row: Instruction) -> Draft:
 
 
 def _operand_afterwards(row: Instruction) -> Draft:
-    """Each register as operand, where readings of the text differ about it."""
+    """Each register as operand, whose final value depends on how the RFC is read."""
     cases = {
         f"r{value}": {"b": str(value % 9 + 1), "v": str(value), "o": other_than_r1(value % 9 + 1)}
         for value in range(1 if _compares(row) else 0, 10)
@@ -168,7 +168,7 @@ def _on_pairs(
 
 
 def _on_the_stack(row: Instruction) -> Draft:
-    """R10 as base, with each register as operand; then all registers and what was operated on go to the memory."""
+    """R10 as base, with each register as operand; then all registers and the results are stored."""
     below = {n: 8 * (n + 1) for n in range(10)}
     fill = "".join(f"r0 = {VALUES[n] ^ (0x8181 << 16):#x} ll\n*(u64 *)(r10 - {at}) = r0\n" for n, at in below.items())
     act = "".join(f"{line(row, dst='10', src=str(n), offset=str(-at))}\n" for n, at in below.items())
@@ -193,7 +193,7 @@ def _on_the_stack(row: Instruction) -> Draft:
 
 
 def _match_on_the_stack(row: Instruction) -> str:
-    """For CMPXCHG: R0 is what the operands of r1 to r4 meet."""
+    """Return stores for CMPXCHG after which R0 matches for the operands r1 to r4."""
     if not _compares(row):
         return ""
     return "".join(f"*({_width(row)} *)(r10 + {-8 * (n + 1)}) = r0\n" for n in (1, 2, 3, 4))
@@ -202,9 +202,9 @@ def _match_on_the_stack(row: Instruction) -> str:
 def _one_register(row: Instruction) -> Draft:
     """One register as base and as operand.
 
-    The operand is an address then, which differs from run to run: r0 is the difference between what is in memory and
-    what ordinary instructions make of the same operands, r1 the register itself, relative to the address where it
-    must still hold it.
+    The operand is an address, which differs from run to run: r0 is the difference between the value in memory and the
+    result of ordinary instructions with the same operands, r1 the register itself, relative to the address if it must
+    be unchanged.
     """
     load, store = f"r7 = *({_width(row)} *)(r6 + 8)", _store(row, "6", "8")
     asm = (
@@ -218,7 +218,7 @@ def _one_register(row: Instruction) -> Draft:
 
 
 def ordinary(row: Instruction) -> Instruction:
-    """Return the instruction that does the operation of an atomic one to registers; an exchange moves."""
+    """Return the register instruction with the operation of an atomic one; a move for an exchange."""
     what = facts(row)
     operation = "move" if what.operation in ("exchange", "compare-exchange") else what.operation
     wanted = (Kind.ALU, operation, what.width)
@@ -226,7 +226,7 @@ def ordinary(row: Instruction) -> Instruction:
 
 
 def _comparison(row: Instruction) -> Draft:
-    """CMPXCHG: success and failure, where only bits inside or only bits outside of the width differ."""
+    """CMPXCHG: match and mismatch, with differences only inside or only outside of the width."""
     value = VALUES[5]
     changes = {"equal": 0, "bit0": 1, "bit31": 1 << 31, "bit32": 1 << 32, "bit63": 1 << 63, "all": (1 << 64) - 1}
     changes["upper-half"] = 0xFFFFFFFF00000000
@@ -246,9 +246,9 @@ def _comparison(row: Instruction) -> Draft:
 
 
 def _r0_as_base(row: Instruction) -> Draft:
-    """CMPXCHG with R0 as base: what memory is compared with is the address itself, which memory holds here.
+    """CMPXCHG with R0 as base: memory holds the address itself, and is compared with it.
 
-    r0 is what was stored, r1 the difference of R0 to the address, in the width of the operation: 0.
+    r0 is the stored value, r1 the difference of R0 and the address in the width of the operation: 0.
     """
     cut, kind = "w7 = w7\n" if facts(row).width == 32 else "", _width(row)
     asm = (

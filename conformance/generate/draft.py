@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vector in the making: a program with operands, whose expectations are computed from the instruction table.
+"""Drafts of vectors: programs with operands, whose expected values are computed from the instruction table.
 
-What the rows of ``isa.yaml`` mean is executed by the reference VM, once per byte order, and the results are written
-down as literals. Whoever reads the vectors later compares with these numbers, not with the VM.
+The reference VM executes the rows of ``isa.yaml`` once per byte order, and the results are written as literals.
+Runtimes are compared with these literals, not with the VM.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ class Draft:
 
 
 class DraftError(InputError):
-    """A draft whose program does not do what a vector's must: come to its end."""
+    """The program of a draft does not return on the reference VM."""
 
 
 def rows(draft: Draft) -> list[dict[str, str]]:
     """Return the table of ``draft``: per case its name, the values of its holes, and what is expected.
 
     Raises:
-        DraftError: a case does not run to its end on the reference VM.
+        DraftError: a case does not return on the reference VM.
     """
     cases = distinct(draft.cases)
     if draft.rejected:
@@ -88,7 +88,7 @@ def rows(draft: Draft) -> list[dict[str, str]]:
 
 
 def job(draft: Draft, name: str, order: ByteOrder) -> Job:
-    """Return what a runtime of a byte order is asked in the case ``name`` of a draft that is not ``rejected``."""
+    """Return the job of the case ``name`` in a byte order, of a draft that is not ``rejected``."""
     values = draft.cases[name]
     return Job(
         id=f"{draft.id}/{name}",
@@ -110,7 +110,7 @@ def outcome(draft: Draft, job: Job) -> Returned:
     """Run a case on the reference VM.
 
     Raises:
-        DraftError: it does not run to its end.
+        DraftError: it does not return.
     """
     result = run(prepare(job.code, job.byte_order), machine_for(job, job.byte_order))
     if not isinstance(result, Returned):
@@ -119,7 +119,7 @@ def outcome(draft: Draft, job: Job) -> Returned:
 
 
 def distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-    """Return ``cases`` without those whose values an earlier one has: lists of operands overlap."""
+    """Return ``cases`` without those that have the values of an earlier one: lists of operands overlap."""
     first: dict[frozenset[tuple[str, str]], str] = {}
     for name, values in cases.items():
         first.setdefault(frozenset(values.items()), name)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The levels of generated vectors: no case is of a level above what it relies on.
+"""The levels of generated vectors: no case has a higher level than what it relies on.
 
-A draft does not tell in which of its cases an instruction meets operands on which readings of the RFC differ. Such
-cases become a vector of their own, with a level as high as the errata allow that they rely on.
+Only some cases of a draft may have operands for which readings of the RFC differ. These cases become a separate
+vector, with the highest level that the errata allow.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from .draft import BYTE_ORDERS, Draft, DraftError, distinct, job, outcome
 def with_levels(draft: Draft) -> Iterator[Draft]:
     """Yield ``draft``, or parts of it, with the levels and errata of the cases in them.
 
-    Looked at are cases with instructions that can be read in different ways, and drafts that say themselves that they
-    rely on something.
+    Only cases with instructions that can be read in different ways are examined, and drafts with errata.
 
     Raises:
-        DraftError: a case relies on what no erratum promises, or does not run to its end.
+        DraftError: a case relies on what no erratum promises, or does not return.
     """
     if draft.rejected:
         yield draft

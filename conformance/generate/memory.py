@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads and stores (RFC 9669 sections 5.1 and 5.2): widths, offsets, alignment, neighbours, registers, the stack."""
+"""Loads and stores (RFC 9669 sections 5.1 and 5.2): widths, offsets, alignment, adjacent bytes, registers, stack."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def address_in(base: str) -> str:
 
 
 def other_than_r1(base: int) -> str:
-    """Return the register that is not yet as it should be once the address is in ``base``: r1, or any if it is that."""
+    """Return the register that is set after the address is in ``base``: r1, or another one if that is the base."""
     return "0" if base == 1 else "1"
 
 
@@ -105,7 +105,7 @@ def _register_pairs(row: Instruction) -> Draft:
     for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
         name = f"r{base}_r{value}" if has_value else f"r{base}"
         cases[name] = {"b": str(base), "o": other_than_r1(base)} | ({"v": str(value)} if has_value else {})
-    # An address is no number to compare: the base register is overwritten at the end.
+    # An address has no expected value: the base register is overwritten at the end.
     asm = f"{address_in('{b}')}{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
     what = "each register as base and as value; no other register changes"
     observe = ALL if is_load(row) else (*ALL, "after")
@@ -113,7 +113,7 @@ def _register_pairs(row: Instruction) -> Draft:
 
 
 def _base_offsets(row: Instruction) -> Draft:
-    """Machines have addressing forms that some base registers or sizes of displacement cannot take."""
+    """Some addressing modes of machines exclude base registers or sizes of displacements."""
     cases = {
         f"r{base}_{signed(offset)}": {
             "b": str(base),
@@ -135,7 +135,7 @@ def _base_offsets(row: Instruction) -> Draft:
 
 
 def _values(row: Instruction) -> Draft:
-    """Every combination of sign bits in what is loaded, into a register that was dirty."""
+    """Loads of values with all combinations of sign bits, into a register whose bits are set."""
     patterns = ("00*8", "ff*8", "80 00*7", "00*7 80", "7f ff*7", "ff*7 7f", "00*3 80 00*4", "00 80 00 80 7f 80 ff 7f")
     names = ("zero", "ones", "first-top", "last-top", "first-7f", "last-7f", "fourth-top", "mixed")
     cases = {name: {"bytes": pattern} for name, pattern in zip(names, (_flat(p) for p in patterns), strict=True)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of instructions, and jumps that lead between them or past them; numbers that have much in common.
+"""Pairs of instructions with jumps between or over them; numbers that are equal in many bits.
 
-Runtimes join two instructions to one, and some machines run the instruction behind a jump before it: neither may show
-when control comes to the second instruction from elsewhere, or leaves before it.
+Runtimes fuse two instructions, and some machines execute the instruction after a jump before it (delay slots). Neither
+may have an effect if the second instruction is a jump target, or if control leaves before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .draft import Draft
 from .registers import END, LONG_PATTERN, stored
 
 _HEAD = 32
-#: Instructions of all kinds on register {d}, and how many slots they take. R6 is an address, r8 a number.
+#: Instructions of all kinds on register {d}, with their number of slots. R6 is an address, r8 a number.
 _KINDS: Mapping[str, tuple[str, int]] = {
     "mov": ("r{d} = 0x51", 1),
     "mov32": ("w{d} = w8", 1),
@@ -34,15 +34,15 @@ _KINDS: Mapping[str, tuple[str, int]] = {
     "cmpxchg": ("r0 = cmpxchg_64(r6 + 16, r0, r{d})", 1),
     "call": ("call local give", 1),
 }
-#: Jumps that lead nowhere else: first only, for the second is what is reached past them.
+#: Jumps to the next instruction, which are used as first ones only.
 _FIRSTS: Mapping[str, tuple[str, int]] = {
     "condition": ("if r8 == 77 goto +0", 1),
     "ja": ("goto +0", 1),
     "ja32": ("gotol +0", 1),
 }
-#: Those that not every runtime has: they are apart from the others.
+#: Instructions that not every runtime has, in programs of their own.
 _RARE = frozenset(["mul", "atomic", "fetch", "cmpxchg"])
-#: Ways to the second instruction. R8 is 5, which comes from memory.
+#: Jumps to the second instruction. R8 is 5, loaded from memory.
 _WAYS: Mapping[str, str] = {
     "jeq-taken": "if r8 == 5 goto",
     "jne-not-taken": "if r8 != 5 goto",
@@ -79,7 +79,7 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
     for first, slots in firsts:
         for second in [*(text for text, _ in kinds.values()), *(("condition", "ja") if jumps else ())]:
             asm += "r7 = 0xc3d2e1f0a5b49687 ll\nr9 = 0x8796a5b4c3d2e1f0 ll\nr0 = 0\n"
-            # What JA leads past is reached from here.
+            # This jump reaches the instruction that JA jumps over.
             asm += f"if r8 == 77 goto past{place}\n" if second == "ja" else ""
             asm += f"{{jump}} +{slots}\n{first.replace('{d}', '7')}\n"
             if second == "condition":
@@ -105,7 +105,7 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
 
 
 def _behind_calls() -> Draft:
-    """What stands behind a call runs once and after it; what stands before or behind an EXIT is jumped past."""
+    """An instruction after a call runs once, after it; those before and after an EXIT are jumped over."""
     asm, functions = "r6 = r1\nr8 = *(u8 *)(r6 + 7)\nr8 += -3\nr7 = 0\nr9 = 0\n", ""
     parts = {name: kind for name, kind in _KINDS.items() if name != "call"}
     results = 0
@@ -134,7 +134,7 @@ def _behind_calls() -> Draft:
 
 
 def _copies(name: str, kinds: Mapping[str, tuple[str, int]]) -> Draft:
-    """A copy of a register stays when either of the two is changed, in arithmetic, stores and conditions."""
+    """A copy of a register keeps its value if the other register changes, in arithmetic, stores and conditions."""
     asm, place = "r6 = r1\nr8 = *(u8 *)(r6 + 7)\nr8 += -3\n", 0
     uses = ("r5 += r9", "r5 = r9", "if r9 == r5 goto +1\nr5 = 1", "w5 = w9")
     for text in (text for text, _ in kinds.values() if "{d}" in text):
@@ -156,7 +156,7 @@ def _copies(name: str, kinds: Mapping[str, tuple[str, int]]) -> Draft:
 
 
 def _relatives(number: int) -> list[int]:
-    """Numbers that are like ``number`` in one half, in sum, in all bits but one, or in all bits turned around."""
+    """Return numbers similar to ``number``: equal in one half or in all bits but one, negated, inverted, swapped."""
     mask = (1 << 64) - 1
     high, low = number >> 32, number & 0xFFFFFFFF
     return [

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one instruction leaves to the next ones: results, stored bytes, flags, and the places that jumps lead to.
+"""Sequences of dependent instructions: results, stored bytes, flags and jump targets.
 
-Pipelines forward results and stored bytes, compilers join neighbours and remember what they know of registers and of
-memory. Each of that goes wrong for certain neighbours only, so that programs here have many small parts: every one
-puts what came of it into the memory, in the order of the parts.
+Pipelines forward results and stored bytes; compilers fuse instructions and keep facts about registers and memory. Each
+may fail for certain sequences only. So a program has many small parts, and each stores its result, in the order of the
+parts.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import chain, product
 from .draft import Draft
 from .registers import END, LONG_PATTERN, stored
 
-#: What the register that is written held before: its upper half shows where 32 bits are written only.
+#: The old value of the register that is written: its upper half shows whether only 32 bits are written.
 _OLD = 0xA5A5A5A5C3C3C3C3
-#: Instructions that write register {t}, from the number in r8, from memory at r6 or from what the register held.
+#: Instructions that write register {t}, from the number in r8, from memory at r6 or from its old value.
 _MAKERS: Mapping[str, str] = {
     "add64-k": "r{t} += 0x1234567",
     "add64-x": "r{t} += r8",
@@ -64,8 +64,8 @@ _R0_MAKERS: Mapping[str, str] = {
     "cmpxchg-64": "r0 = cmpxchg_64(r6 + 8, r0, r8)",
     "call-local": "call local make",
 }
-#: Uses of register {t}, by name: what is done before it is written, and the use, which leaves its result in r7, in
-#: the register itself, or in memory.
+#: Uses of register {t}, by name: assembly before it is written, the use, and the result register: r7, {t} itself,
+#: or none if it is in memory.
 _USES: Mapping[str, Sequence[tuple[str, str, str]]] = {
     "arithmetic": (
         ("", "r{t} += r8", "{t}"),
@@ -130,7 +130,7 @@ _USES: Mapping[str, Sequence[tuple[str, str, str]]] = {
         ("", "w0 = w0", "0"),
     ),
 }
-#: What a store does not touch: results begin behind it.
+#: Results begin after the bytes that stores may change.
 _HEAD = 32
 
 
@@ -178,7 +178,7 @@ def _results() -> Iterator[Draft]:
 
 
 def _returned(gap: int) -> Draft:
-    """A result in R0 is what the program returns; nothing else is compared, so that nothing follows in any form."""
+    """A result in R0 that the program returns. Nothing else is compared, so that no generated end follows it."""
     makers = {**_MAKERS, **{name: text for name, text in _R0_MAKERS.items() if "call" not in text}}
     asm = f"r6 = r1\nr8 = 0x89abcdef00000085 ll\nr9 = 0\nr0 = {_OLD:#x} ll\n{_filler(3)}{{make}}\n{_filler(gap)}exit\n"
     return Draft(
@@ -224,7 +224,7 @@ _ACCESSES = (
 
 
 def _addresses() -> Draft:
-    """R3 leads elsewhere before the address is made; what is found there, and what stores leave, differs."""
+    """R3 holds another address before it is set, at which loads and stores have other results."""
     asm = "r6 = r1\nr7 = r1\nr7 += 16\n*(u64 *)(r10 - 8) = r7\nr4 = -32\nr8 = 0x89abcdef00000085 ll\nr9 = 0\n"
     for place, (access, gap) in enumerate(product(_ACCESSES, range(3))):
         asm += "r0 = *(u64 *)(r6 + 16)\nr8 += 0x01010101\nr5 = r8\nr3 = r6\nr3 += 48\n"
@@ -261,9 +261,9 @@ _CONDITIONS = ("== 0", "!= 0", "> 0", ">= 0", "< 0", "<= 0", "s> 0", "s>= 0", "s
 
 
 def _flags() -> Draft:
-    """A machine's flags tell more of an addition or subtraction than how its result compares with zero."""
+    """Results compared with zero: the flags of an addition or subtraction also depend on overflow and carry."""
     asm = f"r6 = r1\n{stored(chain(*_PAIRS), 'r6')}"
-    # The results of a pair are stored behind all pairs.
+    # Results are stored after all pairs.
     head = 16 * len(_PAIRS)
     asm += "r9 = r1\nr8 = 0\nagain:\n"
     for place, condition in enumerate(_CONDITIONS):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes that were stored a moment ago, and what a runtime may believe of them.
+"""Loads after stores, and what a runtime may assume about the stored bytes.
 
-Machines answer a load from stores that are still under way; compilers drop loads of what they have and stores that
-are overwritten. Both must know when two accesses meet: with other widths, at other offsets, through other registers.
+Machines forward pending stores to loads; compilers remove redundant loads and dead stores. Both must detect overlapping
+accesses: with other widths, at other offsets, through other registers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def drafts() -> Iterator[Draft]:
 
 
 def _overlapping(width: int) -> Draft:
-    """Every load that meets a byte of the store, right after it."""
+    """Every load that overlaps the store, immediately after it."""
     places = [(kind, at) for kind, size in _WIDTHS.items() for at in range(8 - size + 1, 8 + width)]
     asm = "r6 = r1\nr8 = 0x9abcdef09abcdef0 ll\nr5 = 0x81c2a3e4958687b8 ll\nr9 = 0\n"
     for place, (kind, at) in enumerate(places):
@@ -68,7 +68,7 @@ def _overlapping(width: int) -> Draft:
     )
 
 
-#: What changes memory between two loads of the same bytes at r6 + 8; r7 and r2 are copies of r6.
+#: Changes of memory between two loads of the same bytes at r6 + 8; r7 and r2 are copies of r6.
 _CHANGES = (
     "*(u64 *)(r7 + 8) = r5",
     "*(u64 *)(r6 + 8) = r5",
@@ -86,7 +86,7 @@ _CHANGES = (
     "w0 = cmpxchg32_32(r7 + 8, w0, w5)",
     "r1 = r6\nr2 = r5\ncall local store",
 )
-#: What changes the register that a load goes through, from r6 + 8 to r6 + 16.
+#: Changes of the base register of a load, from r6 + 8 to r6 + 16.
 _MOVES = ("r9 += 8", "r9 = r7\nr9 += 8", "r9 += r2", "r9 = *(u64 *)(r10 - 8)")
 
 
@@ -101,7 +101,7 @@ def _again() -> Draft:
         load = f"r3 = *({{type}} *)(r{base} - 16)\n"
         parts.append(f"r9 = r10\n*(u64 *)(r10 - 16) = 77\n{load}*(u64 *)(r{other} - 16) = r5\n{load}")
         parts.append(f"r9 = r10\n*(u64 *)(r10 - 16) = 77\n{load}*(u32 *)(r{other} - 16) = -77\n{load}")
-    # An address that is stored through itself is no number to expect: its difference to another load of it is.
+    # An address that is stored has no expected value; its difference to another load of it is 0.
     itself = "r3 = *({type} *)(r7 + 8)\n*(u64 *)(r7 + 8) = r7\nr3 = *({type} *)(r7 + 8)\nr5 = *({type} *)(r6 + 8)\n"
     parts.append(f"{itself}r3 -= r5\n*(u64 *)(r6 + 8) = 0\n")
     asm = "r6 = r1\nr7 = r1\nr9 = r6\nr9 += 8\n*(u64 *)(r10 - 8) = r9\n"
@@ -149,7 +149,7 @@ def _signed_and_unsigned() -> Draft:
 
 
 def _in_a_loop() -> Draft:
-    """A load whose bytes change in each turn: it cannot be moved out of the loop."""
+    """A load whose bytes change in each iteration: it is not loop-invariant."""
     asm = "r6 = r1\nr7 = r1\n"
     for place, change in enumerate(_CHANGES):
         asm += f"r8 = 4\nr9 = 0\nr3 = 0x1122334455667788 ll\n*(u64 *)(r6 + 8) = r3\nagain{place}:\n"
@@ -169,7 +169,7 @@ def _in_a_loop() -> Draft:
     )
 
 
-#: Reads of what a store before them left, and a store behind them overwrites; the result is in r3.
+#: Reads between a store and one that overwrites it; the result is in r3.
 _READS: Mapping[str, str] = {
     **{f"{kind}-{base}": f"r3 = *({kind} *)(r{base} + 8)" for kind in _WIDTHS for base in (6, 7)},
     **{f"{kind}-inside": f"r3 = *({kind} *)(r6 + {16 - size})" for kind, size in _WIDTHS.items() if size < 8},
@@ -209,7 +209,7 @@ _APART = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
 def _far_apart() -> Draft:
-    """Addresses with equal low bits: a store is not taken for one to the other place."""
+    """Addresses with equal low bits do not alias."""
     asm = "r6 = r1\nr7 = r1\nr0 = 0\nr5 = 0x81c2a3e4958687b8 ll\n"
     for distance in _APART:
         asm += f"r7 = r6\nr7 += {distance}\n"
@@ -227,7 +227,7 @@ def _far_apart() -> Draft:
 
 
 def _beside_registers() -> Draft:
-    """A full stack, then a number in every register: registers that a runtime keeps in memory lie elsewhere."""
+    """A full stack, then a number in every register: registers that a runtime spills do not overlap the stack."""
     asm = "r2 = r10\nr2 += -512\nr3 = 1\nfill:\n*(u64 *)(r2 + 0) = r3\nr2 += 8\nr3 += 1\nif r3 != 65 goto fill\n"
     asm += "".join(f"r{n} = {0x1111111111111111 * n + 0x0100:#x} ll\n" for n in range(10))
     asm += "".join(f"r{n} += {n + 1}\n" for n in range(10))

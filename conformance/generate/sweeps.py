@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One instruction after the other with operands that differ in one respect: values, places.
+"""Programs that execute one instruction many times, with other operand values or addresses each time.
 
-Each needs one instruction only, so a program tries many; what comes of each stays in memory.
+The results are in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .covers import covers
 from .draft import Draft, line, slug
 from .registers import PATTERN, PATTERN_BYTES, VALUES
 
-#: What is both compared and exchanged: the ends of the ranges of numbers.
+#: Operands that are compared and exchanged: the ends of the ranges of numbers.
 _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (1 << 63) - 1)}
 
 
@@ -47,7 +47,7 @@ def _single_bits(row: Instruction) -> Draft:
 
 
 def _to_themselves() -> Draft:
-    """Distances of -1 lead to the jump itself, for ever if it were taken."""
+    """Distances of -1 lead to the jump itself: an infinite loop if it were taken."""
     rows = jumps.known_conditions()
     asm = "r0 = 0\n"
     for row in rows:
@@ -95,9 +95,9 @@ def _stored(row: Instruction) -> Draft:
 
 
 def _exchange(row: Instruction, name: str, what: str, operands: list[tuple[int, int]]) -> Draft:
-    """Each of ``operands`` is what memory and R0 hold, and what is in r4 to be stored.
+    """Each of ``operands`` is the value of memory and R0, and the value to be stored, in r4.
 
-    Pairs of numbers go to memory: what was stored, and R0.
+    The results are pairs in memory: the stored value, and R0.
     """
     dirty = 0x5A5A5A5A << 32 if facts(row).width == 32 else 0
     asm = ""
@@ -124,6 +124,6 @@ def _exchanges(row: Instruction) -> Draft:
 
 
 def _draft(row: Instruction, name: str, what: str, asm: str, content: str) -> Draft:
-    """Return a vector whose results are in the memory at r1, at the beginning of which ``content`` is."""
+    """Return a vector whose results are in the memory at r1, which initially holds ``content``."""
     registers = "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
     return Draft(f"{slug(row)}/{name}", what, covers(row), asm=f"{asm}{registers}", observe=("after",), memory=content)
