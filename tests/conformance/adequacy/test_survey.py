@@ -60,9 +60,9 @@ def decided(found: Bench, name: str) -> Decision:
 
 
 REFUSED = [
-    ("telling", "0720000005000000 b700000001000000 9500000000000000"),
+    ("one-fault", "0720000005000000 b700000001000000 9500000000000000"),
     # Two faults: a decoder that overlooks one of them meets the other.
-    ("empty-handed", "0720000005000000 b700000001000000 95000000ffffffff"),
+    ("two-faults", "0720000005000000 b700000001000000 95000000ffffffff"),
 ]
 WEAK = vector("weak", "r0 = 2\nr1 = 2\nr0 += r1\nexit", '{r0: "4"}')
 STRONG = vector("strong", "r0 = -1 ll\nr1 = 0x123456789 ll\nr0 += r1\nexit", '{r0: "0x123456788"}')
@@ -91,7 +91,7 @@ def test_without_the_solver_survivors_are_undecided(tmp_path: Path, monkeypatch:
     assert not Survey(1, [Finding("", "", "", decision.status)]).is_adequate
 
 
-def test_what_is_alive_comes_with_operands_and_a_vector_that_kills_it(tmp_path: Path) -> None:
+def test_alive_mutants_have_operands_and_a_vector_that_kills_them(tmp_path: Path) -> None:
     file = tmp_path / "vectors.yaml"
     file.write_text(HEAD + vector("weak", "r0 = 0\nr0 = -r0\nexit", '{r0: "0"}'), encoding="utf-8")
     before = survey((file,), ["NEG64"])
@@ -129,10 +129,10 @@ def test_idle_vectors_are_found(tmp_path: Path) -> None:
     found = bench(
         tmp_path, WEAK, f"{idle}    expect: {{faulted: out-of-bounds}}\n", *map(refused, *zip(*REFUSED, strict=True))
     )
-    assert list(idle_vectors(found, found.vectors)) == ["empty-handed"]
+    assert list(idle_vectors(found, found.vectors)) == ["two-faults"]
 
 
-def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path: Path) -> None:
+def test_whole_programs_are_run_only_where_effects_differ(tmp_path: Path) -> None:
     """The shortcut never hides a kill."""
     memory = '    memory: "00112233445566778899aabbccddeeff"\n'
     asm = "r3 = r1\nr4 = 9\nr2 = *(u16 *)(r3 + 5)\nr4 += r2\n*(u32 *)(r3 + 8) = r4\n"
@@ -243,7 +243,7 @@ LOADERS = [
 
 
 @pytest.mark.parametrize(("what", "code"), LOADERS)
-def test_what_a_careless_loader_lets_pass_is_noticed(tmp_path: Path, what: str, code: object) -> None:
+def test_a_lenient_loader_is_noticed(tmp_path: Path, what: str, code: object) -> None:
     if isinstance(code, dict):
         text = refused("refused", "X").replace(
             '"X"', '{little: "' + code["little"] + '", big: "' + code["little"] + '"}'
