@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vectors on the bench: programs made ready once, to be run again and again with one instruction changed.
+"""Vectors prepared once, whose programs are run many times with one instruction changed.
 
-Vectors that should return or fault are :class:`Case` s; of a vector that should be rejected, :class:`Refusal` keeps
-what is wrong with its encoding, for mutants that would let it pass.
+A :class:`Case` is a vector that returns or faults. A :class:`Refusal` is a vector that must be rejected, with the
+errors in its encoding, for mutants that accept it.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ...adapters.protocol import Job, Outcome
-from ...adapters.reference import BUDGET, machine_for, outcome_of
+from ...adapters.reference import BUDGET, ReferenceAdapter, machine_for, outcome_of
 from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.frames import Frames
 from ...reference_vm.interpreter import run
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
 from ...reference_vm.verifier.structural import verify
-from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, unpack
+from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, Program, Slot, identify, pack, unpack
 from ...spec.errors import InputError
 from ...spec.table import Instruction
 from ..run.verdict import Verdict, judge
 from ..suite.model import Expectation, Vector
 
-#: A mutant may need more steps than the row does; one that needs so many more does not end.
+#: A mutant may need more steps than the row does; beyond factor * steps + more it is taken not to terminate.
 _STEPS_FACTOR, _STEPS_MORE = 4, 1000
 
 
 class BaselineError(InputError):
-    """A vector does not pass on the unmodified specification, so that nothing can be learned from it."""
+    """A vector does not pass on the unmodified specification, so that no mutant can be measured with it."""
 
 
 class Case:
-    """A vector in one byte order (its id, job and expectation), its program ready to run.
+    """A vector in one byte order (its id, job and expectation) with its program prepared.
 
-    ``slots`` says where the program has each row (by name), ``executed`` which rows the program comes by, ``steps``
-    how many instructions it executes.
+    ``slots`` gives the slots of each row (by name) in the program, ``executed`` the names of the executed rows,
+    ``steps`` the number of executed instructions, ``budget`` the most that a mutant may execute.
     """
 
     __slots__ = ("budget", "executable", "executed", "expect", "job", "slots", "steps")
@@ -60,7 +60,7 @@ class Case:
         return self.job.id
 
     def _follow(self) -> frozenset[str]:
-        """Run the program as it is; note what it executes and how long it takes."""
+        """Run the unmodified program; set ``steps`` and ``budget``, and return the names of the executed rows."""
         seen: set[int] = set()
         watched = self.executable.replaced({})
         watched.operations = [
@@ -103,26 +103,19 @@ def _noting(step: Step, pc: int, seen: set[int]) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A slot that begins no instruction; ``second`` is the slot after it, if any."""
+    """A slot at which no instruction can be decoded; ``second`` is the slot after it, if any."""
 
     index: int
     slot: Slot
     second: Slot | None
     error: DecodeError
 
-    def values(self) -> Iterator[tuple[int, str, int, bool]]:
-        """Yield what the fields hold: the opcode of the first slot, field, value, and whether it is in the second."""
-        for which in (self.slot, self.second):
-            if which is not None:
-                for name, value in zip(Slot._fields, which, strict=True):
-                    yield self.slot.opcode, name, value, which is not self.slot
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A vector that must be rejected: its slots, and those that begin no instruction.
+    """A vector that must be rejected: its slots, and those at which no instruction can be decoded.
 
-    ``program`` is None if there are such, or bytes that make no slot; otherwise something else is wrong with it.
+    ``program`` is None if it cannot be decoded; otherwise the error is not in the encoding.
     """
 
     vector: Vector
@@ -132,11 +125,23 @@ class Refusal:
     program: Program | None
 
     def outcome(self, frames: type[Frames]) -> Outcome | None:
-        """Return the outcome of the program where calls follow ``frames``; None if it is not even loaded."""
+        """Return the outcome of the program where calls follow ``frames``; None if the loader rejects it."""
         if self.program is None or any(one.severity == "error" for one in verify(self.job.code, self.job.byte_order)):
             return None
         machine = machine_for(self.job, self.job.byte_order, frames)
         return outcome_of(run(prepare(self.job.code), machine, budget=_STEPS_MORE))
+
+    def replaced(self, changes: Mapping[int, tuple[Slot, ...]]) -> bytes | None:
+        """Return the program with the slots in ``changes`` written over its own at each index; None without changes."""
+        slots = self.slots.copy()
+        for index, new in changes.items():
+            slots[index : index + len(new)] = new
+        return pack(slots) if changes else None
+
+    def run(self, code: bytes) -> Outcome:
+        """Return the outcome of ``code`` in place of the program, on little-endian machines."""
+        (outcome,) = ReferenceAdapter("little").run([self.job._replace(code=code)])
+        return outcome
 
     def passes(self, outcome: Outcome) -> bool:
         """Whether ``outcome`` is as the vector expects: the program was rejected, or stopped."""
@@ -144,7 +149,7 @@ class Refusal:
 
 
 def refusal(vector: Vector) -> Refusal:
-    """Look into the encoding of a vector that must be rejected."""
+    """Return a vector that must be rejected with the errors in its encoding."""
     job = vector.job("little")
     try:
         slots = unpack(job.code)
@@ -165,7 +170,7 @@ def refusal(vector: Vector) -> Refusal:
 
 
 class Bench:
-    """The vectors of a suite; if ``rows`` are given, those in which there is one of them, and all that must not return.
+    """The vectors of a suite; with ``rows``, only those that contain one of them, and all that must not return.
 
     Raises:
         BaselineError: a vector does not pass on the unmodified specification (when ``cases`` or ``using`` is asked).
@@ -196,7 +201,7 @@ class Bench:
 
     @cached_property
     def _by_row(self) -> dict[str, list[Case]]:
-        """Cases by the rows they execute, the most telling first."""
+        """Cases by the rows they execute, those about the row first."""
         uses = Counter(name for case in self.cases for name in case.executed)
         rarest = {case.id: min(uses[name] for name in case.executed) for case in self.cases}
         found: dict[str, list[Case]] = {}
@@ -204,30 +209,18 @@ class Bench:
             for name in case.executed:
                 found.setdefault(name, []).append(case)
         for name, cases in found.items():
-            # First those that are about the row, being about no rarer one; then those that show most, and short ones.
+            # A case is about the rarest row that it executes. Then come cases that observe most, and short ones.
             about = {case.id for case in cases if rarest[case.id] == uses[name]}
-            cases.sort(key=partial(_tells_less, about))
+            cases.sort(key=partial(_order, about))
         return found
 
     def prepare(self) -> None:
-        """Make all vectors ready now."""
+        """Prepare all vectors now."""
         self.using("EXIT")
         _ = self.refusals
 
-    @cached_property
-    def _by_id(self) -> dict[str, Case]:
-        return {case.id: case for case in self.cases}
-
-    def case(self, name: str) -> Case:
-        """Return the vector ``name`` for little-endian machines.
-
-        Raises:
-            KeyError: there is none, or it must be rejected.
-        """
-        return self._by_id[name]
-
     def using(self, row: str) -> list[Case]:
-        """Return the cases that execute ``row``, the most telling first."""
+        """Return the cases that execute ``row``, those about the row first."""
         return self._by_row.get(row, [])
 
     def big(self, case: Case) -> Case:
@@ -237,13 +230,13 @@ class Bench:
         return self._big[case.id]
 
 
-def _tells_less(about: Collection[str], case: Case) -> tuple[bool, int, int]:
-    """The key by which cases are sorted; those in ``about`` are about the row in question."""
+def _order(about: Collection[str], case: Case) -> tuple[bool, int, int]:
+    """Return the sort key of a case; those in ``about`` come first."""
     return case.id not in about, -len(case.expect.observed), len(case.executable.program)
 
 
 def make_case(vector: Vector, byte_order: ByteOrder) -> Case:
-    """Make the program of ``vector`` ready to run on machines of ``byte_order``.
+    """Prepare ``vector`` for machines of ``byte_order``.
 
     Raises:
         BaselineError: the vector does not pass on the unmodified specification.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making trees that are well-typed: the building blocks of mutation operators."""
+"""Constructors of well-typed trees, of which the mutation operators are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, count
 from typing import TypeAlias, TypeVar, cast
 
 from ...spec import tree as t
@@ -48,7 +49,7 @@ def truth() -> t.Expr:
 
 
 def complement(value: t.Expr) -> t.Expr:
-    """Return ``value`` with every bit the other way round."""
+    """Return ``value`` with every bit inverted."""
     return t.Binary("^", value, const(-1, value.type))
 
 
@@ -61,44 +62,27 @@ def negation(condition: t.Expr) -> t.Expr:
     return t.Choose(condition, falsehood(), truth())
 
 
-def places(
-    node: NodeT, change: Callable[[t.Expr], Iterator[Edit]], *, addresses: bool = True
-) -> Iterator[tuple[str, NodeT]]:
-    """Yield copies of ``node`` with one expression below it changed, once for each change that there is.
+def places(node: NodeT, change: Callable[[t.Expr], Iterator[Edit]]) -> Iterator[tuple[str, NodeT]]:
+    """Yield copies of ``node`` with one expression below it changed, once for each change.
 
-    ``change`` yields replacements, of the same type, for an expression. With ``addresses`` false, the addresses of
-    loads and stores are left alone.
+    ``change`` yields replacements, of the same type, for an expression.
     """
-    kids = list(t.children(node))
-    for index, child in enumerate(kids):
+    for index, child in enumerate(t.children(node)):
         if isinstance(node, t.Assign) and child is node.target:
             continue
-        if not addresses and isinstance(node, t.Load | t.Store) and child is node.address:
-            continue
-        edits: Iterator[tuple[str, t.Node]] = places(child, change, addresses=addresses)
-        if not isinstance(child, STATEMENTS):
-            edits = _chain(change(child), edits)
+        edits: Iterator[tuple[str, t.Node]] = places(child, change)
+        if not isinstance(child, _STATEMENTS):
+            edits = chain(change(child), edits)
         for label, new in edits:
             yield label, _with_child(node, index, new)
 
 
-STATEMENTS = (t.Assign, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return, t.Lock)
-
-
-def _chain(first: Iterator[Edit], second: Iterator[tuple[str, t.Node]]) -> Iterator[tuple[str, t.Node]]:
-    yield from first
-    yield from second
+_STATEMENTS = (t.Assign, t.Store, t.Jump, t.CallHelper, t.CallLocal, t.Return, t.Lock)
 
 
 def _with_child(node: NodeT, index: int, new: t.Node) -> NodeT:
-    position = -1
-
-    def pick(child: t.Node) -> t.Node:
-        nonlocal position
-        position += 1
-        return new if position == index else child
-
-    return cast("NodeT", t.rebuild(node, pick))
+    number = count()
+    return cast("NodeT", t.rebuild(node, lambda child: new if next(number) == index else child))
 
 
 def in_statements(
@@ -114,12 +98,25 @@ def in_statements(
                 yield label, (*before, t.Lock(body), *after)
 
 
+def renamed(node: NodeT, names: Mapping[str, t.Node]) -> NodeT:
+    """Return ``node`` with the registers and fields in ``names`` replaced."""
+    if isinstance(node, t.Register | t.Field) and node.name in names:
+        return cast("NodeT", names[node.name])
+    return cast("NodeT", t.rebuild(node, lambda child: renamed(child, names)))
+
+
+def reversed_bytes(value: t.Expr) -> t.Expr:
+    """Return ``value`` with its bytes in the opposite order, as an unsigned number."""
+    kind = t.Type(False, value.type.bits)
+    return t.Call(f"bswap{kind.bits}", (coerce(kind, value),), kind)
+
+
 def total(node: NodeT) -> NodeT:
     """Return ``node`` with every division and shift defined for all operands.
 
-    Rows guard divisors and mask shift amounts, mutants may not. What the bare operation then gives is chosen here: a
-    division by zero gives all ones and a remainder the dividend (as z3 and RISC-V have it); a shift by the width or
-    more gives 0, or copies of the sign bit.
+    Rows guard divisors and mask shift amounts, mutants may not. The results of the bare operations are those of z3 and
+    RISC-V for divisions: all ones for a division by zero, the dividend for a remainder. A shift by the width or more
+    gives 0, or copies of the sign bit.
     """
     node = cast("NodeT", t.rebuild(node, total))
     if not isinstance(node, t.Binary):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often the diagnosis is right: mutants of the specification run as runtimes, and who is accused."""
+"""How often the diagnosis is right: mutants are run as runtimes, and the accused row is compared with the mutated."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ..run.runner import Result
 from ..suite.suite import load_suite
 from ..terminal.console import Console
 from .bench import Bench
-from .processes import Processes
+from .processes import processes
 from .program_mutants import ProgramMutant
 from .survey import OnTask
 from .trials import Fault, faults_of, r0_results, results, sample
 
-#: As many faults are tried in one go.
+#: Faults per task.
 _CHUNK = 8
 
 
 class Plan(NamedTuple):
-    """Which vectors are run, on mutants of which rows; on runtimes that show r0 only if ``r0_only``."""
+    """The vector files, the names of the rows to mutate, and whether the runtimes show r0 only."""
 
     files: tuple[Path, ...]
     rows: tuple[str, ...]
@@ -45,10 +45,10 @@ class Task(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What the diagnosis makes of a runtime with one fault, in ``row``.
+    """The diagnosis of a runtime with one fault, in ``row``.
 
-    ``failed`` vectors fail; ``explained`` of them are explained by the first of ``accusations`` accusations, which is
-    that ``instruction`` breaks ``requirement``, or one of ``rivals``.
+    ``failed`` is the number of failed vectors, ``accusations`` that of accusations. The first accusation explains
+    ``explained`` failures: ``instruction``, or one of ``rivals``, breaks ``requirement``.
     """
 
     fault: str
@@ -69,7 +69,7 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Trials:
-    """All that was tried: ``unnoticed`` are faults that no vector noticed, so that there was nothing to diagnose."""
+    """The diagnoses of all trials; ``unnoticed`` are faults without a failed vector, which have no diagnosis."""
 
     vectors: int
     noticed: tuple[Trial, ...]
@@ -82,11 +82,11 @@ class Trials:
 
     @property
     def rate(self) -> float:
-        """The part of the diagnoses that are right, up to 1; 0 if there are none."""
+        """The fraction of right diagnoses, from 0 to 1; 0 without diagnoses."""
         return self.right / len(self.noticed) if self.noticed else 0.0
 
 
-def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTask | None = None) -> Trials:
+def try_all(plan: Plan, size: int, seed: int, number: int, on_task: OnTask) -> Trials:
     """Diagnose about ``size`` mutants, chosen by ``seed``; ``on_task`` gets the number of tasks done, and of all.
 
     Raises:
@@ -98,11 +98,10 @@ def try_all(plan: Plan, size: int, seed: int, processes: int = 1, on_task: OnTas
     chosen = sample(_faults(plan), size, seed)
     tasks = _tasks(chosen, bench)
     found: list[Trial] = []
-    with Processes[Task, list[Trial]](partial(_try, plan), bench.prepare, processes) as workers:
-        for count, done in enumerate(workers.run(tasks), 1):
+    with processes(number, bench.prepare) as run:
+        for count, done in enumerate(run(partial(_try, plan), tasks), 1):
             found += done
-            if on_task:
-                on_task(count, len(tasks))
+            on_task(count, len(tasks))
     place = {fault.id: number for number, fault in enumerate(chosen)}
     found.sort(key=lambda trial: place[trial.fault])
     noticed = tuple(trial for trial in found if trial.failed)
@@ -118,7 +117,7 @@ def _tasks(chosen: Sequence[Fault], bench: Bench) -> list[Task]:
     by_row: dict[str, list[str]] = {}
     for fault in chosen:
         by_row.setdefault(fault.row, []).append(fault.id)
-    # The largest first, so that no processor is left with one at the end.
+    # The largest tasks first, so that all processors finish at about the same time.
     rows = sorted(by_row, key=lambda row: -len(bench.using(row)))
     return [
         Task(row, tuple(by_row[row][at : at + _CHUNK])) for row in rows for at in range(0, len(by_row[row]), _CHUNK)
@@ -132,7 +131,7 @@ def _bench(plan: Plan) -> Bench:
 
 
 def _try(plan: Plan, task: Task) -> list[Trial]:
-    """Do ``task`` in this process, where the vectors are read once."""
+    """Diagnose the faults of ``task``; each process reads the vectors once."""
     bench = _bench(plan)
     answers = r0_results if plan.r0_only else results
     by_id = {fault.id: fault for fault in faults_of(isa().by_name[task.row])}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of decoders: values that no instruction has, taken for values that one has.
+"""Faults of decoders: a value that no instruction has is decoded as a value that one has.
 
-Such a mutant is a rewriting of slots: where the fault shows itself, the forbidden value is replaced by what the faulty
-decoder takes it for, and the program goes to a runtime that is right. Only vectors that must be rejected can notice.
+Such a mutant rewrites slots: it replaces the forbidden value by the one that the faulty decoder sees, and a correct
+runtime runs the program. Only vectors that must be rejected can notice it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _BITS = {"opcode": 8, "dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 3
 
 
 class EncodingMutant(NamedTuple):
-    """A decoder that takes ``value`` in ``field`` for ``taken_for``.
+    """A decoder that decodes ``value`` in ``field`` as ``taken_for``; any value if ``value`` is None.
 
-    ``row`` is the instruction that it then finds; ``second`` tells that the field is one of the second slot.
-    ``opcode`` is that of the slots concerned, as encoded. Without a ``value``, it is any that the field holds.
+    ``row`` is the instruction that it decodes, ``opcode`` the encoded opcode of the slots that it rewrites. With
+    ``second``, the field is one of the second slot.
     """
 
     row: Instruction
@@ -40,12 +40,12 @@ class EncodingMutant(NamedTuple):
         return f"{self.row.name}: {self.what}"
 
     def _is_spared(self, slot: Slot) -> bool:
-        """Whether the field holds something that the decoder does not take for something else."""
+        """Whether the decoder decodes the field correctly."""
         held: int = getattr(slot, self.field)
         return held == self.taken_for if self.value is None else held != self.value
 
     def rewritten(self, broken: Broken) -> tuple[Slot, ...] | None:
-        """Return what this decoder sees in place of ``broken``, if it finds its instruction there."""
+        """Return the slots that this decoder sees in place of ``broken``; None if they are not its instruction."""
         if broken.slot.opcode != self.opcode:
             return None
         if self.second:
@@ -65,7 +65,7 @@ class EncodingMutant(NamedTuple):
 
 
 class ClassMutant(NamedTuple):
-    """A decoder that is wrong wherever instructions of a class have a field: all of ``parts``."""
+    """A decoder with the same fault for all instructions of a class: all of ``parts``."""
 
     what: str
     parts: tuple[EncodingMutant, ...]
@@ -89,7 +89,7 @@ def _fields(row: Instruction, table: Isa) -> Iterator[EncodingMutant]:
         siblings = [other.fields[name] for other in table.by_opcode[row.opcode]]
         defined = {sibling.value for sibling in siblings if isinstance(sibling, Fixed)}
         admitted = set(range(LAST_REGISTER + 1)) if any(isinstance(s, Operand) for s in siblings) else set[int]()
-        # A value that another row of the opcode has is one instruction taken for another, see mutants.py.
+        # A value of another row of the opcode is left to the confusion mutants of mutants.py.
         if not admitted:
             what = f"{name} is not looked at" if rule.unused else f"whatever {name} holds means {rule.value}"
             yield EncodingMutant(row, what, row.opcode, name, None, rule.value)
@@ -98,14 +98,14 @@ def _fields(row: Instruction, table: Isa) -> Iterator[EncodingMutant]:
             yield EncodingMutant(row, f"{name} = {value} {need}", row.opcode, name, value, rule.value)
 
 
-#: A field that selects among more instructions than these is gone through value by value.
+#: If a field selects among more instructions, all its values are mutants.
 _MANY = 4
 
 
 def _forbidden(name: str, rule: Fixed, choices: int) -> set[int]:
-    """Return values to be refused: the least and the largest, all ones, and what is taken for 0 by who looks at 8 or
-    16 bits, or at the sign; where the field selects among instructions also the neighbours of the right value, and
-    the right value with a bit more.
+    """Return values to be rejected: the least, the largest, all ones, and those that are 0 in their low 8 or 16 bits.
+
+    If the field selects among instructions, also values next to the right one, and the right one with another bit set.
     """
     low, high = FIELD_RANGES[name]
     numbers = {1, low, high, -1}
@@ -123,8 +123,8 @@ def _forbidden(name: str, rule: Fixed, choices: int) -> set[int]:
 
 
 def class_mutants(table: Isa) -> Iterator[ClassMutant]:
-    """Yield, by class of instructions (section 3), each bit of each field that is not looked at where it is unused, and
-    registers above R10 that are taken for R10 where they are read.
+    """Yield, by class of instructions (section 3), decoders that ignore one bit of an unused field, and decoders that
+    read registers above R10 as R10.
     """
     names: tuple[SlotField, ...] = ("dst", "src", "offset", "imm")
     for number, label in enumerate(CLASSES):
@@ -140,7 +140,7 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
                     yield ClassMutant(f"{label}: {what}", tuple(parts))
         for name in names[:2]:
             what = f"{name} above r10 means r10"
-            # What R10 holds is no index into a packet.
+            # R10 does not hold an index into a packet.
             readers = [row for row in rows if name in row.reads - row.writes and facts(row).kind is not Kind.PACKET]
             parts = [EncodingMutant(row, what, row.opcode, name, None, LAST_REGISTER) for row in readers]
             if parts:
@@ -178,7 +178,7 @@ def _high_registers(row: Instruction) -> Iterator[EncodingMutant]:
     for name in fields:
         if isinstance(row.fields[name], Operand):
             for number in range(LAST_REGISTER + 1, 16):
-                # Which register it is taken for makes no difference to whether it is let pass; R6 is the packet's.
+                # The register must only let the program run. R6 is reserved for the packet.
                 taken_for = 5 if facts(row).kind is Kind.PACKET and number & 7 == 6 else number & 7
                 what = f"{name} = {number} means r{taken_for}"
                 yield EncodingMutant(row, what, row.opcode, name, number, taken_for)

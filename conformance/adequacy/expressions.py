@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in one expression: what a mistaken author could have written in its place.
+"""Faults in one expression.
 
-:func:`edits` yields replacements of the same type for one node; :func:`.build.places` applies it all over a meaning.
+:func:`edits` yields replacements of the same type for one node; :func:`.build.places` applies it to all nodes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from .build import (
     Edit,
     both,
     coerce,
+    complement,
     const,
     falsehood,
     negation,
+    reversed_bytes,
     through,
     truth,
 )
 
-#: Operators that are mistaken for each other.
+#: Operators that replace each other.
 _OPERATORS = (
     ("+", "-", "|", "^"),
     ("&", "|", "^", "+"),
@@ -30,17 +32,17 @@ _OPERATORS = (
     ("*", "+"),
     ("<<", ">>", "s>>"),
 )
-_NEIGHBOURS = {
+_REPLACEMENTS = {
     op: tuple(dict.fromkeys(other for ops in _OPERATORS if op in ops for other in ops if other != op))
     for op in t.ARITHMETIC
 }
 _NARROW = (8, 16, 32)
-#: How the names of mutants begin that access memory at aligned addresses only.
+#: The beginning of the names of mutants that access memory at aligned addresses only.
 ALIGNS = "aligns the address"
 
 
 def edits(expression: t.Expr) -> Iterator[Edit]:
-    """Yield faulty replacements for ``expression`` itself (not for what is below it), each of the same type."""
+    """Yield faulty replacements for ``expression`` itself (not for its children), each of the same type."""
     maker: Callable[..., Iterator[Edit]] = _MAKERS[type(expression)]
     for label, new in maker(expression):
         if new != expression:
@@ -87,7 +89,7 @@ def _field(field: t.Field) -> Iterator[Edit]:
     yield f"{name} is one too high", t.Binary("+", field, const(1, kind))
     yield f"{name} is one too low", t.Binary("-", field, const(1, kind))
     yield f"negates {name}", t.Negate(field)
-    yield from ((label, coerce(kind, new)) for label, new in _narrowed(field, kind.bits, kind))
+    yield from _narrowed(field, kind.bits, kind)
     # Immediates of other machines: 12 bits (arm64, riscv), 20 bits (s390x, riscv), 15, and 31 bits.
     for bits in (12, 15, 20, 31):
         if bits < kind.bits:
@@ -97,13 +99,7 @@ def _field(field: t.Field) -> Iterator[Edit]:
             yield f"zero-extends {name} from {bits} bits", t.Binary("&", field, const((1 << bits) - 1, kind))
     for bit in range(kind.bits):
         yield f"loses bit {bit} of {name}", t.Binary("&", field, const(~(1 << bit), kind))
-    swapped = _reversed_bytes(coerce(t.Type(False, kind.bits), field))
-    yield f"reads {name} in the other byte order", coerce(kind, swapped)
-
-
-def _reversed_bytes(value: t.Expr) -> t.Expr:
-    kind = t.Type(False, value.type.bits)
-    return t.Call(f"bswap{kind.bits}", (coerce(kind, value),), kind)
+    yield f"reads {name} in the other byte order", coerce(kind, reversed_bytes(field))
 
 
 def _const(number: t.Const) -> Iterator[Edit]:
@@ -126,7 +122,7 @@ def _local(local: t.Local) -> Iterator[Edit]:
 def _negate(negate: t.Negate) -> Iterator[Edit]:
     value = negate.value
     yield "does not negate", value
-    yield "complements instead of negating", t.Binary("^", value, const(-1, value.type))
+    yield "complements instead of negating", complement(value)
     signed = coerce(t.Type(True, value.type.bits), value)
     yield "negates negative numbers only", t.Choose(t.Compare("s<", signed, const(0, signed.type)), negate, value)
     yield "negates positive numbers only", t.Choose(t.Compare("s>", signed, const(0, signed.type)), negate, value)
@@ -134,10 +130,10 @@ def _negate(negate: t.Negate) -> Iterator[Edit]:
 
 def _binary(binary: t.Binary) -> Iterator[Edit]:
     op, left, right = binary.op, binary.left, binary.right
-    # Where a platform puts things decides whether adding to their addresses ever carries.
+    # The address that a platform chooses decides whether an addition to it carries.
     placed = isinstance(left, t.Call) and left.name in t.PLATFORM_FUNCTIONS
     placed = placed or (isinstance(left, t.Binary) and isinstance(left.left, t.Call))
-    for other in () if placed else _NEIGHBOURS[op]:
+    for other in () if placed else _REPLACEMENTS[op]:
         yield f"{other} for {op}", t.Binary(other, left, right)
     yield f"swaps the operands of {op}", t.Binary(op, right, left)
     yield f"gives the left operand of {op}", left
@@ -149,9 +145,9 @@ def _binary(binary: t.Binary) -> Iterator[Edit]:
     elif op in ("s/", "s%"):
         yield from _signed_division(binary)
     elif op == "&":
-        yield "clears the bits of the right operand", t.Binary("&", left, t.Binary("^", right, const(-1, right.type)))
+        yield "clears the bits of the right operand", t.Binary("&", left, complement(right))
     elif op == "|":
-        yield "| for one operand complemented", t.Binary("|", left, t.Binary("^", right, const(-1, right.type)))
+        yield "| for one operand complemented", t.Binary("|", left, complement(right))
 
 
 def _shift(binary: t.Binary) -> Iterator[Edit]:
@@ -185,7 +181,7 @@ def _rotated(binary: t.Binary) -> t.Expr:
 
 
 def _halves(binary: t.Binary) -> Iterator[Edit]:
-    """Faults of 64-bit arithmetic put together from 32-bit halves."""
+    """Faults of 64-bit arithmetic that is composed of 32-bit halves."""
     op, left, right = binary.op, coerce(t.U64, binary.left), coerce(t.U64, binary.right)
     low_left, low_right = through(left, t.U32, t.U64), through(right, t.U32, t.U64)
     high_left, high_right = (t.Binary(">>", side, const(32, t.U64)) for side in (left, right))
@@ -270,7 +266,7 @@ def _compare(compare: t.Compare) -> Iterator[Edit]:
 
 
 def _compared_wide(compare: t.Compare) -> Iterator[Edit]:
-    """Compare whole registers where the row compares the low parts of them."""
+    """Compare whole registers where the row compares their low parts."""
     sides = (compare.left, compare.right)
     if not any(isinstance(side, t.Cast) and side.value.type.bits > side.type.bits for side in sides):
         return
@@ -306,7 +302,7 @@ def _load(load: t.Load) -> Iterator[Edit]:
             yield f"loads {bits} bits, zero-extended", coerce(kind, t.Load(t.Type(False, bits), load.address))
             yield f"loads {bits} bits, sign-extended", coerce(kind, t.Load(t.Type(True, bits), load.address))
     if kind.bits > t.U8.bits:
-        yield "loads in the other byte order", _reversed_bytes(load)
+        yield "loads in the other byte order", reversed_bytes(load)
     if kind.bits == t.U64.bits:
         halves = t.Binary("|", t.Binary("<<", load, const(32, kind)), t.Binary(">>", load, const(32, kind)))
         yield "loads with the halves swapped", halves
@@ -318,7 +314,7 @@ def _load(load: t.Load) -> Iterator[Edit]:
 
 
 def wrong_addresses(address: t.Expr, size: int) -> Iterator[Edit]:
-    """Yield addresses near to the right one of a datum of ``size`` bytes."""
+    """Yield wrong addresses near that of a datum of ``size`` bytes."""
     for by in sorted({-8, -1, 1, 8, -size, size}):
         yield f"accesses memory {by:+d} bytes away", t.Binary("+", address, const(by, address.type))
     for mask in (1, 3, 7):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in the discipline of local calls and returns, which no single row has."""
+"""Faults in local calls and returns, which belong to no single row."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 from ...reference_vm.faults import FaultKind, Trap
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES, PRESERVED, Frame, Frames
@@ -16,41 +17,42 @@ _PAGE_BYTES = 4096
 
 
 class FrameMutant(NamedTuple):
-    """A runtime with a faulty discipline of local calls."""
+    """A runtime with faulty frames."""
 
     what: str
     frames: type[Frames]
 
 
 def frame_mutants() -> Iterator[FrameMutant]:
-    """Yield faulty disciplines of local calls and returns."""
+    """Yield faults in local calls and returns."""
     yield FrameMutant("an exit in a function ends the program", _made(leave=lambda self, registers: None))
     for by in (-1, 1):
-        yield FrameMutant(f"returns {by:+d} slots away", _returning(_away(by)))
+        yield FrameMutant(f"returns {by:+d} slots away", _returning(partial(_away, by)))
     yield FrameMutant("returns to the first caller", _returning(lambda self, back: self.log[0]))
     yield FrameMutant("has one place for the return address", _returning(lambda self, back: self.log[-1]))
     for number in range(PRESERVED.start, PRESERVED.stop):
-        yield FrameMutant(f"does not restore r{number}", _restoring(_left(number)))
-        yield FrameMutant(f"clears r{number} on return", _restoring(_set(number, lambda value: 0)))
-        yield FrameMutant(f"loses the upper half of r{number} on return", _restoring(_set(number, _lower)))
-        yield FrameMutant(f"restores r{number} as it was at the first call", _restoring(_first(number)))
-    yield FrameMutant("restores r6 to r9 in the other order", _restoring(_reversed))
-    yield FrameMutant("does not restore r10", _restoring(_left(FRAME_POINTER)))
-    yield FrameMutant("clears r0 on return", _restoring(_set(0, lambda value: 0)))
-    yield FrameMutant("gives back the r0 from before the call", _restoring(_r0_from_before))
-    for number in (FRAME_POINTER, FRAME_BYTES, FRAME_BYTES // 2, 8):
-        if number == FRAME_POINTER:
-            yield FrameMutant("does not switch the frame", _entering(_same_frame))
-        else:
-            yield FrameMutant(f"puts frames {number} bytes apart in one stack", _entering(_overlapping(number)))
-    for when, fault in (("on entry", _entering(_wiped)), ("on return", _restoring(_wiped_back))):
-        yield FrameMutant(f"wipes the caller's stack {when}", fault)
+        yield FrameMutant(f"does not restore r{number}", _restoring(number, lambda self, before, right: before))
+        yield FrameMutant(f"clears r{number} on return", _restoring(number, _zero))
+        lower = _restoring(number, lambda self, before, right: right & _LOW)
+        yield FrameMutant(f"loses the upper half of r{number} on return", lower)
+        first = _restoring(number, partial(_at_first_call, number))
+        yield FrameMutant(f"restores r{number} as it was at the first call", first)
+    yield FrameMutant("restores r6 to r9 in the other order", _leaving(_reversed))
+    yield FrameMutant("does not restore r10", _restoring(FRAME_POINTER, lambda self, before, right: before))
+    yield FrameMutant("clears r0 on return", _restoring(0, _zero))
+    yield FrameMutant("gives back the r0 from before the call", _restoring(0, lambda self, before, right: self.r0))
+    yield FrameMutant("does not switch the frame", _entering(partial(_overlapping, 0)))
+    for apart in (FRAME_BYTES, FRAME_BYTES // 2, 8):
+        what = f"puts frames {apart} bytes apart in one stack"
+        yield FrameMutant(what, _entering(partial(_overlapping, apart)))
+    yield FrameMutant("wipes the caller's stack on entry", _entering(partial(_wiped, -2)))
+    yield FrameMutant("wipes the caller's stack on return", _leaving(partial(_wiped, -1)))
     for depth in range(1, MAX_FRAMES):
         yield FrameMutant(f"has room for {depth} frames", _limited(depth))
 
 
 def stack_mutants() -> Iterator[FrameMutant]:
-    """Yield stacks that are too small, or not where r10 says."""
+    """Yield stacks that are too small, or whose end is not in r10."""
     for size in (FRAME_BYTES - 8, FRAME_BYTES // 2, 64):
         yield FrameMutant(f"has a stack of {size} bytes", _stacked(size, 0))
     for by in (-8, -1, 1, 8):
@@ -58,7 +60,7 @@ def stack_mutants() -> Iterator[FrameMutant]:
 
 
 def boundless_mutants() -> Iterator[FrameMutant]:
-    """Yield machines without a limit that they should have: programs that should be stopped go on."""
+    """Yield machines without a limit: programs that should be stopped continue."""
     yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
     yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
 
@@ -75,7 +77,7 @@ def _stacked(size: int, by: int) -> type[Frames]:
 
 
 class _Logging(Frames):
-    """Remembers what it has been asked to keep."""
+    """Frames that record every call: return addresses, saved registers, and the last r0."""
 
     def __init__(self, memory: Any) -> None:
         super().__init__(memory)
@@ -103,61 +105,17 @@ def _returning(choose: Callable[[_Logging, int], int]) -> type[Frames]:
     return _made(leave=leave)
 
 
-def _away(by: int) -> Callable[[_Logging, int], int]:
-    return lambda self, back: back + by
+def _away(by: int, frames: _Logging, back: int) -> int:
+    return back + by
 
 
-def _restoring(damage: Callable[[_Logging, list[int], list[int]], None]) -> type[Frames]:
-    """Return frames that damage registers on return: ``damage`` gets them as before and as they should be."""
-
-    def leave(self: _Logging, registers: list[int]) -> int | None:
-        before = registers.copy()
-        back = Frames.leave(self, registers)
-        if back is not None:
-            damage(self, before, registers)
-        return back
-
-    return _made(leave=leave)
+#: A fault that changes frames or registers after a correct call or return.
+_Damage: TypeAlias = Callable[[_Logging, list[int]], None]
 
 
-def _left(number: int) -> Callable[[_Logging, list[int], list[int]], None]:
-    def damage(self: _Logging, before: list[int], registers: list[int]) -> None:
-        registers[number] = before[number]
+def _entering(damage: _Damage) -> type[Frames]:
+    """Return frames with a fault on calls."""
 
-    return damage
-
-
-def _set(number: int, change: Callable[[int], int]) -> Callable[[_Logging, list[int], list[int]], None]:
-    def damage(self: _Logging, before: list[int], registers: list[int]) -> None:
-        registers[number] = change(registers[number])
-
-    return damage
-
-
-def _lower(value: int) -> int:
-    return value & _LOW
-
-
-def _first(number: int) -> Callable[[_Logging, list[int], list[int]], None]:
-    def damage(self: _Logging, before: list[int], registers: list[int]) -> None:
-        registers[number] = self.kept[0].preserved[number - PRESERVED.start]
-
-    return damage
-
-
-def _reversed(self: _Logging, before: list[int], registers: list[int]) -> None:
-    registers[PRESERVED] = registers[PRESERVED][::-1]
-
-
-def _r0_from_before(self: _Logging, before: list[int], registers: list[int]) -> None:
-    registers[0] = self.r0
-
-
-def _wiped_back(self: _Logging, before: list[int], registers: list[int]) -> None:
-    self.stacks[-1].data[:] = bytes(FRAME_BYTES)
-
-
-def _entering(damage: Callable[[_Logging, list[int]], None]) -> type[Frames]:
     def enter(self: _Logging, registers: list[int], return_to: int) -> None:
         _Logging.enter(self, registers, return_to)
         damage(self, registers)
@@ -165,19 +123,52 @@ def _entering(damage: Callable[[_Logging, list[int]], None]) -> type[Frames]:
     return _made(enter=enter)
 
 
-def _same_frame(self: _Logging, registers: list[int]) -> None:
-    registers[FRAME_POINTER] = self.saved[-1].frame_pointer
+def _leaving(damage: _Damage) -> type[Frames]:
+    """Return frames with a fault on returns."""
+
+    def leave(self: _Logging, registers: list[int]) -> int | None:
+        back = Frames.leave(self, registers)
+        if back is not None:
+            damage(self, registers)
+        return back
+
+    return _made(leave=leave)
 
 
-def _overlapping(apart: int) -> Callable[[_Logging, list[int]], None]:
-    def damage(self: _Logging, registers: list[int]) -> None:
-        registers[FRAME_POINTER] = self.saved[-1].frame_pointer - apart
+def _restoring(number: int, choose: Callable[[_Logging, int, int], int]) -> type[Frames]:
+    """Return frames that give register ``number`` a wrong value on return.
 
-    return damage
+    ``choose`` gets its value before the return, and its right value after it.
+    """
+
+    def leave(self: _Logging, registers: list[int]) -> int | None:
+        before = registers[number]
+        back = Frames.leave(self, registers)
+        if back is not None:
+            registers[number] = choose(self, before, registers[number])
+        return back
+
+    return _made(leave=leave)
 
 
-def _wiped(self: _Logging, registers: list[int]) -> None:
-    self.stacks[-2].data[:] = bytes(FRAME_BYTES)
+def _zero(frames: _Logging, before: int, right: int) -> int:
+    return 0
+
+
+def _at_first_call(number: int, frames: _Logging, before: int, right: int) -> int:
+    return frames.kept[0].preserved[number - PRESERVED.start]
+
+
+def _reversed(frames: _Logging, registers: list[int]) -> None:
+    registers[PRESERVED] = registers[PRESERVED][::-1]
+
+
+def _overlapping(apart: int, frames: _Logging, registers: list[int]) -> None:
+    registers[FRAME_POINTER] = frames.saved[-1].frame_pointer - apart
+
+
+def _wiped(place: int, frames: _Logging, registers: list[int]) -> None:
+    frames.stacks[place].data[:] = bytes(FRAME_BYTES)
 
 
 def _with_first_page(self: _Logging, registers: list[int]) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults that only some operands bring out.
+"""Faults that only some operands reveal.
 
-A JIT compiler picks its code by register numbers, by the size of immediates and offsets, and for special values; each
-choice can be the one that is wrong. What goes wrong then is seldom subtle, so these mutants are plainly wrong, but
-only where a condition holds: each asks for a case that meets the condition.
+A JIT compiler selects code by register numbers, by the size of immediates and offsets, and for special values. Each of
+these mutants is wrong for one such selection only: a vector must meet its condition to notice it.
 """
 
 from __future__ import annotations
@@ -21,44 +20,28 @@ from .statements import Means, disturbed
 
 _STACK_POINTER = 10
 _PACKET_CONTEXT = 6
-_IMMEDIATES = (
-    Condition("imm", "==", 0), Condition("imm", "==", 1), Condition("imm", "==", -1), Condition("imm", "==", 2),
-    Condition("imm", "==", -(1 << 31)), Condition("imm", "==", (1 << 31) - 1),
-    Condition("imm", "==", 127), Condition("imm", "==", 128),
-    Condition("imm", "==", -128), Condition("imm", "==", -129),
-    Condition("imm", "==", 255), Condition("imm", "==", 256),
-    Condition("imm", "==", 2047), Condition("imm", "==", 2048),
-    Condition("imm", "==", -2048), Condition("imm", "==", -2049),
-    Condition("imm", "==", 4095), Condition("imm", "==", 4096), Condition("imm", ">", 4096),
-    Condition("imm", "==", 32767), Condition("imm", "==", 32768),
-    Condition("imm", "==", -32768), Condition("imm", "==", -32769),
-    Condition("imm", "==", 65535), Condition("imm", "==", 65536), Condition("imm", ">", 65536),
-    Condition("imm", "<", 0), Condition("imm", "<", -32769),
+_Test: TypeAlias = tuple[Comparison, int]
+_IMMEDIATES: tuple[_Test, ...] = (
+    ("==", 0), ("==", 1), ("==", -1), ("==", 2), ("==", -(1 << 31)), ("==", (1 << 31) - 1), ("==", 127), ("==", 128),
+    ("==", -128), ("==", -129), ("==", 255), ("==", 256), ("==", 2047), ("==", 2048), ("==", -2048), ("==", -2049),
+    ("==", 4095), ("==", 4096), (">", 4096), ("==", 32767), ("==", 32768), ("==", -32768), ("==", -32769),
+    ("==", 65535), ("==", 65536), (">", 65536), ("<", 0), ("<", -32769),
 )  # fmt: skip
-_OFFSETS = (
-    Condition("offset", "==", 0), Condition("offset", "==", 1), Condition("offset", "==", -1),
-    Condition("offset", "==", 127), Condition("offset", "==", 128),
-    Condition("offset", "==", -128), Condition("offset", "==", -129),
-    Condition("offset", "==", 255), Condition("offset", "==", 256),
-    Condition("offset", "==", -256), Condition("offset", "==", -257),
-    Condition("offset", "==", 2047), Condition("offset", "==", 2048),
-    Condition("offset", "==", -2048), Condition("offset", "==", -2049),
-    Condition("offset", "==", 4095), Condition("offset", "==", 4096),
-    Condition("offset", "==", 32767), Condition("offset", "==", -32768),
-    Condition("offset", "<", 0), Condition("offset", ">", 0), Condition("offset", "==", 1, mask=7),
+_OFFSETS: tuple[_Test, ...] = (
+    ("==", 0), ("==", 1), ("==", -1), ("==", 127), ("==", 128), ("==", -128), ("==", -129), ("==", 255), ("==", 256),
+    ("==", -256), ("==", -257), ("==", 2047), ("==", 2048), ("==", -2048), ("==", -2049), ("==", 4095), ("==", 4096),
+    ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
-#: For jumps over a distance the exact numbers matter less than their sizes.
-_JUMP_OFFSETS: tuple[tuple[Comparison, int], ...] = (
+#: For jump distances, sizes matter more than exact numbers.
+_JUMP_OFFSETS: tuple[_Test, ...] = (
     ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
     (">", 4095), ("<", -4096), ("==", 32767), ("==", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
-_JUMP_IMMEDIATES: tuple[tuple[Comparison, int], ...] = (
+_JUMP_IMMEDIATES: tuple[_Test, ...] = (
     ("==", 0), ("==", 1), ("==", -1), (">", 127), ("<", -128), (">", 255), (">", 2047), ("<", -2048),
     (">", 32767), ("<", -32768), ("<", 0), (">", 0),
 )  # fmt: skip
-_DISTANCES = tuple(Condition("offset", op, value) for op, value in _JUMP_OFFSETS)
-_FAR = tuple(Condition("imm", op, value) for op, value in _JUMP_IMMEDIATES)
-_UPPER_HALVES: tuple[tuple[Comparison, int], ...] = (("==", 0), ("<", 0), ("==", -1), (">", 0))
+_UPPER_HALVES: tuple[_Test, ...] = (("==", 0), ("<", 0), ("==", -1), (">", 0))
 
 
 def guarded(row: Instruction) -> Iterator[Mutant]:
@@ -72,9 +55,9 @@ def guarded(row: Instruction) -> Iterator[Mutant]:
 
 
 def _numbers(row: Instruction, name: FieldName) -> Iterable[int]:
-    """Register numbers that a program can give in the field: R10 cannot be written.
+    """Return the register numbers that a program can use in the field: R10 cannot be written.
 
-    What R6 and R10 hold in packet access are addresses, which are no indices.
+    In packet access R6 and R10 hold addresses, which are not indices.
     """
     if facts(row).kind is Kind.PACKET:
         return [number for number in range(WRITABLE) if number != _PACKET_CONTEXT]
@@ -95,12 +78,14 @@ def _register_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
 
 def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
     jumps = any(isinstance(statement, t.Jump | t.CallLocal) for statement in row.means)
-    # Where a jump that is always taken leads to itself, there is no end to wait for.
+    # A jump to itself that is always taken does not terminate.
     endless = any(isinstance(statement, t.Jump) and statement.condition is None for statement in row.means)
     if isinstance(row.fields["offset"], Operand):
-        for test in _DISTANCES if jumps else _OFFSETS:
-            if not endless or test[1:3] != ("==", -1):
-                yield (test,)
+        for test in _JUMP_OFFSETS if jumps else _OFFSETS:
+            if not endless or test != ("==", -1):
+                yield (Condition("offset", *test),)
+        if not jumps:
+            yield (Condition("offset", "==", 1, mask=7),)
     if isinstance(row.fields["imm"], Operand):
         distance = jumps and not isinstance(row.fields["offset"], Operand)
         mask = _shift_mask(row)
@@ -109,20 +94,20 @@ def _field_guards(row: Instruction) -> Iterator[tuple[Condition, ...]]:
                 yield (Condition("imm", "==", amount, mask=mask),)
             yield (Condition("imm", ">", mask),)
             yield (Condition("imm", "<", 0),)
-        elif not any(isinstance(statement, t.CallHelper) for statement in row.means) and not _names_a_thing(row):
-            for test in _FAR if distance else _IMMEDIATES:
-                if not (distance and endless) or test[1:3] != ("==", -1):
-                    yield (test,)
+        elif not any(isinstance(statement, t.CallHelper) for statement in row.means) and not _imm_is_reference(row):
+            for test in _JUMP_IMMEDIATES if distance else _IMMEDIATES:
+                if not (distance and endless) or test != ("==", -1):
+                    yield (Condition("imm", *test),)
     if isinstance(row.fields.get("next_imm"), Operand):
-        for op, value in _UPPER_HALVES:
-            yield (Condition("next_imm", op, value),)
-        if not _names_a_thing(row):
+        for test in _UPPER_HALVES:
+            yield (Condition("next_imm", *test),)
+        if not _imm_is_reference(row):
             yield Condition("next_imm", "==", 0), Condition("imm", "<", 0)
             yield Condition("next_imm", "==", -1), Condition("imm", "<", 0)
             yield Condition("next_imm", "==", -1), Condition("imm", ">", 0)
 
 
-def _names_a_thing(row: Instruction) -> bool:
+def _imm_is_reference(row: Instruction) -> bool:
     """Whether imm is the number of a map, a variable or a place in the code."""
     return any(
         isinstance(node, t.Call) and node.name in t.PLATFORM_FUNCTIONS and node.args for node in t.walk(*row.means)
@@ -141,11 +126,11 @@ _Value: TypeAlias = tuple[str, t.Expr]
 
 
 def _by_value(row: Instruction) -> Iterator[Mutant]:
-    """Yield mutants that are wrong if operands have special values."""
+    """Yield mutants that are wrong for special operand values."""
     tests = list(_value_tests(row))
     if not tests:
         return
-    # One effect will do: the first that is computed from the operands.
+    # The first effect that is computed from the operands is enough.
     for label, condition in tests:
         for what, means in in_statements(row.means, partial(_disturbed_if, condition=condition)):
             yield Mutant(row, "only for some values", f"{what} if {label}", means)

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vectors notice a mutant, and whether one that none does is equivalent.
+"""Which vectors notice a mutant, and whether a mutant that no vector notices is equivalent.
 
-A mutant is tried on the vectors that execute its row until two have noticed: the second only tells whether the first
-was the only one, long programs apart. If none does, operands are looked for that tell the mutant from its row, first
-by trying, then with the solver, which may as well prove that there are none. What is not equivalent then is tried on
-vectors whose executions are long, and on big-endian machines; what is not noticed there either is alive.
+A mutant is run on the vectors that execute its row until two notice it; the second shows that the first is not the
+only one. If none does, operands are searched for which mutant and row differ: first :mod:`.sampling`, then the solver,
+which may also prove equivalence. Mutants that are not equivalent are run on long vectors and on big-endian machines. A
+mutant that no vector notices there either is alive.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from itertools import islice
@@ -18,30 +17,26 @@ from typing import NamedTuple
 
 from ...spec.table import Instruction
 from . import smt
-from .bench import Bench, Case
-from .moments import Trail, notices
+from .bench import Bench
+from .executions import Recording, notices
 from .mutant import Mutant
 from .sampling import guess
 from .smt import Difference
 from .suggest import Suggestion, is_noticed, suggest
 
-#: As many vectors that noticed something lately are tried first.
-_RECENT = 12
-
 
 class Status(StrEnum):
-    """What a mutant is found to be."""
+    """The status of a mutant."""
 
     KILLED = "killed"  # a vector notices
-    EQUIVALENT = "equivalent"  # the solver proves that there is nothing to notice
-    ALIVE = "alive"  # no vector notices, though there is something
-    UNDECIDED = "undecided"  # no vector notices, nor does trying; the solver is missing, or found no answer in time
+    EQUIVALENT = "equivalent"  # the solver proves that it has the same effects as its row
+    ALIVE = "alive"  # it differs from its row, and no vector notices
+    UNDECIDED = "undecided"  # no vector notices; the solver is missing, or had no answer in time
 
 
 class Decision(NamedTuple):
-    """The status of a mutant; at most two of the vectors that notice it, and how it differs if none does."""
+    """The status of a mutant, at most two vectors that notice it, and operands for which it differs if none does."""
 
-    mutant: Mutant
     status: Status
     killers: tuple[str, ...] = ()
     difference: Difference | None = None
@@ -50,37 +45,31 @@ class Decision(NamedTuple):
 
 
 class Pool:
-    """The cases for the mutants of one row, those first that noticed the last ones."""
+    """The cases for the mutants of one row, and the vectors suggested so far for those that are alive."""
 
     def __init__(self, row: Instruction, bench: Bench) -> None:
         self.row, self.bench = row, bench
-        self.recent: deque[Case] = deque(maxlen=_RECENT)
         self.suggestions: list[Suggestion] = []
-        self._trail = Trail(row, bench.using(row.name))
+        self._recording = Recording(row, bench.using(row.name), "little")
 
     @cached_property
-    def _big(self) -> Trail:
-        return Trail(self.row, map(self.bench.big, self.bench.using(self.row.name)))
+    def _big(self) -> Recording:
+        return Recording(self.row, map(self.bench.big, self.bench.using(self.row.name)), "big")
 
     def killers(self, mutant: Mutant) -> Iterator[str]:
-        """Yield the vectors that notice ``mutant``, but for long ones."""
-        for case in self._trail.departing(mutant, tuple(self.recent)):
-            if notices(case, mutant):
-                if case in self.recent:
-                    self.recent.remove(case)
-                self.recent.appendleft(case)
-                yield case.id
+        """Return the vectors that notice ``mutant``, except long ones."""
+        return (case.id for case in self._recording.differing(mutant) if notices(case, mutant))
 
     def late_killers(self, mutant: Mutant) -> Iterator[str]:
-        """Yield the long vectors that notice ``mutant``, and those that do on big-endian machines only."""
-        yield from (case.id for case in self._trail.long if notices(case, mutant))
+        """Yield the long vectors that notice ``mutant``, then vectors that notice it on big-endian machines."""
+        yield from (case.id for case in self._recording.long if notices(case, mutant))
         if smt.depends_on_byte_order(mutant):
-            yield from (case.id for case in self._big.departing(mutant) if notices(case, mutant))
+            yield from (case.id for case in self._big.differing(mutant) if notices(case, mutant))
 
     def suggestion(self, mutant: Mutant, difference: Difference | None = None) -> Suggestion | None:
-        """Return a vector that is missing: one suggested before that notices ``mutant``, or one made of ``difference``.
+        """Return a vector that notices ``mutant``: one suggested before, or a new one; None if none can be made.
 
-        Without a difference, operands like any others are tried. None if that does not do.
+        The new one has the operands of ``difference``, or sampled ones if that is None.
         """
         known = next((one for one in self.suggestions if is_noticed(one, mutant)), None)
         difference = difference or guess(mutant)
@@ -96,26 +85,18 @@ def decide(mutant: Mutant, pool: Pool) -> Decision:
     """Decide ``mutant``."""
     killers = tuple(islice(pool.killers(mutant), 2))
     if killers:
-        return Decision(mutant, Status.KILLED, killers)
+        return Decision(Status.KILLED, killers)
     shown = pool.suggestion(mutant)
     answer = smt.compare(mutant) if shown is None and smt.is_available() else None
     if answer is not None and answer.verdict == "equivalent":
-        return Decision(mutant, Status.EQUIVALENT)
+        return Decision(Status.EQUIVALENT)
     killers = tuple(islice(pool.late_killers(mutant), 2))
     if killers:
-        return Decision(mutant, Status.KILLED, killers)
+        return Decision(Status.KILLED, killers)
     if shown is not None:
-        return Decision(mutant, Status.ALIVE, difference=shown.difference, suggestion=shown)
+        return Decision(Status.ALIVE, difference=shown.difference, suggestion=shown)
     if answer is None:
-        return Decision(mutant, Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
+        return Decision(Status.UNDECIDED, reason="z3-solver is not installed: pip install z3-solver")
     if answer.difference is None:
-        return Decision(mutant, Status.UNDECIDED, reason="the solver found no answer in time")
-    return Decision(mutant, Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))
-
-
-def decide_all(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Decision]:
-    """Decide ``mutants`` of one row."""
-    pool: Pool | None = None
-    for mutant in mutants:
-        pool = pool or Pool(mutant.row, bench)
-        yield decide(mutant, pool)
+        return Decision(Status.UNDECIDED, reason="the solver found no answer in time")
+    return Decision(Status.ALIVE, (), answer.difference, pool.suggestion(mutant, answer.difference))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in what a loader lets pass: a program that should be rejected becomes one that a careless loader would run."""
+"""Faults of loaders that accept a program that must be rejected, and run another program in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ...reference_vm.frames import FRAME_POINTER
 from ...spec import tree as t
@@ -14,26 +14,24 @@ from ...spec.table import FIELD_RANGES, Fixed, Instruction, Isa
 from .bench import Refusal
 from .program_mutants import distance_field, leading
 
-_LOW = (1 << 32) - 1
-_PAGE_BYTES = 4096
+#: Returns the program that a loader runs in place of one that must be rejected; None if it rejects it.
+_Loads: TypeAlias = Callable[[Refusal], bytes | None]
 
 
 class LoaderMutant(NamedTuple):
-    """A runtime that loads what it should not; ``loads`` gives the program it runs, None if it would not load it."""
+    """A runtime that loads programs that must be rejected."""
 
     what: str
-    loads: Callable[[Refusal], bytes | None]
+    loads: _Loads
 
 
 def loader_mutants(table: Isa) -> Iterator[LoaderMutant]:
-    """Yield loaders that let pass what they should not."""
+    """Yield loaders that accept programs that must be rejected."""
     exits = slots_of(_plain(table.by_name["EXIT"]))
     nothing = slots_of(_plain(table.by_name["JA"]))
     yield LoaderMutant("runs the empty program", lambda refusal: None if refusal.job.code else pack(exits))
     yield LoaderMutant("ignores bytes after the last slot", _truncated)
-    yield LoaderMutant(
-        "takes the end of the program for an exit", lambda r: _moved(r, lambda target, size: target, exits)
-    )
+    yield LoaderMutant("takes the end of the program for an exit", _retargeting(lambda target, size: target, exits))
     yield LoaderMutant("jumps past the end as if to an exit", _retargeting(min, exits))
     yield LoaderMutant(
         "jumps before the beginning as if to it", _retargeting(lambda target, size: max(target, 0), exits)
@@ -48,12 +46,12 @@ def loader_mutants(table: Isa) -> Iterator[LoaderMutant]:
     yield LoaderMutant("looks at nothing but imm in second slots", _second_slots_cleared)
     yield LoaderMutant("passes over opcodes that it does not know", _passing_over(table, nothing))
     yield LoaderMutant("takes maps and variables that are not there for others", _naming_others)
-    yield LoaderMutant("passes over calls of functions that are not there", _not_calling(nothing))
+    yield LoaderMutant("passes over calls of functions that are not there", _without(_calls_helper, nothing))
     for row in table.instructions:
         for name in ("dst", "src"):
             if name in row.writes and not isinstance(row.fields[name], Fixed):
-                # What the instruction does to r10 does not matter here: it does nothing.
-                yield LoaderMutant(f"lets {row.name} write r10 ({name})", _writing_r10(row, name, nothing))
+                # The instruction is replaced by one without an effect: the value of r10 does not matter here.
+                yield LoaderMutant(f"lets {row.name} write r10 ({name})", _without(_writes_r10(row, name), nothing))
 
 
 def _plain(row: Instruction) -> Decoded:
@@ -66,15 +64,15 @@ def _truncated(refusal: Refusal) -> bytes | None:
     return code[: len(code) // 8 * 8] if len(code) % 8 else None
 
 
-_Target = Callable[[int, int], int]
+_Target: TypeAlias = Callable[[int, int], int]
 
 
-def _retargeting(choose: _Target, more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
+def _retargeting(choose: _Target, more: tuple[Slot, ...]) -> _Loads:
     return lambda refusal: _moved(refusal, choose, more)
 
 
 def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes | None:
-    """Return the program with ``more`` at its end, and jumps leading where ``choose`` says."""
+    """Return the program with ``more`` at its end, and the targets of jumps chosen by ``choose``."""
     program = refusal.program
     if program is None:
         return None
@@ -95,20 +93,17 @@ def _moved(refusal: Refusal, choose: _Target, more: tuple[Slot, ...]) -> bytes |
     return pack([*slots, *more])
 
 
-def _into_second(by: int, more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
+def _into_second(by: int, more: tuple[Slot, ...]) -> _Loads:
     def loads(refusal: Refusal) -> bytes | None:
-        program = refusal.program
-        if program is None:
-            return None
+        program = refusal.program or ()
         return _moved(refusal, lambda to, size: to + by if 0 <= to < size and program[to] is None else to, more)
 
     return loads
 
 
-def _completed(more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
+def _completed(more: tuple[Slot, ...]) -> _Loads:
     def loads(refusal: Refusal) -> bytes | None:
-        broken = refusal.broken
-        if len(broken) != 1 or broken[0].error.rule != "missing-second-slot":
+        if [broken.error.rule for broken in refusal.broken] != ["missing-second-slot"]:
             return None
         return pack([*refusal.slots, Slot(0, 0, 0, 0, 0), *more])
 
@@ -116,66 +111,49 @@ def _completed(more: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
 
 
 def _second_slots_cleared(refusal: Refusal) -> bytes | None:
-    slots, changed = refusal.slots.copy(), False
-    for broken in refusal.broken:
-        if broken.second is not None and broken.error.slot == broken.index + 1:
-            slots[broken.index + 1] = Slot(0, 0, 0, 0, broken.second.imm)
-            changed = True
-    return pack(slots) if changed else None
+    return refusal.replaced(
+        {
+            broken.index + 1: (Slot(0, 0, 0, 0, broken.second.imm),)
+            for broken in refusal.broken
+            if broken.second is not None and broken.error.slot == broken.index + 1
+        }
+    )
 
 
-def _passing_over(table: Isa, instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
-    def loads(refusal: Refusal) -> bytes | None:
-        slots = refusal.slots.copy()
-        unknown = [broken.index for broken in refusal.broken if broken.slot.opcode not in table.by_opcode]
-        for index in unknown:
-            slots[index : index + 1] = instead
-        return pack(slots) if unknown else None
-
-    return loads
+def _passing_over(table: Isa, instead: tuple[Slot, ...]) -> _Loads:
+    return lambda refusal: refusal.replaced(
+        {broken.index: instead for broken in refusal.broken if broken.slot.opcode not in table.by_opcode}
+    )
 
 
 def _naming_others(refusal: Refusal) -> bytes | None:
-    """Return the program with map 0, and the first variable, in place of those that are not there."""
-    if refusal.program is None:
-        return None
-    slots, job, changed = refusal.slots.copy(), refusal.job, False
-    for index, item in enumerate(refusal.program):
-        functions = (
-            {n.name for n in t.walk(*item.instruction.means) if isinstance(n, t.Call)} if item is not None else set()
-        )
+    """Return the program with map 0, and the first variable, in place of missing ones."""
+    job, changes = refusal.job, {}
+    for index, item in _items(refusal):
+        functions = {node.name for node in t.walk(*item.instruction.means) if isinstance(node, t.Call)}
         known = [variable.number for variable in job.variables] if "var_addr" in functions else range(len(job.maps))
-        if functions & {"map_by_fd", "map_by_idx", "var_addr"} and item and item.imm not in known and known:
-            slots[index] = slots[index]._replace(imm=known[0])
-            changed = True
-    return pack(slots) if changed else None
+        if functions & {"map_by_fd", "map_by_idx", "var_addr"} and item.imm not in known and known:
+            changes[index] = slots_of(item._replace(imm=known[0]))
+    return refusal.replaced(changes)
 
 
-def _not_calling(instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
-    def loads(refusal: Refusal) -> bytes | None:
-        slots, changed = refusal.slots.copy(), False
-        for index, item in enumerate(refusal.program or ()):
-            if item is not None and any(isinstance(part, t.CallHelper) for part in item.instruction.means):
-                slots[index : index + 1] = instead
-                changed = True
-        return pack(slots) if changed else None
-
-    return loads
+def _without(concerned: Callable[[Decoded], bool], nothing: tuple[Slot, ...]) -> _Loads:
+    """Return a loader that replaces instructions by ones without an effect."""
+    return lambda refusal: refusal.replaced(
+        {index: nothing * item.instruction.slots for index, item in _items(refusal) if concerned(item)}
+    )
 
 
-def _writing_r10(row: Instruction, name: str, instead: tuple[Slot, ...]) -> Callable[[Refusal], bytes | None]:
-    def loads(refusal: Refusal) -> bytes | None:
-        program = refusal.program
-        if program is None:
-            return None
-        found = [
-            index
-            for index, item in enumerate(program)
-            if item is not None and item.instruction is row and getattr(item, name) == FRAME_POINTER
-        ]
-        slots = refusal.slots.copy()
-        for index in found:
-            slots[index : index + row.slots] = instead * row.slots
-        return pack(slots) if found else None
+def _calls_helper(item: Decoded) -> bool:
+    return any(isinstance(part, t.CallHelper) for part in item.instruction.means)
 
-    return loads
+
+def _writes_r10(row: Instruction, name: str) -> Callable[[Decoded], bool]:
+    return lambda item: item.instruction is row and getattr(item, name) == FRAME_POINTER
+
+
+def _items(refusal: Refusal) -> Iterator[tuple[int, Decoded]]:
+    """Yield the instructions of a program that decodes, with their slots."""
+    for index, item in enumerate(refusal.program or ()):
+        if item is not None:
+            yield index, item

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a mutant is: a row of the table with a fault in its meaning, and where the fault shows itself.
+"""Mutants: rows of the table with a fault in their meaning.
 
-A mutant stands for a runtime that is right but for one instruction. Its fault may be confined to some encodings of
-the instruction (``when``): a runtime that is wrong only if dst and src are the same register, say.
+A mutant represents a runtime that is correct except for one instruction. Its fault may be limited to some encodings of
+the instruction (``when``), for example those in which dst and src are the same register.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from ...spec import tree as t
 from ...spec.encoding import Decoded
@@ -21,12 +22,10 @@ from .build import total
 FieldName: TypeAlias = Literal["dst", "src", "offset", "imm", "next_imm"]
 Comparison: TypeAlias = Literal["==", "!=", "<", ">"]
 
-_TESTS: dict[Comparison, Callable[[int, int], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-}
+#: The comparisons of signed numbers, and of terms of z3.
+COMPARISONS: dict[Comparison, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt
+}  # fmt: skip
 
 
 class Condition(NamedTuple):
@@ -41,7 +40,7 @@ class Condition(NamedTuple):
         """Whether ``decoded`` passes the test."""
         left: int = getattr(decoded, self.field)
         right: int = self.value if isinstance(self.value, int) else getattr(decoded, self.value)
-        return _TESTS[self.op](left if self.mask is None else left & self.mask, right)
+        return bool(COMPARISONS[self.op](left if self.mask is None else left & self.mask, right))
 
     def __str__(self) -> str:
         left = self.field if self.mask is None else f"{self.field} & {self.mask}"
@@ -51,14 +50,14 @@ class Condition(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """A fault in selecting a register: the one ``by`` numbers away from what the field ``name`` says."""
+    """A fault in selecting a register: its number is that of the operand ``name`` plus ``by``."""
 
     name: Literal["dst", "src", "r0"]
     by: int
     access: Literal["read", "write"]
 
 
-#: Registers that a program can write (section 2.1's R10 is read-only), so that neighbours wrap around R9.
+#: Number of registers that a program can write: R10 is read-only (section 2.1). Shifted numbers wrap around at R9.
 WRITABLE = 10
 
 
@@ -66,8 +65,8 @@ WRITABLE = 10
 class Mutant:
     """A fault in the meaning of ``row``.
 
-    ``family`` is the kind of fault (a word for counting), ``what`` says it in words. ``means`` is the faulty meaning,
-    in force for encodings that pass all of ``when``, with ``shift`` applied to its registers.
+    ``family`` is the kind of fault, by which mutants are counted; ``what`` describes the fault. ``means`` is the faulty
+    meaning, for encodings that pass all of ``when``, with ``shift`` applied to its registers.
     """
 
     row: Instruction
@@ -80,7 +79,7 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        """A name that is the same in every run, and unique among the mutants of a row."""
+        """The name: the same in every run, and unique among the mutants of a row."""
         return f"{self.row.name}: {self.what}{self._suffix}"
 
     @property
@@ -88,7 +87,7 @@ class Mutant:
         return f" when {' and '.join(str(test) for test in self.when)}" if self.when else ""
 
     def applies(self, decoded: Decoded) -> bool:
-        """Whether the fault is in force for ``decoded``, an instruction of :attr:`row`."""
+        """Whether ``decoded``, an instruction of :attr:`row`, passes all of ``when``."""
         return all(test.holds(decoded) for test in self.when)
 
     def means_for(self, dst: int, src: int) -> tuple[t.Stmt, ...]:
@@ -106,6 +105,14 @@ class Mutant:
         if row is None:
             row = self._rows[registers] = faulty_row(self.row, self.means_for(decoded.dst, decoded.src))
         return row
+
+    def changes(self, items: Iterable[tuple[int, Decoded | None]]) -> dict[int, Decoded]:
+        """Return what the faulty runtime executes in place of ``items``, instructions of a program by slot."""
+        return {
+            slot: item._replace(instruction=self.instruction_for(item))
+            for slot, item in items
+            if item is not None and item.instruction is self.row and self.applies(item)
+        }
 
     def __str__(self) -> str:
         text = render(self.means)

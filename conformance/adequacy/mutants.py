@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All mutants of a row's meaning, made mechanically from its typed tree."""
+"""All mutants of a row's meaning, generated from its typed tree."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from collections.abc import Iterable, Iterator
 
 from ...spec import tree as t
 from ...spec.encoding import differing_part
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Isa, Operand
-from .build import NodeT, complement, const, in_statements, places, through
+from .build import complement, const, in_statements, places, renamed, through
 from .expressions import ALIGNS, edits
 from .guards import guarded
 from .mutant import WRITABLE, Condition, FieldName, Mutant, Shift, register
@@ -20,7 +19,7 @@ from .statements import Means, aliased, changes, disorder
 
 
 def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
-    """Return the mutants of ``row``, without repetitions; ``table`` supplies those it can be confused with."""
+    """Return the mutants of ``row``, without repetitions; ``table`` has the rows it can be confused with."""
     found: dict[tuple[Means, tuple[Condition, ...], Shift | None], Mutant] = {
         (row.means, (), None): Mutant(row, "", "", ())
     }
@@ -36,20 +35,20 @@ def mutants_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:
     return tuple(unique)
 
 
-#: Numbers of what the platform has are small; addresses of code can only be compared.
+#: The names of mutants without a fault: numbers of maps and variables are small, addresses of code are not specified.
 _OF_NUMBERS = re.compile(r"(zero|sign)-extends imm from|loses bit (?!0 )\d+ of imm|map_by_\w+ for")
 _OF_CODE = re.compile(r"(zero|sign)-extends|loses bit|imm is one|keeps the bits|sets the bits|reads imm in|negates imm")
 
 
 def _is_open(mutant: Mutant) -> bool:
-    """Whether the RFC, or what platforms may choose, leaves room for what ``mutant`` does."""
+    """Whether the RFC or an erratum permits the behaviour of ``mutant``."""
     nodes = list(t.walk(*mutant.row.means))
     functions = {node.name for node in nodes if isinstance(node, t.Call)}
     if any(isinstance(node, t.Lock) for node in nodes) and mutant.what.startswith(ALIGNS):
-        # Not all machines have atomic operations on other addresses than aligned ones.
+        # Not all machines have atomic operations on unaligned addresses.
         return True
     if functions & {"map_by_fd", "map_by_idx"}:
-        # Machines here know their maps by the same numbers either way.
+        # The reference VM uses the same numbers for file descriptors and indices of maps.
         twin = mutant.row.name.replace("_IDX", "_fd").replace("_FD", "_IDX").replace("_fd", "_FD")
         return mutant.what == f"executes {twin}" or bool(_OF_NUMBERS.match(mutant.what))
     return "code_addr" in functions and bool(_OF_CODE.match(mutant.what))
@@ -84,7 +83,7 @@ def _plain(row: Instruction, family: str, found: Iterable[tuple[str, Means]]) ->
 
 
 def _shifted(row: Instruction) -> Iterator[Mutant]:
-    """Registers mistaken for their neighbours."""
+    """Yield accesses to the register with the next or the previous number."""
     for name in ("dst", "src"):
         if isinstance(row.fields[name], Operand):
             for by in (-1, 1):
@@ -101,22 +100,15 @@ def _shifted(row: Instruction) -> Iterator[Mutant]:
 
 
 def _crossed(row: Instruction) -> Iterator[Mutant]:
-    """Fields taken for each other: the two registers, or the two halves of a wide immediate."""
+    """Yield exchanged fields: the two registers, or the two halves of a wide immediate."""
     if {"dst", "src"} & row.reads or "src" in row.writes:
-        means = tuple(
-            _renamed(statement, {"dst": t.Register("src"), "src": t.Register("dst")}) for statement in row.means
-        )
+        registers = {"dst": t.Register("src"), "src": t.Register("dst")}
+        means = tuple(renamed(statement, registers) for statement in row.means)
         yield Mutant(row, "register", "takes dst for src and src for dst", means)
     if {"imm", "next_imm"} <= row.reads:
-        halves: dict[str, t.Node] = {"imm": t.Field("next_imm", t.S32), "next_imm": t.Field("imm", t.S32)}
-        means = tuple(_renamed(statement, halves) for statement in row.means)
+        halves = {"imm": t.Field("next_imm", t.S32), "next_imm": t.Field("imm", t.S32)}
+        means = tuple(renamed(statement, halves) for statement in row.means)
         yield Mutant(row, "register", "takes imm for next_imm and next_imm for imm", means)
-
-
-def _renamed(node: NodeT, names: Mapping[str, t.Node]) -> NodeT:
-    if isinstance(node, t.Register | t.Field) and node.name in names:
-        return cast("NodeT", names[node.name])
-    return cast("NodeT", t.rebuild(node, lambda child: _renamed(child, names)))
 
 
 #: After a call r1 to r5 may hold anything, and so may all but r0 when a program ends (section 4.3).
@@ -124,7 +116,7 @@ _SCRATCH = range(1, 6)
 
 
 def _clobbering(row: Instruction) -> Iterator[Mutant]:
-    """A register that the instruction has nothing to do with loses its value."""
+    """Yield changes of a register that is no operand of the instruction."""
     # Packet access calls a function of the platform (erratum packet-access-undefined).
     spared: frozenset[int] = frozenset(_SCRATCH) if facts(row).kind is Kind.PACKET else frozenset()
     match row.means[0]:
@@ -133,13 +125,13 @@ def _clobbering(row: Instruction) -> Iterator[Mutant]:
         case t.CallHelper():
             spared = frozenset([0, *_SCRATCH])
         case t.CallLocal():
-            # What the callee finds in r0 and r6 to r9 is not said; that they come back is for the control mutants.
+            # The values of r0 and r6 to r9 in the callee are not specified. The frame mutants are about restoring them.
             spared = frozenset([0, *range(6, WRITABLE)])
     if "r0" in row.writes:
         spared |= {0}
     registers: tuple[FieldName, ...] = ("dst", "src")
     written = [name for name in registers if name in row.writes and isinstance(row.fields[name], Operand)]
-    # What the instruction itself still reads is left alone, where the fault comes first.
+    # If the fault comes first, the registers that the instruction reads keep their values.
     first = isinstance(row.means[0], t.Jump | t.CallLocal | t.Return)
     others = [name for name in registers if name in row.operands] if first else written
     for number in range(WRITABLE):
@@ -158,7 +150,7 @@ def _clobbering(row: Instruction) -> Iterator[Mutant]:
 
 
 def _confusions(row: Instruction, table: Isa) -> Iterator[Mutant]:
-    """Another instruction is executed for this one; their encodings differ in one field."""
+    """Yield the meanings of rows whose encodings differ in one field."""
     for other in table.instructions:
         if other is not row and other.wide == row.wide and _one_field_apart(row, other):
             yield Mutant(row, "confusion", f"executes {other.name}", other.means)

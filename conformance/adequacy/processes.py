@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing tasks of some seconds each on several processors."""
+"""Tasks that take some seconds each, run on several processors."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from ..run.worker import leave_interrupts_to_parent
 
@@ -15,34 +14,22 @@ TaskT = TypeVar("TaskT")
 DoneT = TypeVar("DoneT")
 
 
-class Processes(Generic[TaskT, DoneT]):
-    """Processes that do tasks; none but this one if there is to be one only.
+class Run(Protocol):
+    """A function that runs tasks."""
 
-    ``do`` does a task; where processes can be forked, all that ``prepare`` has made ready is shared.
+    def __call__(self, do: Callable[[TaskT], DoneT], tasks: Iterable[TaskT], /) -> Iterator[DoneT]:
+        """Apply ``do`` to each of ``tasks``, and yield the results in any order."""
+
+
+@contextmanager
+def processes(number: int, prepare: Callable[[], object]) -> Iterator[Run]:
+    """Start ``number`` processes, and give the function that runs tasks on them; if it is 1, in this process.
+
+    The processes are forked after ``prepare``, so that they share the data that it computes.
     """
-
-    def __init__(self, do: Callable[[TaskT], DoneT], prepare: Callable[[], object], number: int) -> None:
-        self._do = do
-        self._pool = None
-        if number > 1:
-            can_fork = sys.platform == "linux"
-            if can_fork:
-                prepare()
-            context = multiprocessing.get_context("fork" if can_fork else "spawn")
-            self._pool = context.Pool(number, leave_interrupts_to_parent)
-
-    def run(self, tasks: Sequence[TaskT]) -> Iterator[DoneT]:
-        """Do ``tasks`` and yield their results as they come, in no order."""
-        if self._pool is None:
-            return map(self._do, tasks)
-        return self._pool.imap_unordered(self._do, tasks)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
+    if number == 1:
+        yield map
+        return
+    prepare()
+    with multiprocessing.get_context("fork").Pool(number, leave_interrupts_to_parent) as pool:
+        yield pool.imap_unordered

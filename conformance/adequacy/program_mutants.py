@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in finding the targets of jumps and calls: instructions of programs that are right are taken for others."""
+"""Faults in computing the targets of jumps and calls in valid programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .bench import Case
 
 
 class ProgramMutant(NamedTuple):
-    """A runtime that takes some instructions of a program for others; ``change`` gives them by slot."""
+    """A runtime that executes other instructions than those of the program; ``change`` gives them by slot."""
 
     what: str
     row: str
@@ -21,7 +21,7 @@ class ProgramMutant(NamedTuple):
 
 
 def program_mutants(table: Isa) -> Iterator[ProgramMutant]:
-    """Yield faults in finding the targets of jumps and calls."""
+    """Yield faults in computing the targets of jumps and calls."""
     for row in table.instructions:
         if distance_field(row) is not None:
             yield ProgramMutant("counts instructions, not slots", row.name, _counting(row))
@@ -33,7 +33,7 @@ def distance_field(row: Instruction) -> str | None:
 
 
 def leading(item: Decoded, distance: int) -> Decoded:
-    """Return a jump or call over another distance."""
+    """Return a jump or call with another distance, in slots."""
     if distance_field(item.instruction) == "offset":
         return item._replace(offset=distance)
     return item._replace(imm=distance)
@@ -56,7 +56,7 @@ def _counting(row: Instruction) -> Callable[[Case], Mapping[int, Decoded]]:
 
 
 def _instructions_away(program: Program, start: int, count: int) -> int:
-    """Return the slot ``count`` instructions from ``start``; past the end if there are not so many."""
+    """Return the slot ``count`` instructions from ``start``; past the end if there are fewer."""
     slot, step = start, 1 if count > 0 else -1
     while count and 0 <= slot < len(program):
         slot += step

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the adequacy check found out, for people and as JSON (schema: ``schema/adequacy.schema.json``)."""
+"""The findings of the adequacy check, as text and as JSON (schema: ``schema/adequacy.schema.json``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .survey import Finding, Survey
 
 #: Version of the JSON document.
 FORMAT = 1
-_COLUMNS = (Status.KILLED, Status.EQUIVALENT, Status.ALIVE, Status.UNDECIDED)
 _MOST_SHOWN = 40
 
 
@@ -48,7 +47,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
 
 
 def suggestions(survey: Survey) -> str | None:
-    """Return a vector file with all cases that would notice what is alive; None if there are none to suggest."""
+    """Return a vector file with all suggested vectors; None if there are none."""
     texts = list(dict.fromkeys(finding.suggestion for finding in survey.findings if finding.suggestion))
     if not texts:
         return None
@@ -61,7 +60,7 @@ def suggestions(survey: Survey) -> str | None:
 
 
 def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
-    """Print tables by instruction and by family, then what is alive, then what the vectors are worth."""
+    """Print tables by instruction and by family, the mutants that are alive, and counts of vectors."""
     console.print(_table("instruction", ((finding.instruction, finding.status) for finding in survey.findings)))
     console.print()
     console.print(_table("family", sorted((finding.family, finding.status) for finding in survey.findings)))
@@ -77,7 +76,7 @@ def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
         names = ", ".join(survey.idle[:_MOST_SHOWN])
         more = f" and {len(survey.idle) - _MOST_SHOWN} more" if len(survey.idle) > _MOST_SHOWN else ""
         console.print(f"[yellow]{len(survey.idle)} notice no mutant at all:[/] {escape(names)}{more}")
-    counts = ", ".join(f"{survey.by_status[status]} {status.value}" for status in _COLUMNS)
+    counts = ", ".join(f"{survey.by_status[status]} {status.value}" for status in Status)
     style = "green" if survey.is_adequate else "bold red"
     console.print(f"[{style}]{len(survey.findings)} mutants: {counts}[/]")
 
@@ -88,10 +87,10 @@ def _table(title: str, findings: Iterable[tuple[str, Status]]) -> Table:
         counts.setdefault(name, Counter())[status] += 1
     table = Table(box=None, pad_edge=False)
     table.add_column(title)
-    for column in ("mutants", *(status.value for status in _COLUMNS)):
+    for column in ("mutants", *(status.value for status in Status)):
         table.add_column(column, justify="right")
     for name, count in counts.items():
-        cells = [str(count[status]) if count[status] else "" for status in _COLUMNS]
+        cells = [str(count[status]) if count[status] else "" for status in Status]
         bad = count[Status.ALIVE] or count[Status.UNDECIDED]
         table.add_row(name, str(count.total()), *cells, style="red" if bad else None)
     return table

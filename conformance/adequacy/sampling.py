@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operands that may tell a mutant from its row, found by trying: most faults need no solver.
+"""Sampled operands for which a mutant may differ from its row: most faults need no solver.
 
-Values come from the numbers that the mutant itself speaks of, and from the boundaries of the types.
+Operand values are the constants of the mutant and the boundary values of the types.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .smt import Difference
 
 _REGISTERS = 10
 _ORDERS: tuple[ByteOrder, ...] = ("little", "big")
-#: Known values for registers, all distinct, no half empty.
+#: Values of registers: all distinct, with both halves nonzero.
 KNOWN = tuple(0x0101_0101_0101_0101 * (number + 1) ^ 0xF0E1_D2C3_B4A5_9687 for number in range(_REGISTERS))
 _BOUNDARIES = (1, (1 << 64) - 1, 1 << 63, 0xFFFF_FFFF_8000_0000, 0x1_0000_0007)
 _MOST_VALUES = 14
@@ -29,7 +29,7 @@ _MEMORY_BYTES = 64
 
 
 def guess(mutant: Mutant) -> Difference | None:
-    """Return a state and an encoding for which the mutant is in force, and differs where that can be told at once."""
+    """Return an encoding and a state with which the mutant differs; unchecked if it needs a machine."""
     platform = any(map(_asks, t.walk(*mutant.row.means, *mutant.means)))
     for item in islice(_encodings(mutant), 3):
         if platform:
@@ -57,7 +57,7 @@ def _encodings(mutant: Mutant) -> Iterator[Decoded]:
 
 
 def _likely(mutant: Mutant, name: str) -> list[int]:
-    """Return values for a field: ordinary ones, and those that the conditions of the mutant speak of."""
+    """Return values for a field: ordinary ones, and those near the conditions of the mutant."""
     jumps = any(isinstance(statement, t.Jump) for statement in mutant.row.means)
     ordinary = {"dst": (7, *range(11)), "src": (8, 7, *range(11)), "offset": (5,) if jumps else (-16,)}
     distance = jumps and "offset" not in mutant.row.operands
@@ -76,7 +76,7 @@ def _state(item: Decoded, registers: list[int], order: ByteOrder) -> Difference:
 
 
 def _values(mutant: Mutant, item: Decoded, order: ByteOrder) -> list[int] | None:
-    """Return values of the registers with which the two steps do something else."""
+    """Return values of the registers with which row and mutant differ; None if none is found."""
     right = _step(item, order)
     faulty = item._replace(instruction=mutant.instruction_for(item))
     if writes_frame_pointer(faulty):
@@ -107,6 +107,6 @@ def _step(item: Decoded, order: ByteOrder) -> Step:
 
 
 def _run(step: Step, registers: list[int]) -> tuple[object, list[int]]:
-    """Execute a step that asks nothing of the machine."""
+    """Execute a step that needs no machine."""
     copy = [*registers, 0]
     return step(copy, cast("Machine", None)), copy

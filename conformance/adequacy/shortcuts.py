@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of compilers that take a shortcut for special operands.
+"""Faults of compilers that simplify operations with special operands.
 
-An operation that seems to change nothing (adding 0, moving a register to itself) is left out, though a 32-bit one
-still clears the upper half; division by a power of two becomes a shift, though that rounds the other way.
+An operation with its identity element (adding 0, moving a register to itself) is omitted, although a 32-bit one clears
+the upper half; a signed division by a power of two becomes a shift, which rounds differently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _POWERS = (1, 2, 16, 30)
 
 
 def shortcuts(row: Instruction) -> Iterator[Mutant]:
-    """Yield mutants of ``row`` that treat special operands as if little or nothing had to be done."""
+    """Yield mutants of ``row`` that simplify the operation for special operands."""
     match row.means:
         case (t.Assign(t.Register("dst") as dst, value),) if facts(row).kind in (Kind.ALU, Kind.SWAP):
             yield from _left_out(row, dst, value)
@@ -77,7 +77,7 @@ def _shifted_division(row: Instruction, value: t.Expr) -> Iterator[_Division]:
             left, right = node.left, node.right
             for power in _POWERS:
                 if node.op == "%":
-                    continue  # This one is right.
+                    continue  # This simplification is correct.
                 if node.op in ("s/", "/"):
                     signed = coerce(t.Type(True, left.type.bits), left)
                     new: t.Expr = t.Binary("s>>", signed, const(power, left.type))

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a mutant differ from its row at all? Asked of z3, with the answer as operands that tell the two apart.
+"""Equivalence of a mutant and its row, decided by z3; if they differ, operands for which they do.
 
-Rows run on bit-vectors (``reference_vm/symbolic/``): registers, fields and memory are free, register numbers are
-concrete and every way in which they can coincide is tried. A fault in reading memory that is not there is no difference
-here, nor is one in what a call leaves in R1 to R5; platform functions are uninterpreted. Atomic operations are asked
-for aligned addresses only: on others, machines differ. Jumps and calls lead no further than a program of
-:data:`MOST_SLOTS` slots is long, and packet accesses stay within a packet of :data:`MOST_PACKET_BYTES`, which begins at
-a multiple of 4 GiB; R10 is none.
+Rows run on bit-vectors (``reference_vm/symbolic/``): registers, fields and memory are free variables. Register numbers
+are concrete, and every way in which they can coincide is tried. Out-of-bounds accesses are no difference here, nor are
+the values of R1 to R5 after a call; platform functions are uninterpreted. Atomic operations have aligned addresses: on
+others, machines differ. Jumps and calls stay within a program of :data:`MOST_SLOTS` slots, packet accesses within a
+packet of :data:`MOST_PACKET_BYTES`, which begins at a multiple of 4 GiB; the lower half of R10 is not 0.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ...spec import tree as t
-from ...spec.encoding import ByteOrder
+from ...spec.encoding import ByteOrder, Decoded
 from ...spec.facts import Kind, facts
 from ...spec.pseudocode import FIELD_TYPES
 from ...spec.table import Fixed, Instruction, Operand
 from .build import total
-from .mutant import Condition, Mutant
+from .mutant import COMPARISONS, Mutant
 
 if TYPE_CHECKING:
     from ...reference_vm.symbolic.machine import State
@@ -30,20 +29,16 @@ if TYPE_CHECKING:
 Term: TypeAlias = Any
 
 REGISTERS = 11
-#: The longest programs that are thought of; no vector is longer.
+#: The number of slots of the longest program; no vector is longer.
 MOST_SLOTS = 1 << 16
 MOST_PACKET_BYTES = 1 << 16
 #: An offset from r10 where there is stack on both sides.
 _NEAR = -16
 _STACK_POINTER = 10
-#: Most questions are answered at once. Of the others, those about multiplication and division by operands that are
-#: tried one by one, and what then remains gets time.
+#: Time limits: most queries need less than the short one. Multiplications and divisions are then tried with sampled
+#: operands, and the remaining queries get the long one.
 _SHORT_MS, _LONG_MS = 400, 20_000
 _SAMPLES = ((1, 1), (3, 5), (-1, 1), (-7, 2), (7, -2), (-7, -2), (0x1234_5678_9ABC_DEF1, 0xFFFF_FFFF_8000_0001))
-
-
-class SolverMissing(Exception):
-    """z3-solver is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +75,7 @@ def is_available() -> bool:
 
 
 def compare(mutant: Mutant) -> Answer:
-    """Decide whether ``mutant`` behaves as its row does, in both byte orders.
-
-    Raises:
-        SolverMissing: z3-solver is not installed.
-    """
-    if not is_available():
-        raise SolverMissing("z3-solver is not installed: pip install z3-solver")
+    """Decide whether ``mutant`` behaves as its row does, in both byte orders. z3-solver must be installed."""
     undecided = False
     byte_orders: tuple[ByteOrder, ...] = ("little", "big") if depends_on_byte_order(mutant) else ("little",)
     for byte_order in byte_orders:
@@ -99,7 +88,7 @@ def compare(mutant: Mutant) -> Answer:
 
 
 def depends_on_byte_order(mutant: Mutant) -> bool:
-    """Whether the byte order of the machine plays a part in what the mutant or its row does."""
+    """Whether the effects of the mutant or its row depend on the byte order of the machine."""
     return any(
         isinstance(node, t.Load | t.Store) or (isinstance(node, t.Call) and node.name in t.BYTE_ORDER_FUNCTIONS)
         for node in t.walk(*mutant.row.means, *mutant.means)
@@ -113,14 +102,14 @@ def _register_choices(mutant: Mutant) -> Iterator[tuple[int, int]]:
     named |= {test.value for test in mutant.when if test.field in ("dst", "src") and isinstance(test.value, int)}
     if mutant.shift is not None:
         named |= {0, 1, 9}
-    # Beside those that are named, two that are not, R0, and R10, whose value a program cannot choose.
+    # Besides the named registers: two others, R0, and R10, whose value a program cannot choose.
     others = [number for number in (7, 8, 6, 9, 5) if number not in named][:2]
     numbers = [*others, *sorted(named - {_STACK_POINTER}), 0, _STACK_POINTER]
     numbers = list(dict.fromkeys(numbers))
     pairs = [(dst, src) for dst in _choices(row, "dst", numbers) for src in _choices(row, "src", numbers)]
-    # Different registers first: a difference between those is easier to see through.
+    # Different registers first: such a difference is easier to read.
     for dst, src in sorted(pairs, key=lambda pair: pair[0] == pair[1]):
-        if all(_passes(test, dst, src) for test in mutant.when):
+        if all(test.holds(Decoded(row, dst=dst, src=src)) for test in mutant.when if test.field in ("dst", "src")):
             yield dst, src
 
 
@@ -129,15 +118,6 @@ def _choices(row: Instruction, name: Literal["dst", "src"], numbers: list[int]) 
     if isinstance(rule, Fixed):
         return [rule.value]
     return [number for number in numbers if number != _STACK_POINTER or name not in row.writes]
-
-
-def _passes(test: Condition, dst: int, src: int) -> bool:
-    if test.field not in ("dst", "src"):
-        return True
-    values = {"dst": dst, "src": src}
-    right = values[test.value] if isinstance(test.value, str) else test.value
-    left = values[test.field]
-    return {"==": left == right, "!=": left != right, "<": left < right, ">": left > right}[test.op]
 
 
 def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> Answer:
@@ -161,7 +141,7 @@ def _compare_at(mutant: Mutant, dst: int, src: int, byte_order: ByteOrder) -> An
     if any(isinstance(statement, t.Lock) for statement in mutant.row.means):
         size = max(n.type.bits for n in t.walk(*mutant.row.means) if isinstance(n, t.Load | t.Store)) // 8
         solver.add(right.address & (size - 1) == 0)
-    # No stack ends there, and what is read of R10 in place of a divisor is none that is 0.
+    # No stack ends at a multiple of 4 GiB, so that R10 is no divisor of 0.
     solver.add(z3.Extract(31, 0, start.registers[_STACK_POINTER]) != 0)
     place = z3.BitVec("place", 64)
     differs = [a != b for a, b in zip(right.registers, wrong.registers, strict=True) if not z3.eq(a, b)]
@@ -187,7 +167,7 @@ def _solver() -> Term:
 
 
 def _check(solver: Term, operands: list[Term], preferences: list[Term]) -> Term:
-    """Look for a difference, at best one that is easy to show."""
+    """Search for a difference, if possible one that is easy to show."""
     import z3
 
     solver.set("timeout", _SHORT_MS)
@@ -199,7 +179,7 @@ def _check(solver: Term, operands: list[Term], preferences: list[Term]) -> Term:
     if result != z3.unknown:
         return result
     for values in _SAMPLES:
-        # With concrete operands there is hardly anything left to solve.
+        # With concrete operands the query is simple.
         if solver.check(*(term == value for term, value in zip(operands, values, strict=True))) == z3.sat:
             return z3.sat
     solver.set("timeout", _LONG_MS)
@@ -216,14 +196,11 @@ def _admitted(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
         if test.field not in ("dst", "src"):
             assert isinstance(test.value, int)
             left = fields[test.field]
-            left = left if test.mask is None else left & test.mask
-            yield {"==": left == test.value, "!=": left != test.value, "<": left < test.value, ">": left > test.value}[
-                test.op
-            ]
+            yield COMPARISONS[test.op](left if test.mask is None else left & test.mask, test.value)
 
 
 def _field(mutant: Mutant, name: str, bits: int) -> Term:
-    """Return what a field may hold: of a distance, or a place in a packet, only as many bits as there can be."""
+    """Return the term of a field; distances and offsets into packets are limited to the bits that they can have."""
     import z3
 
     row = mutant.row
@@ -243,7 +220,7 @@ def _leads_by_imm(statement: t.Jump | t.CallLocal) -> bool:
 
 
 def _preferences(mutant: Mutant, fields: dict[str, Term]) -> Iterator[Term]:
-    """Yield what makes a difference easy to show: a place on the stack, a short jump."""
+    """Yield constraints that make a difference easy to show: an offset on the stack, a short jump."""
     for node in t.walk(*mutant.row.means):
         if isinstance(node, t.Load | t.Store):
             yield fields["offset"] == _NEAR

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in statements: effects left out, doubled, misplaced or in the wrong order."""
+"""Faults in statements: effects omitted, repeated, on a wrong target or in the wrong order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias, cast
 
 from ...spec import tree as t
-from .build import Edit, coerce, complement, const, falsehood, negation, through, truth
+from .build import Edit, coerce, complement, const, falsehood, negation, renamed, reversed_bytes, through, truth
 from .expressions import wrong_addresses
 from .widths import results, widths
 
@@ -16,7 +16,7 @@ Change: TypeAlias = tuple[str, Means]
 
 
 def changes(statement: t.Stmt) -> Iterator[Change]:
-    """Yield what could stand in place of ``statement``."""
+    """Yield faulty replacements for ``statement``."""
     match statement:
         case t.Assign(t.Register() as target, value):
             yield f"does not write {target.name}", ()
@@ -67,9 +67,7 @@ def _stored(store: t.Store) -> Iterator[Change]:
             yield f"stores {bits} bits", (t.Store(other, address, coerce(other, whole)),)
     size = kind.bits // 8
     if kind.bits > t.U8.bits:
-        unsigned = t.Type(False, kind.bits)
-        swapped = t.Call(f"bswap{kind.bits}", (coerce(unsigned, value),), unsigned)
-        yield "stores in the other byte order", (t.Store(kind, address, coerce(kind, swapped)),)
+        yield "stores in the other byte order", (t.Store(kind, address, coerce(kind, reversed_bytes(value))),)
     for byte in range(size):
         lost = t.Binary("&", value, const(~(255 << 8 * byte), kind))
         yield f"loses byte {byte} of what it stores", (t.Store(kind, address, coerce(kind, lost)),)
@@ -77,7 +75,7 @@ def _stored(store: t.Store) -> Iterator[Change]:
         yield label, (t.Store(kind, new, value),)
     for where, by in (("before", -1), ("after", size)):
         neighbour = t.Binary("+", address, const(by, address.type))
-        # Two values: whatever the neighbour holds, one of them changes it.
+        # Two values: one of them differs from that of the adjacent byte.
         for byte in (0, 255):
             spill = t.Store(t.U8, neighbour, const(byte, t.U8))
             yield f"writes {byte} to the byte {where}", (store, spill)
@@ -100,7 +98,7 @@ def _jumped(distance: t.Expr, condition: t.Expr | None) -> Iterator[Change]:
 
 
 def distances(distance: t.Expr) -> Iterator[Edit]:
-    """Yield wrong distances; what a wrong cast or field gives comes from the edits of expressions."""
+    """Yield wrong distances; those with a wrong cast or field are edits of expressions."""
     for by in (-1, 1):
         yield f"jumps {by:+d} slots away", t.Binary("+", distance, const(by, t.S64))
     yield "jumps twice as far", t.Binary("+", distance, distance)
@@ -108,7 +106,7 @@ def distances(distance: t.Expr) -> Iterator[Edit]:
 
 
 def disorder(means: Means) -> Iterator[Change]:
-    """Yield ``means`` with the effects of neighbouring statements in the other order."""
+    """Yield ``means`` with the effects of adjacent statements in the other order."""
     for index in range(len(means) - 1):
         first, second = means[index], means[index + 1]
         bound = {first.target} if isinstance(first, t.Assign) and isinstance(first.target, t.Local) else set()
@@ -121,7 +119,7 @@ def disorder(means: Means) -> Iterator[Change]:
 
 
 def _atomic(body: Means) -> Iterator[Change]:
-    """Faults of read-modify-write: what is fetched, when, and what is written back."""
+    """Yield faults of read-modify-write: the fetched value, the order, the value written back."""
     match body:
         case (t.Assign() as loaded, t.Store() as store, *rest):
             old = loaded.target
@@ -137,21 +135,14 @@ def _atomic(body: Means) -> Iterator[Change]:
         others = [s for s in rest if s is not statement]
         fetched = t.Cast(t.U64, t.Load(store.type, store.address))
         yield "fetches the new value", (loaded, store, *others, t.Assign(statement.target, fetched))
-        # The register is written first: what is stored is computed from its new contents.
+        # The register is written first: the stored value is computed from its new value.
         yield "fetches before it computes", (loaded, statement, store, *others)
         for label, value in results(old):
             if store.type.bits < t.U64.bits:
-                into = t.Assign(statement.target, _kept(value, statement.target))
+                into = t.Assign(statement.target, renamed(value, {"dst": statement.target}))
                 yield f"fetched: {label}", (loaded, store, *others, into)
         if isinstance(store.value, t.Choose):
             yield from _exchange(loaded, store, statement)
-
-
-def _kept(value: t.Expr, target: t.Register | t.Local) -> t.Expr:
-    """Return ``value`` with dst, whose bits it may keep, replaced by ``target``."""
-    if value == t.Register("dst"):
-        return target
-    return cast("t.Expr", t.rebuild(value, lambda child: _kept(cast("t.Expr", child), target)))
 
 
 def _exchange(loaded: t.Assign, store: t.Store, back: t.Assign) -> Iterator[Change]:
@@ -170,26 +161,17 @@ def _exchange(loaded: t.Assign, store: t.Store, back: t.Assign) -> Iterator[Chan
 
 
 def aliased(means: Means) -> Iterator[Change]:
-    """Yield forms that write the result register before they have read src: wrong if the two are one register."""
+    """Yield forms that write dst before they read src: wrong if the two are the same register."""
     match means:
         case (t.Assign(t.Register("dst") as dst, value),) if any(n == t.Register("src") for n in t.walk(value)):
             before = t.Local("before", t.U64)
-            keep = t.Assign(before, dst)
-            yield (
-                "clears dst first",
-                (keep, t.Assign(dst, const(0, t.U64)), t.Assign(dst, _renamed(value, {"dst": before}))),
-            )
+            result = t.Assign(dst, renamed(value, {"dst": before}))
+            yield "clears dst first", (t.Assign(before, dst), t.Assign(dst, const(0, t.U64)), result)
             yield "copies src to dst first", (t.Assign(dst, t.Register("src")), t.Assign(dst, value))
 
 
-def _renamed(node: t.Expr, names: dict[str, t.Expr]) -> t.Expr:
-    if isinstance(node, t.Register) and node.name in names:
-        return names[node.name]
-    return cast("t.Expr", t.rebuild(node, lambda child: _renamed(cast("t.Expr", child), names)))
-
-
 def disturbed(statement: t.Stmt) -> Iterator[Change]:
-    """Yield ``statement`` with an effect as wrong as can be: for faults that are rare, not subtle."""
+    """Yield ``statement`` with an effect that is wrong for all operands."""
     match statement:
         case t.Assign(t.Register() as target, value):
             yield f"writes {target.name} wrong", (t.Assign(target, complement(coerce(t.U64, value))),)

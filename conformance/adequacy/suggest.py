@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From operands that tell a mutant from its row to a vector that does.
+"""Vectors that notice a mutant, made of operands for which it differs from its row.
 
 The program sets all registers, executes the one instruction and ends; the expectation is its result on the
-unmodified specification, and is written down as literals for a person to read. A suggestion counts only if the mutant
-is seen to fail it.
+unmodified specification, written as literals for a person to review. A vector is suggested only if the mutant fails
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...spec.encoding import ByteOrder, Decoded
 from ...spec.table import Fixed, Operand
 from ..suite.model import Expectation
 from .bench import Case
-from .moments import notices
+from .executions import notices
 from .mutant import Mutant
 from .program_mutants import distance_field
 from .sampling import KNOWN
@@ -44,7 +44,7 @@ _SPARE = 9
 class Suggestion:
     """A vector: its program, memory and expectation by byte order.
 
-    ``difference`` is what it was made of; by ``what`` it was called for.
+    ``difference`` has the operands that it is made of, ``what`` describes the mutant.
     """
 
     difference: Difference
@@ -55,7 +55,7 @@ class Suggestion:
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """The vector ready to run, in both byte orders.
+        """The prepared vector, in both byte orders.
 
         Raises:
             BaselineError: it does not pass on the unmodified specification.
@@ -98,7 +98,7 @@ def _run(asm: str, memory: bytes | None, byte_order: ByteOrder) -> Returned | No
 
 
 class _Program(NamedTuple):
-    """Assembly and memory; ``hidden`` are the registers whose values are not the same everywhere."""
+    """Assembly and memory; ``hidden`` are the registers whose values depend on the runtime."""
 
     asm: str
     memory: bytes | None = None
@@ -107,7 +107,7 @@ class _Program(NamedTuple):
 
 
 def _program(mutant: Mutant, difference: Difference) -> _Program | None:
-    """Return a program that shows the difference; None if there is none to be made."""
+    """Return a program that shows the difference; None if none can be made."""
     row = mutant.row
     nodes = list(t.walk(*row.means))
     if any(isinstance(n, t.CallHelper | t.CallLocal | t.Return) for n in nodes) or row.wide:
@@ -162,10 +162,10 @@ def _with_memory(item: Decoded, difference: Difference, registers: Mapping[int, 
     setting += [f"r{n} = {registers[n]:#x} ll" for n in others]
     after = []
     if base == _STACK_POINTER and item.src != _SPARE and "dst" not in item.instruction.writes:
-        # What was stored is seen through a register that is not needed any more.
+        # The stored value is loaded into a register that is no longer needed.
         after = [f"r{_SPARE} = *(u64 *)(r10 - {-item.offset})"]
-    # What depends on where the memory is cannot be expected: a register that holds an address, unless the instruction
-    # puts something else there, and memory if such a register is stored.
+    # Addresses have no expected value: the base register is hidden unless the instruction overwrites it, and memory
+    # if the base register is stored.
     row = item.instruction
     stored = "src" in row.operands and base == item.src and "dst" not in row.writes
     numbers = {"dst": item.dst, "src": item.src, "r0": 0}
@@ -197,7 +197,7 @@ def _with_jump(item: Decoded, setting: list[str], used: set[int]) -> _Program | 
     if distance > 1:
         lines = [*setting, jump, *following, *_padding(distance - len(following)), *target]
     elif distance < 0:
-        # The target comes first, at slot 1, then room, then two slots for each register and one for the free one.
+        # The target comes first, at slot 1, then padding, then two slots for each register and one for the free one.
         room = -distance - (2 * _REGISTERS + 1 + 3)
         if room < 0:
             return None

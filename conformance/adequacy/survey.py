@@ -1,45 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole check: all mutants of some rows decided, on several processors, and what it says about the vectors."""
+"""The whole check: all mutants of some rows are decided, on several processors, and vectors are rated by them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
-from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
 from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
+from .executions import notices
 from .frame_mutants import boundless_mutants, frame_mutants, stack_mutants
-from .kill import Status, decide_all
+from .kill import Pool, Status, decide
 from .loader_mutants import LoaderMutant, loader_mutants
-from .moments import notices
 from .mutant import Mutant
 from .mutants import mutants_of
-from .processes import Processes
+from .processes import processes
 from .program_mutants import program_mutants
 from .smt import Difference
 from .suggest import Suggestion, vector_text
 from .trials import as_seen
 
-#: Under these names the faults that belong to no one row are counted.
+#: Names under which faults that belong to no single row are counted.
 FRAMES, LOADING, ENCODING = "local calls", "loading", "classes"
 
 
 class Finding(NamedTuple):
-    """A mutant decided, as plain data.
+    """A decided mutant, as plain data.
 
-    ``killers`` are at most two of the vectors that notice it: one is a kill that this vector has to itself, but for
-    vectors with long programs.
-    ``differs_at`` are operands that tell an alive mutant from its row, ``suggestion`` the text of a vector with them.
+    ``killers`` are at most two of the vectors that notice it: with one, no other vector does, except for vectors with
+    long programs. ``differs_at`` are operands for which an alive mutant differs from its row, ``suggestion`` is
+    the text of a vector with them.
     """
 
     id: str
@@ -55,24 +54,22 @@ class Finding(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Which vectors are measured, on the mutants of which rows (None: of all)."""
+    """The vector files that are measured, and the names of the rows to mutate (None: all)."""
 
     files: tuple[Path, ...]
     rows: tuple[str, ...] | None
 
 
 class Task(NamedTuple):
-    """What one process does in one go: decide the mutants of a row's meaning, of encodings, of control; or look
-    whether vectors are idle. ``names`` are those of rows or vectors.
-    """
+    """Mutants that one process decides: of the meaning of one row, of the encodings or the control of some rows."""
 
-    kind: Literal["meaning", "encoding", "control", "idle"]
+    kind: Literal["meaning", "encoding", "control"]
     names: tuple[str, ...] = ()
 
 
 @dataclass
 class Survey:
-    """Everything that was found out. ``idle`` are the vectors that notice none of the mutants."""
+    """All findings. ``idle`` are the vectors that notice no mutant."""
 
     vectors: int
     findings: list[Finding] = field(default_factory=list)
@@ -80,7 +77,7 @@ class Survey:
 
     @cached_property
     def by_status(self) -> Counter[Status]:
-        """How many mutants came to which end."""
+        """How many mutants have each status."""
         return Counter(finding.status for finding in self.findings)
 
     @cached_property
@@ -100,7 +97,7 @@ OnTask = Callable[[int, int], None]
 def survey(
     vectors: Sequence[Path],
     instructions: Iterable[str] | None = None,
-    processes: int = 1,
+    number: int = 1,
     on_task: OnTask | None = None,
 ) -> Survey:
     """Decide the mutants of ``instructions`` (all, and those that belong to no instruction, if None).
@@ -117,31 +114,29 @@ def survey(
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
-    with Processes[Task, _Done](partial(_do, scope), bench.prepare, processes) as workers:
-        for count, done in enumerate(workers.run(tasks), 1):
-            result.findings += done.findings
-            noticing.update(name for finding in done.findings for name in finding.killers)
+    with processes(number, bench.prepare) as run:
+        for count, findings in enumerate(run(partial(_decide, scope), tasks), 1):
+            result.findings += findings
+            noticing.update(name for finding in findings for name in finding.killers)
             if on_task:
                 on_task(count, len(tasks))
         if scope.rows is None:
             rest = [name for name in bench.vectors if name not in noticing]
-            chunks = [Task("idle", tuple(rest[at : at + _CHUNK])) for at in range(0, len(rest), _CHUNK)]
-            for done in workers.run(chunks):
-                result.idle += done.idle
+            chunks = [rest[at : at + _CHUNK] for at in range(0, len(rest), _CHUNK)]
+            result.idle += sorted(name for names in run(partial(_idle, scope), chunks) for name in names)
     order = {row.name: place for place, row in enumerate(isa().instructions)}
     result.findings.sort(key=lambda finding: (order.get(finding.instruction, len(order)), finding.id))
-    result.idle.sort()
     return result
 
 
-#: So many vectors are looked at in one go to see whether they are idle.
+#: Vectors per task of the search for idle ones.
 _CHUNK = 500
 
 
 def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     names = [row.name for row in table.instructions] if instructions is None else list(instructions)
     tasks = [Task("meaning", (name,)) for name in names]
-    # The largest first, so that no processor is left with one at the end.
+    # The largest tasks first, so that all processors finish at about the same time.
     tasks.sort(key=lambda task: -len(_mutants(task.names[0])))
     tasks.append(Task("encoding", () if instructions is None else tuple(names)))
     if instructions is None or "CALL_LOCAL" in names:
@@ -149,23 +144,20 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
     return tasks
 
 
-class _Done(NamedTuple):
-    findings: list[Finding]
-    idle: list[str]
-
-
-def _do(scope: Scope, task: Task) -> _Done:
-    """Do ``task`` in this process, where the vectors are read once."""
+def _decide(scope: Scope, task: Task) -> list[Finding]:
+    """Decide the mutants of ``task``; each process reads the vectors once."""
     bench, table = _bench(scope), isa()
     match task.kind:
         case "meaning":
-            return _Done(list(_meaning(_mutants(task.names[0]), bench)), [])
+            return list(_meaning(task.names[0], bench))
         case "encoding":
-            return _Done(list(encoding_findings(table, bench, frozenset(task.names) or None)), [])
+            return list(encoding_findings(table, bench, frozenset(task.names) or None))
         case "control":
-            return _Done(list(_control(table, bench, frozenset(task.names))), [])
-        case "idle":
-            return _Done([], list(idle_vectors(bench, task.names)))
+            return list(_control(table, bench, frozenset(task.names)))
+
+
+def _idle(scope: Scope, names: Sequence[str]) -> list[str]:
+    return list(idle_vectors(_bench(scope), names))
 
 
 @lru_cache(maxsize=1)
@@ -183,10 +175,11 @@ def _mutants(name: str) -> tuple[Mutant, ...]:
 # Mutants of meanings
 
 
-def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
+def _meaning(name: str, bench: Bench) -> Iterator[Finding]:
     texts: dict[Suggestion, str] = {}
-    for decision in decide_all(mutants, bench):
-        mutant = decision.mutant
+    pool = Pool(isa().by_name[name], bench)
+    for mutant in _mutants(name):
+        decision = decide(mutant, pool)
         finding = Finding(
             mutant.id,
             mutant.row.name,
@@ -202,8 +195,8 @@ def _meaning(mutants: Iterable[Mutant], bench: Bench) -> Iterator[Finding]:
         made = decision.suggestion
         if made is not None:
             if made not in texts:
-                name = f"suggested/{mutant.row.name.lower().replace('_', '-')}/{len(texts) + 1}"
-                texts[made] = vector_text(made, name, _covers(mutant, bench))
+                suggested = f"suggested/{mutant.row.name.lower().replace('_', '-')}/{len(texts) + 1}"
+                texts[made] = vector_text(made, suggested, _covers(mutant, bench))
             finding = finding._replace(suggestion=texts[made])
         yield finding
 
@@ -223,7 +216,7 @@ def _operands(mutant: Mutant, difference: Difference) -> dict[str, Any]:
 
 
 def _covers(mutant: Mutant, bench: Bench) -> list[str]:
-    """Return the requirements that the vectors of the row cover, the most frequent first, or some about the row."""
+    """Return two requirements for a suggested vector: the most frequent of the row's vectors, or some about the row."""
     cases = bench.using(mutant.row.name)[:50]
     covered = Counter(name for case in cases for name in bench.vectors[case.id].entry.covers)
     return [name for name, _ in covered.most_common(2)] or list(requirements_of(mutant.row))[:2]
@@ -236,69 +229,53 @@ def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = No
     """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them; of all and of whole
     classes if None.
     """
-    by_value: _ByValue = {}
+    by_opcode: dict[int, list[Refusal]] = {}
     for refusal in bench.refusals:
-        keys = {key for broken in refusal.broken for key in broken.values()}
-        for key in keys | {(opcode, name, None, second) for opcode, name, _, second in keys}:
-            by_value.setdefault(key, []).append(refusal)
+        for opcode in {broken.slot.opcode for broken in refusal.broken}:
+            by_opcode.setdefault(opcode, []).append(refusal)
     for mutant in encoding_mutants(table):
         if rows is None or mutant.row.name in rows:
-            killers = islice(_refusing(mutant, by_value), 2)
+            killers = islice(_refusing(mutant, by_opcode), 2)
             yield _decided(mutant.row.name, "encoding", mutant.id, tuple(killers), _NO_SUCH_VECTOR)
     for fault in class_mutants(table) if rows is None else ():
-        killers = islice((name for part in fault.parts for name in _refusing(part, by_value)), 2)
+        killers = islice((name for part in fault.parts for name in _refusing(part, by_opcode)), 2)
         yield _decided(ENCODING, "encoding", fault.what, tuple(killers), _NO_SUCH_VECTOR)
 
 
-#: Refusals by opcode, field, what the field holds (None: anything), and whether it is one of the second slot.
-_ByValue: TypeAlias = dict[tuple[int, str, int | None, bool], list[Refusal]]
 _NO_SUCH_VECTOR = "no vector has this encoding, in a program that would run"
 
 
-def _refusing(mutant: EncodingMutant, by_value: _ByValue) -> Iterator[str]:
-    """Yield the vectors that notice when ``mutant`` lets their programs pass."""
-    runtime = ReferenceAdapter("little")
-    for refusal in by_value.get((mutant.opcode, mutant.field, mutant.value, mutant.second), ()):
+def _refusing(mutant: EncodingMutant, by_opcode: Mapping[int, Sequence[Refusal]]) -> Iterator[str]:
+    """Yield the vectors that notice ``mutant``, which accepts their programs."""
+    for refusal in by_opcode.get(mutant.opcode, ()):
         code = as_seen(mutant, refusal)
-        if code is not None and not _passes(runtime, refusal, code):
+        if code is not None and not refusal.passes(refusal.run(code)):
             yield refusal.job.id
-
-
-def _passes(runtime: ReferenceAdapter, refusal: Refusal, code: bytes) -> bool:
-    (outcome,) = runtime.run([refusal.job._replace(code=code)])
-    return refusal.passes(outcome)
 
 
 # Mutants of control
 
 
 def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
-    calls = bench.using("CALL_LOCAL")
-    for fault in frame_mutants():
-        killers = _first_two(calls, partial(_fails, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
     stack = [case for case in bench.cases if _uses_stack(case)]
     stack.sort(key=lambda case: len(case.executable.program))
-    for fault in stack_mutants():
-        killers = _first_two(stack, partial(_fails, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
-    stopped: list[Case | Refusal] = [case for case in bench.cases if case.expect.faulted]
-    stopped += bench.refusals
-    for fault in boundless_mutants():
-        killers = _first_two(stopped, partial(_goes_on, fault.frames))
-        yield _decided(FRAMES, "frames", fault.what, killers)
+    stopped: list[Case | Refusal] = [*(case for case in bench.cases if case.expect.faulted), *bench.refusals]
+    for faults, vectors in (
+        (frame_mutants(), bench.using("CALL_LOCAL")),
+        (stack_mutants(), stack),
+        (boundless_mutants(), stopped),
+    ):
+        for fault in faults:
+            yield _decided(FRAMES, "frames", fault.what, _first_two(vectors, partial(_fails, fault.frames)))
     for change in program_mutants(table):
-        if change.row not in rows:
-            continue
-        killers = _first_two(bench.using(change.row), partial(_changed, change.change))
-        yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
-    runtime = ReferenceAdapter("little")
+        if change.row in rows:
+            killers = _first_two(bench.using(change.row), partial(_changed, change.change))
+            yield _decided(change.row, "control", f"{change.row}: {change.what}", killers)
     for loader in loader_mutants(table):
-        killers = _first_two(bench.refusals, partial(_let_pass, runtime, loader))
-        yield _decided(LOADING, "loading", loader.what, killers)
+        yield _decided(LOADING, "loading", loader.what, _first_two(bench.refusals, partial(_let_pass, loader)))
 
 
-def _goes_on(frames: type[Frames], vector: Case | Refusal) -> bool:
+def _fails(frames: type[Frames], vector: Case | Refusal) -> bool:
     """Whether the vector notices a machine with these frames."""
     if isinstance(vector, Case):
         return not vector.passes(vector.executable, frames)
@@ -307,21 +284,11 @@ def _goes_on(frames: type[Frames], vector: Case | Refusal) -> bool:
 
 
 def _first_two(items: Iterable[Any], noticed: Callable[[Any], bool]) -> tuple[str, ...]:
-    found: list[str] = []
-    for item in items:
-        if noticed(item):
-            found.append(item.job.id)
-            if len(found) > 1:
-                break
-    return tuple(found)
+    return tuple(islice((item.job.id for item in items if noticed(item)), 2))
 
 
 def _uses_stack(case: Case) -> bool:
     return any(item is not None and FRAME_POINTER in (item.dst, item.src) for item in case.executable.program)
-
-
-def _fails(frames: type[Frames], case: Case) -> bool:
-    return not case.passes(case.executable, frames)
 
 
 def _changed(change: Callable[[Case], Any], case: Case) -> bool:
@@ -329,9 +296,9 @@ def _changed(change: Callable[[Case], Any], case: Case) -> bool:
     return bool(changes) and not case.passes(case.executable.replaced(changes))
 
 
-def _let_pass(runtime: ReferenceAdapter, loader: LoaderMutant, refusal: Refusal) -> bool:
+def _let_pass(loader: LoaderMutant, refusal: Refusal) -> bool:
     code = loader.loads(refusal)
-    return code is not None and not _passes(runtime, refusal, code)
+    return code is not None and not refusal.passes(refusal.run(code))
 
 
 def _decided(
@@ -346,25 +313,25 @@ def _decided(
 
 def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
     """Yield those of the vectors ``names`` that notice no mutant at all."""
-    runtime = ReferenceAdapter("little")
     loaders, boundless = list(loader_mutants(isa())), list(boundless_mutants())
     refusals = {refusal.job.id: refusal for refusal in bench.refusals}
+    cases = {case.id: case for case in bench.cases}
     for name in names:
         if name in refusals:
             refusal = refusals[name]
             near = (m for broken in refusal.broken for m in _encodings().get(broken.slot.opcode, ()))
             seen = (as_seen(mutant, refusal) for mutant in near)
-            if any(code is not None and not _passes(runtime, refusal, code) for code in seen):
+            if any(code is not None and not refusal.passes(refusal.run(code)) for code in seen):
                 continue
-            if any(_let_pass(runtime, loader, refusal) for loader in loaders):
+            if any(_let_pass(loader, refusal) for loader in loaders):
                 continue
-            if not any(_goes_on(fault.frames, refusal) for fault in boundless):
+            if not any(_fails(fault.frames, refusal) for fault in boundless):
                 yield name
         else:
-            case = bench.case(name)
-            if case.expect.faulted and any(_goes_on(fault.frames, case) for fault in boundless):
+            case = cases[name]
+            if case.expect.faulted and any(_fails(fault.frames, case) for fault in boundless):
                 continue
-            # The mutants of the rarest instruction first: the vector is about that.
+            # The mutants of the rarest instruction first: the vector is about it.
             rows = sorted(case.executed, key=lambda row: len(bench.using(row)))
             if not any(notices(case, mutant) for row in rows for mutant in _mutants(row)):
                 yield name

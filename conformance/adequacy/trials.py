@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutants run as runtimes: the results that each would have, to try on them what is said about runtimes."""
+"""Mutants run as runtimes: the results of each, for testing the diagnosis."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
 from ...adapters.protocol import Job, Outcome, RuntimeInfo
-from ...adapters.reference import ReferenceAdapter, machine_for, outcome_of
+from ...adapters.reference import machine_for, outcome_of
 from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.interpreter import run
-from ...spec.encoding import Decoded, pack
 from ...spec.table import Instruction, isa
 from ..run.inquiry import inquire
 from ..run.runner import Result
@@ -25,17 +24,17 @@ from .mutant import Mutant
 from .mutants import mutants_of
 from .program_mutants import ProgramMutant, program_mutants
 
-#: Vectors that execute more instructions take the time of thousands of others; none of them is run here.
+#: Vectors that execute more instructions are left out: each takes the time of thousands of others.
 MOST_STEPS = 4096
-#: What a mutant may execute where it is not known what the program executes without it.
+#: The most instructions that a mutant may execute if the number for the row is not known.
 _BUDGET = 4 * MOST_STEPS
-#: Where only r0 is seen, every vector takes several programs: so many vectors are run that have the row, and that do
-#: not, both chosen at random.
+#: If only r0 is observed, every vector takes several programs: this many random vectors with the row, and without it,
+#: are run.
 _HAVING, _OTHERS = 1500, 1000
 
 
 class Fault(NamedTuple):
-    """A mutant of one row: its name, the family that it is counted in, and the row's name."""
+    """A mutant of one row: its name, its family, and the row's name."""
 
     mutant: Mutant | EncodingMutant | ProgramMutant
     id: str
@@ -63,7 +62,7 @@ def _programs() -> tuple[ProgramMutant, ...]:
 
 
 def sample(every: Iterable[Fault], size: int, seed: int) -> list[Fault]:
-    """Return ``size`` faults, or all if they are fewer: of each row and family as great a part as of all.
+    """Return ``size`` faults, or all if they are fewer, stratified by row and family.
 
     The same ``seed`` gives the same faults.
     """
@@ -84,7 +83,7 @@ def _stratum(fault: Fault) -> tuple[str, str]:
 def results(fault: Fault, bench: Bench) -> list[Result]:
     """Return the results of a runtime with the fault that shows all registers and the memory.
 
-    It passes what has nothing to do with the fault.
+    Vectors that the fault does not concern pass.
     """
     failed = {}
     for name, outcome in _outcomes(fault, bench):
@@ -111,38 +110,22 @@ def _outcomes(fault: Fault, bench: Bench) -> Iterator[tuple[str, Outcome]]:
         return
     for case in bench.using(fault.row):
         if case.steps <= MOST_STEPS:
-            change = mutant.change(case) if isinstance(mutant, ProgramMutant) else _faulty(mutant, case.executable)
+            change = mutant.change(case) if isinstance(mutant, ProgramMutant) else mutant.changes(case.at(fault.row))
             if change:
                 yield case.id, case.outcome(case.executable.replaced(change))
 
 
-def _faulty(mutant: Mutant, executable: Executable) -> Mapping[int, Decoded]:
-    """Return what a program has for the mutant in place of instructions of its row."""
-    return {
-        slot: item._replace(instruction=mutant.instruction_for(item))
-        for slot, item in enumerate(executable.program)
-        if item is not None and item.instruction is mutant.row and mutant.applies(item)
-    }
-
-
 def _let_pass(mutant: EncodingMutant, bench: Bench) -> Iterator[tuple[str, Outcome]]:
-    runtime = ReferenceAdapter("little")
     for refusal in bench.refusals:
         code = as_seen(mutant, refusal)
         if code is not None:
-            (outcome,) = runtime.run([refusal.job._replace(code=code)])
-            yield refusal.job.id, outcome
+            yield refusal.job.id, refusal.run(code)
 
 
 def as_seen(mutant: EncodingMutant, refusal: Refusal) -> bytes | None:
-    """Return the program as the mutant sees it; None if it sees nothing wrong anywhere."""
-    slots, changed = refusal.slots.copy(), False
-    for broken in refusal.broken:
-        new = mutant.rewritten(broken)
-        if new is not None:
-            slots[broken.index : broken.index + len(new)] = new
-            changed = True
-    return pack(slots) if changed else None
+    """Return the program as the mutant sees it; None if it finds no instruction that it accepts."""
+    seen = ((broken.index, mutant.rewritten(broken)) for broken in refusal.broken)
+    return refusal.replaced({index: slots for index, slots in seen if slots is not None})
 
 
 # Runtimes that show r0 only
@@ -154,11 +137,11 @@ _PLUGIN = RuntimeInfo("mutant", "0", "interpreter", "python", "little", None, fr
 def r0_results(fault: Fault, bench: Bench) -> list[Result]:
     """Return some results of a runtime with the fault that shows r0 only, as plugins do.
 
-    Programs that show registers and memory through r0 have further instructions, so that the fault may concern any
-    vector: of those whose program has the row, and of the others, so many are run as is affordable.
+    Programs that fold registers and memory into r0 have further instructions, so that the fault may concern any vector.
+    A random sample is run of the vectors whose program has the row, and of the others.
     """
     mutant = fault.mutant
-    assert not isinstance(mutant, ProgramMutant), "it depends on programs as a whole, which are others here"
+    assert not isinstance(mutant, ProgramMutant), "it depends on whole programs, which differ here"
     if isinstance(mutant, EncodingMutant):
         found = {name: outcome._replace(registers=None, memory=None) for name, outcome in _let_pass(mutant, bench)}
         return [_judged(result.vector, found.get(result.vector.id)) for result in _all_passed(bench)]
@@ -178,7 +161,7 @@ def _some(vectors: Sequence[Vector], most: int, seed: str) -> list[Vector]:
 
 
 def _asked(mutant: Mutant, vector: Vector) -> Result:
-    """Return the result of asking a mutant about a vector, with as many programs as that takes."""
+    """Return the result of a mutant for a vector, with all programs that the inquiry needs."""
     inquiry = inquire(vector, _PLUGIN)
     jobs = next(inquiry)
     while True:
@@ -190,7 +173,7 @@ def _asked(mutant: Mutant, vector: Vector) -> Result:
 
 def _outcome(mutant: Mutant, job: Job) -> Outcome:
     executable = _prepared(job.code)
-    faulty = executable.replaced(_faulty(mutant, executable))
+    faulty = executable.replaced(mutant.changes(enumerate(executable.program)))
     result = run(faulty, machine_for(job, "little"), budget=_BUDGET)
     return outcome_of(result, _PLUGIN.observes)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults in the width of a whole operation: 32-bit instructions done on 64 bits and the other way round."""
+"""Faults in the width of a whole operation: 32-bit instructions computed with 64 bits and 64-bit ones with 32 bits."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def results(narrow: t.Expr) -> Iterator[Edit]:
 
 
 def _widened(value: t.Expr) -> Iterator[Edit]:
-    """Do a narrow operation on 64 bits, with operands taken whole or extended, truncating the result or not."""
-    names = sorted({leaf.value.name for leaf in _leaves(value)} | {"imm" for node in t.walk(value) if _is_imm(node)})
+    """Yield a narrow operation computed with 64 bits, with whole or extended operands, truncated or not."""
+    names = sorted(t.reads(value))
     for choice in product(_REACHES, repeat=len(names)):
         reach = dict(zip(names, choice, strict=True))
         wide = _wide(value, reach.__getitem__)
@@ -49,24 +49,8 @@ def _widened(value: t.Expr) -> Iterator[Edit]:
         yield f"operates on 64 bits ({words}) and truncates", through(wide, t.Type(False, value.type.bits), t.U64)
 
 
-class _Leaf(t.Cast):
-    """A register read through a cast to fewer bits."""
-
-    value: t.Register
-
-
-def _leaves(value: t.Expr) -> Iterator[_Leaf]:
-    for node in t.walk(value):
-        if isinstance(node, t.Cast) and isinstance(node.value, t.Register):
-            yield node  # type: ignore[misc]  # its value was just seen to be a register
-
-
-def _is_imm(node: t.Node) -> bool:
-    return isinstance(node, t.Field) and node.name == "imm"
-
-
 def _wide(value: t.Expr, reach: Callable[[str], Reach]) -> t.Expr | None:
-    """Return ``value`` computed on 64 bits; None if it uses something that has no wider form."""
+    """Return ``value`` computed on 64 bits; None if a node has no wider form."""
     signed = value.type.signed
     kind = t.S64 if signed else t.U64
     match value:
@@ -107,7 +91,7 @@ def _reached(value: t.Expr, reach: Reach, bits: int) -> t.Expr:
 
 
 def _narrowed_operation(value: t.Expr) -> Iterator[Edit]:
-    """Do a 64-bit operation on 32 bits, as the ALU class would."""
+    """Yield a 64-bit operation computed with 32 bits, as in the ALU class."""
     narrow = _narrow(value)
     if narrow is not None:
         for label, result in results(narrow):

@@ -51,14 +51,14 @@ def coverage(
 
     Exit status: 0 if there are no holes, 1 if there are, 2 if the command was given something unusable.
     """
-    from ..coverage.confirm import confirmations, read_results
+    from ..coverage.confirm import confirmations
     from ..coverage.measure import Coverage
     from ..suite.suite import VECTORS, load_suite
 
     for file in (json_file, html_file):
         check_writable(file)
     measured = Coverage(load_suite(paths or [VECTORS]))
-    confirmed = confirmations(measured, read_results(result_files))
+    confirmed = confirmations(measured, result_files)
     console = console_beside(json_file, html_file)
     if names:
         if json_file or html_file or docs_file:

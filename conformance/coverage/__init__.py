@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the suite covers: requirements and instructions with their vectors, and what has confirmed the vectors."""
+"""Coverage: requirements and instructions with their vectors, and runtimes that confirm the vectors."""

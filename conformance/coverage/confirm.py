@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has confirmed the vectors: for each file, how many of them a runtime passes that nobody here wrote."""
+"""Confirmation of vectors: how many vectors of each file pass on runtimes that are independent of this project."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ..results.document import Json, ResultsError
 from ..run.verdict import Verdict
 from .measure import Coverage, short_name
 
-#: The runtimes that come with this package: they are made from the table that the vectors are to test.
+#: The runtimes of this package: they are derived from the same table as the vectors, and confirm nothing.
 OWN = ("reference", "jit", "miniature:")
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What one runtime made of the vectors.
+    """The verdicts of one runtime.
 
-    ``identity`` says who it is; ``verdicts`` counts by file (short name). ``passed`` are the ids that it confirms.
+    ``identity`` describes the runtime; ``verdicts`` counts verdicts by file (short name). ``passed`` are the ids of the
+    vectors that it passes.
     """
 
     name: str
@@ -35,13 +36,13 @@ class Confirmation:
         return self.verdicts[file][Verdict.PASS], self.verdicts[file].total()
 
 
-def confirmations(coverage: Coverage, documents: Iterable[tuple[Path, Json]]) -> list[Confirmation]:
-    """Return what the runtimes of results documents (with the paths of their files) confirm.
+def confirmations(coverage: Coverage, files: Iterable[Path]) -> list[Confirmation]:
+    """Return what the runtimes of results documents confirm.
 
     Raises:
-        ResultsError: the results are those of other vectors.
+        ResultsError: a file is no results document, or its results are of other vectors.
     """
-    return [one for path, data in documents for one in _of_document(coverage, path, data)]
+    return [one for path in files for one in _of_document(coverage, path, results.read(path))]
 
 
 def _of_document(coverage: Coverage, path: Path, data: Json) -> Iterable[Confirmation]:
@@ -52,7 +53,7 @@ def _of_document(coverage: Coverage, path: Path, data: Json) -> Iterable[Confirm
         passed = set()
         for vector in coverage.suite.vectors:
             found = one["results"].get(vector.id)
-            # What was not asked for has not been confirmed either.
+            # A vector that was not run is not confirmed.
             verdict = Verdict(found["verdict"]) if found else Verdict.UNSUPPORTED
             verdicts[short_name(Path(vector.entry.file))][verdict] += 1
             if verdict is Verdict.PASS:
@@ -65,15 +66,6 @@ def _identity(identity: Json) -> str:
     name, version = identity["name"], identity["kernel_release"] or identity["version"]
     engine = "" if identity["engine"] == "unknown" else f" {identity['engine']}"
     return f"{name} {version}, {identity['architecture']}{engine}"
-
-
-def read_results(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
-    """Read results documents.
-
-    Raises:
-        ResultsError: a file is none.
-    """
-    return [(path, results.read(path)) for path in paths]
 
 
 def confirmed_by_any(confirmed: Iterable[Confirmation]) -> frozenset[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of vector files in the documentation: how their expectations came about, and what has confirmed them."""
+"""The table of vector files in the documentation: the origin of their expectations, and runtimes that confirm them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .confirm import Confirmation
 from .measure import Coverage, FileCoverage
 
 BEGIN, END = "<!-- vector files: begin -->", "<!-- vector files: end -->"
-#: Stands where a file has changed since it was last run on other runtimes.
+#: The cell of a file that has changed since it was last run on other runtimes.
 NOT_MEASURED = "not since it changed"
 _HEAD = ("file", "expectations", "vectors", "confirmed by", "contents")
 #: Characters of a file's SHA-256 that the table shows.
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 def renew(page: str, coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> str:
     """Return ``page`` with a new table.
 
-    What has confirmed a file is taken from ``confirmed``; without it, from the old table, unless the file has changed.
+    Confirmations are those of ``confirmed``; without it, those of the old table, unless the file has changed.
 
     Raises:
         DocsError: the page has no place for the table.

@@ -11,14 +11,14 @@ from typing import Any
 from ..results.document import DISTRIBUTION, Json
 from ..run.verdict import Verdict
 from .confirm import Confirmation, confirmed_by_any
-from .measure import Coverage, InstructionCoverage, RequirementCoverage
+from .measure import Coverage, FileCoverage, InstructionCoverage, RequirementCoverage
 
 SCHEMA_FILE = Path(__file__).parent.parent / "schema" / "coverage.schema.json"
 FORMAT, FORMAT_VERSION = "bpf-isa-coverage", 1
 
 
 def document(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> Json:
-    """Return the coverage document; ``confirmed`` is what runtimes made of the vectors, if that was asked."""
+    """Return the coverage document; ``confirmed`` has the verdicts of runtimes, if given."""
     data: Json = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -29,7 +29,7 @@ def document(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> Json
         },
         "requirements": [_requirement(item) for item in coverage.requirements],
         "instructions": [_instruction(item) for item in coverage.instructions],
-        "files": [_file(coverage, place) for place in range(len(coverage.files))],
+        "files": [_file(file) for file in coverage.files],
         "holes": [hole_name(item) for item in coverage.holes],
     }
     if confirmed:
@@ -69,8 +69,7 @@ def _instruction(item: InstructionCoverage) -> Json:
     }
 
 
-def _file(coverage: Coverage, place: int) -> Json:
-    file = coverage.files[place]
+def _file(file: FileCoverage) -> Json:
     source: dict[str, Any] = {"name": file.source.name, "method": file.source.method}
     source |= {"generator": file.source.generator} if file.source.generator else {}
     source |= {"note": file.source.note} if file.source.note else {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vectors cover a requirement, which programs contain an instruction, and where there are none."""
+"""The vectors that cover each requirement and contain each instruction, and holes without any."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequirementCoverage:
 
     @property
     def is_hole(self) -> bool:
-        """Whether vectors ought to verify it, and none does."""
+        """Whether vectors should verify it, and none does."""
         return self.requirement.verified_by == "vector" and not self.entries
 
 
@@ -36,8 +36,8 @@ class RequirementCoverage:
 class InstructionCoverage:
     """An instruction with the entries whose programs contain it, and how many vectors of each do.
 
-    ``about`` are those of them that contain no rarer instruction: they are there for its sake. Programs that should
-    be rejected do not count: what is wrong in them is no instruction.
+    ``about`` are those that contain no rarer instruction. Programs that must be rejected do not count: their errors are
+    not instructions.
     """
 
     row: Instruction
@@ -67,7 +67,7 @@ class FileCoverage:
 
 
 class Coverage:
-    """What the vectors of a suite cover."""
+    """The coverage of the vectors of a suite."""
 
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
@@ -130,7 +130,7 @@ class Coverage:
 
     @property
     def holes(self) -> tuple[RequirementCoverage | InstructionCoverage, ...]:
-        """Requirements and instructions that no vector covers and some should."""
+        """Requirements and instructions that vectors should cover, and none does."""
         missing = tuple(item for item in self.requirements if item.is_hole)
         return (*missing, *(item for item in self.instructions if item.is_hole))
 

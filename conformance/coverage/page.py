@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage as one HTML page, without scripts and without anything outside of it."""
+"""Coverage as one HTML page, without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .measure import Coverage
 
 
 def page(coverage: Coverage, confirmed: Sequence[Confirmation] = ()) -> str:
-    """Return the page; ``confirmed`` is what runtimes made of the vectors, if that was asked."""
+    """Return the page; ``confirmed`` has the verdicts of runtimes, if given."""
     environment = Environment(
         loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

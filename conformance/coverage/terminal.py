@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage on a terminal: short tables, and everything about one requirement or instruction if asked."""
+"""Coverage on a terminal: short tables, and details of one requirement or instruction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .measure import Coverage, InstructionCoverage, RequirementCoverage
 
 
 def show(coverage: Coverage, confirmed: Sequence[Confirmation], console: Console) -> None:
-    """Print what is covered by section and by group, what has confirmed the vectors, and the holes."""
+    """Print coverage by section and by group, confirmations, and holes."""
     console.print(_sections(coverage))
     console.print(_groups(coverage))
     if confirmed:
@@ -42,7 +42,7 @@ def _table(*names: str) -> Table:
 
 
 def _sections(coverage: Coverage) -> Table:
-    """By section: requirements that vectors cover, that the tests of the codec do, that nothing can test."""
+    """Return requirements by section: covered by vectors, covered by the tests of the codec, untestable."""
     table = _table("section", "requirements", "covered", "codec", "untestable", "holes", "vectors")
     for section, items in coverage.sections.items():
         ways = Counter(item.requirement.verified_by for item in items)
@@ -91,7 +91,7 @@ def _summary(coverage: Coverage) -> str:
 
 
 def show_requirement(item: RequirementCoverage, console: Console) -> None:
-    """Print what covers a requirement."""
+    """Print the entries that cover a requirement."""
     requirement = item.requirement
     console.say((requirement.id, "bold"), f" (section {requirement.section}, {requirement.keyword})")
     console.say(f"  {' '.join(requirement.text.split())}")

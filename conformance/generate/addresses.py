@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """R10 in every role, and addresses as operands.
 
-What an address is differs from run to run. So what comes of it is compared with what comes of a copy in another
-register, and it is their difference that vectors expect.
+Addresses differ from run to run. So each result is compared with that for a copy of the address in another register,
+and vectors expect their difference.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from ...spec.table import Instruction, isa
 from . import atomics, jumps
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES
+from .registers import ALL, VALUES
 
-_ALL = tuple(f"r{n}" for n in range(10))
 #: At the end no register holds an address.
 _NUMBERS = "".join(f"r{n} = {n}\n" for n in range(10))
 
@@ -52,7 +51,7 @@ def _condition(row: Instruction) -> Draft:
 
 
 def _immediate_condition(row: Instruction) -> Draft:
-    """R10 and a copy of it decide alike, whatever they hold; then numbers for which the condition is known."""
+    """R10 and a copy of it give the same condition for any value; then numbers for which the condition is known."""
     asm = "r0 = 0\nr3 = r10\n"
     for number in (0, -1, 512):
         for register, step in (("10", "+= 1"), ("3", "-= 1")):
@@ -61,7 +60,7 @@ def _immediate_condition(row: Instruction) -> Draft:
         asm += f"r3 = {value}\n{line(row, dst='3', imm=str(number), offset='+1')}\nr0 += {weight}\n"
     what = "r10 against numbers: as often taken as with a copy of it"
     found = (*covers(row), "rfc9669-3.1-dst-reg-range")
-    return Draft(f"{slug(row)}/r10", what, found, {"all": {}}, f"{asm}exit\n")
+    return Draft(f"{slug(row)}/r10", what, found, asm=f"{asm}exit\n")
 
 
 def _load_from_stack(row: Instruction) -> Draft:
@@ -73,9 +72,6 @@ def _load_from_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{loads}exit\n",
-        found=covers(row),
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -90,7 +86,7 @@ def _store_own_address(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"b": str(n), "p": "8" if n == 9 else "9", "q": "1" if n == 0 else "0"} for n in range(10)}
     what = "the base itself: what differs from a copy of it, stored through another base, is in memory"
-    return _draft(row, "own-address", what, asm, cases, found=covers(row), memory="11*8 22*8")
+    return _draft(row, "own-address", what, asm, cases, memory="11*8 22*8")
 
 
 def _store_frame_pointer(row: Instruction) -> Draft:
@@ -117,10 +113,7 @@ def _store_frame_pointer(row: Instruction) -> Draft:
         "r10",
         what,
         asm,
-        found=covers(row),
         memory="11*8 22*8 00*88",
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
@@ -135,17 +128,14 @@ def _store_on_stack(row: Instruction) -> Draft:
         "on-the-stack",
         what,
         f"{fill}{setting}{stores}{loads}exit\n",
-        found=covers(row),
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
 def _atomic_addresses(row: Instruction) -> Draft:
     """Addresses as operands: R10 through each base, each base itself, and for CMPXCHG each operand through R0.
 
-    What is stored is compared with what ordinary instructions make of the same operands, what R0 or the operand holds
-    afterwards with what was in memory.
+    The stored value is compared with the result of ordinary instructions with the same operands, the value of R0 or the
+    operand afterwards with the old value in memory.
     """
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
     pairs = [(n, n) for n in (range(1, 10) if exchanges else (6, 7, 8))]
@@ -164,15 +154,12 @@ def _atomic_addresses(row: Instruction) -> Draft:
         "addresses",
         what,
         asm,
-        found=covers(row),
         memory=f"00*{16 + 16 * len(pairs)}",
-        level="abi",
-        errata=("stack-and-call-depth",),
     )
 
 
 def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str:
-    """Assembly of one operation with base and operand in these registers; what comes of it is stored at ``kept``."""
+    """Assembly of one operation with base and operand in these registers; its results are stored at ``kept``."""
     bits = facts(row).width
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
     p, t, plain = [n for n in (9, 8, 7, 6, 5) if n not in (base, operand)][:3]
@@ -188,7 +175,7 @@ def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str
     if exchanges and base:
         lines.append(f"r0 = r{plain}")
     lines.append(line(row, dst=str(base), src=str(operand), offset="0" if base < 10 else "-16"))
-    # What the operand was, if it is overwritten: the address.
+    # If the operand is overwritten, its old value: the address.
     source = address if operand in (base, 10) else f"r{operand}"
     result = "0" if exchanges else str(operand)
     lines += [f"r{t} = r{result}"]
@@ -204,7 +191,7 @@ def _atomic_address(row: Instruction, base: int, operand: int, kept: int) -> str
 
 
 def _exchange_on_stack(row: Instruction) -> Draft:
-    """CMPXCHG with R10 as base and each operand: what R0 holds afterwards and what is stored, one after the other."""
+    """CMPXCHG with R10 as base and each operand: the final R0 and the stored value, one after the other."""
     bits = facts(row).width
     text = ""
     for n in range(10):
@@ -216,8 +203,7 @@ def _exchange_on_stack(row: Instruction) -> Draft:
         )
     asm = f"*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = 0\n{text}{_NUMBERS}exit\n"
     what = "on the stack with each register as operand: R0 and what is stored, one after the other in memory"
-    errata = ("stack-and-call-depth",)
-    return _draft(row, "on-the-stack", what, asm, found=covers(row), memory="00*160", level="abi", errata=errata)
+    return _draft(row, "on-the-stack", what, asm, memory="00*160")
 
 
 def _draft(
@@ -227,19 +213,16 @@ def _draft(
     asm: str,
     cases: Mapping[str, Mapping[str, str]] | None = None,
     *,
-    found: tuple[str, ...],
     memory: str | None = None,
-    level: str = "must",
-    errata: tuple[str, ...] = (),
 ) -> Draft:
+    stack = "r10" in asm
     return Draft(
         f"{slug(row)}/{name}",
         what,
-        (*found, "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
+        (*covers(row), "rfc9669-3.1-dst-reg-range", "rfc9669-3.1-src-reg-range"),
         cases or {"all": {}},
         asm,
-        observe=_ALL if memory is None else (*_ALL, "after"),
+        observe=ALL if memory is None else (*ALL, "after"),
         memory=memory,
-        level=level,
-        errata=errata,
+        errata=("stack-and-call-depth",) if stack else (),
     )

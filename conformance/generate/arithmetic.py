@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
-from ...spec.table import Instruction, Operand, isa
+from ...spec.table import Instruction, isa
 from .boundaries import AMOUNTS, CORE, IMMEDIATES, edges, hexed, immediate_pairs, pairs, singles
 from .covers import covers
 from .draft import Draft, line, slug
 
 #: Values that shifts move: each half and each end is set or clear in some of them.
 _SHIFTED = ("1", "m1", "s64min", "2p31", "pos-neg", "neg-pos", "s64max")
-#: What a 32-bit program can put in a register with one instruction, sign bit set or clear.
+#: Values that a 32-bit program can load with one instruction, sign bit set or clear.
 _BASE32_VALUES = ("0", "1", "m1", "m3", "s32max", "s32min", "12345678")
 
 
@@ -28,7 +28,7 @@ def drafts() -> Iterator[Draft]:
 
 
 def _with_wide_inputs(row: Instruction) -> Draft:
-    """All 64 bits of both operands are given, also where the operation looks at 32 of them."""
+    """All 64 bits of both operands are set, also if the operation uses 32 of them."""
     head = "r0 = {dst} ll\n"
     if "src" in row.operands:
         asm = f"r1 = {{src}} ll\n{head}{line(row, dst='0', src='1')}\nexit\n"
@@ -61,19 +61,13 @@ def _powers(row: Instruction) -> Mapping[str, Mapping[str, str]]:
 def _shift_amounts(row: Instruction) -> Draft:
     """Every amount that a mask can leave, and amounts that need the mask."""
     values = {name: CORE[name] for name in _SHIFTED}
-    requirement = (
-        f"rfc9669-4.1-shift-mask-{facts(row).width}",
-        covers(row)[0],
-    )
+    requirement = f"rfc9669-4.1-shift-mask-{facts(row).width}", covers(row)[0]
+    asm = f"r0 = {{dst}} ll\n{line(row, dst='0', src='1', imm='{imm}')}\nexit\n"
+    amounts, hole = {f"by{n}": n for n in AMOUNTS}, "imm"
     if "src" in row.operands:
-        wide = {"2p32": 1 << 32, "2p32p1": (1 << 32) + 1, "2p63": 1 << 63, "m1": -1, "m32": -32, "m64": -64}
-        asm = f"r1 = {{src}} ll\nr0 = {{dst}} ll\n{line(row, dst='0', src='1')}\nexit\n"
-        hole = "src"
-    else:
-        wide = {"m1": -1, "m32": -32, "m64": -64}
-        asm = f"r0 = {{dst}} ll\n{line(row, dst='0', imm='{imm}')}\nexit\n"
-        hole = "imm"
-    amounts = {**{f"by{n}": n for n in AMOUNTS}, **wide}
+        asm, hole = f"r1 = {{src}} ll\n{asm}", "src"
+        amounts |= {"2p32": 1 << 32, "2p32p1": (1 << 32) + 1, "2p63": 1 << 63}
+    amounts |= {"m1": -1, "m32": -32, "m64": -64}
     chosen = {}
     for index, (amount_name, amount) in enumerate(amounts.items()):
         for step in (0, 2):
@@ -88,18 +82,15 @@ def _shift_amounts(row: Instruction) -> Draft:
 def _base32_only(row: Instruction) -> Draft:
     """Programs without any 64-bit instruction, for runtimes that have none."""
     numbers = {name: IMMEDIATES[name] for name in _BASE32_VALUES}
+    hole = next((name for name in ("src", "imm") if name in row.operands), None)
+    setting = "w1 = {src}\n" if hole == "src" else ""
+    asm = f"w0 = {{dst}}\n{setting}{line(row, dst='0', src='1', imm='{imm}')}\nexit\n"
     chosen: dict[str, Mapping[str, str]] = {}
-    if "src" in row.operands:
-        asm = f"w0 = {{dst}}\nw1 = {{src}}\n{line(row, dst='0', src='1')}\nexit\n"
-        for a, x in numbers.items():
-            for b, y in numbers.items():
-                chosen[f"{a}_{b}"] = {"dst": str(x), "src": str(y)}
-    elif isinstance(row.fields["imm"], Operand):
-        asm = f"w0 = {{dst}}\n{line(row, dst='0', imm='{imm}')}\nexit\n"
-        for a, x in numbers.items():
-            for b in ("0", "1", "m1", "m3", "s32min", "12345678"):
-                chosen[f"{a}_{b}"] = {"dst": str(x), "imm": str(IMMEDIATES[b])}
-    else:
-        asm = f"w0 = {{dst}}\n{line(row, dst='0')}\nexit\n"
-        chosen = {a: {"dst": str(x)} for a, x in numbers.items()}
+    for a, x in numbers.items():
+        if hole is None:
+            chosen[a] = {"dst": str(x)}
+            continue
+        for b, y in numbers.items():
+            if hole == "src" or b != "s32max":
+                chosen[f"{a}_{b}"] = {"dst": str(x), hole: str(y)}
     return Draft(f"{slug(row)}/base32", "results in a program of 32-bit instructions only", covers(row), chosen, asm)

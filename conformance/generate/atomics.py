@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic operations (RFC 9669 section 5.3), one thread: results, fetched values, neighbours, registers, offsets."""
+"""Atomic operations (RFC 9669 section 5.3), one thread: results, fetched values, adjacent bytes, registers, offsets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import edges, hexed
+from .boundaries import edges, hexed, signed
 from .covers import covers
 from .draft import Draft, line, slug
 from .memory import BASE_OFFSETS, address_in, other_than_r1
-from .registers import VALUES, prologue
+from .registers import ALL, PATTERN, VALUES, prologue
 
-_ALL = tuple(f"r{n}" for n in range(10))
-#: The operand at the eighth byte has its sign bit set, in each width and byte order.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
 _OPERANDS: Mapping[str, int] = {
     "0": 0,
     "1": 1,
@@ -54,32 +51,32 @@ def drafts() -> Iterator[Draft]:
 
 
 def _compares(row: Instruction) -> bool:
-    """Whether the row is CMPXCHG: the text leaves open what its operand holds then (erratum cmpxchg-and-fetch)."""
+    """Whether the row is CMPXCHG: the RFC does not specify its operand afterwards (erratum cmpxchg-and-fetch)."""
     return facts(row).operation == "compare-exchange"
 
 
 def _fetches_narrow(row: Instruction) -> bool:
     """Whether the row fetches 32 bits to its operand.
 
-    The text leaves open what the other half holds (erratum fetch32-zero-extends).
+    The RFC does not specify the upper half (erratum fetch32-zero-extends).
     """
     return "src" in row.writes and facts(row).width == 32
 
 
 def _settled(row: Instruction, operand: str) -> str:
-    """Assembly before an operation, after which its result does not depend on what the text leaves open."""
+    """Return assembly before an operation that makes its result independent of what the RFC does not specify."""
     if _fetches_narrow(row):
         return f"w{operand} = w{operand}\n"
     return "w0 = w0\n" if _compares(row) and facts(row).width == 32 else ""
 
 
 def _value(row: Instruction, number: int) -> int:
-    """Return ``number`` as an operand; of what an operation fetches to, the upper half is clear."""
+    """Return ``number`` as an operand; if 32 bits are fetched into it, its upper half is clear."""
     return number & 0xFFFFFFFF if _fetches_narrow(row) else number
 
 
 def _visible(row: Instruction, *registers: str) -> tuple[str, ...]:
-    """Return what of ``registers`` is compared where the operand is r3: that of CMPXCHG is not."""
+    """Return those of ``registers`` that are compared; not the operand r3 of CMPXCHG."""
     return tuple(name for name in registers if name != "r3" or not _compares(row))
 
 
@@ -94,12 +91,12 @@ def _width(row: Instruction) -> str:
 
 
 def _operands(row: Instruction) -> Draft:
-    """All operands meet all values in memory; r0, the operand and the memory are compared.
+    """Return all operands with all values in memory; r0, the operand and the memory are compared.
 
     What is beside the operand was stored in its width too: so the same numbers come out in both byte orders.
     """
     cases = {f"{a}_{b}": {"mem": hexed(x), "val": hexed(y)} for a, x in _OPERANDS.items() for b, y in _OPERANDS.items()}
-    # What is fetched shows what was in memory, whatever the operation makes of it.
+    # The fetched value is the old value in memory, for each operation.
     if "src" in row.writes:
         operand = hexed(_value(row, VALUES[4]))
         cases |= {f"{value:x}_r4": {"mem": hexed(value), "val": operand} for value in edges(facts(row).width)}
@@ -117,18 +114,18 @@ def _operands(row: Instruction) -> Draft:
         "boundary values: what the registers hold, r4 the result in memory, r5 the sum of what is on either side of it"
     )
     observe = _visible(row, "r0", "r3", "r4", "r5")
-    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    return Draft(f"{slug(row)}/operands", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _neighbours(row: Instruction) -> Draft:
-    """Carries and stores stay inside of the operand's bytes, at each place that is aligned for it."""
+    """Carries and stores change the bytes of the operand only, at each aligned address."""
     cases = {f"at{at}": {"off": str(at)} for at in range(0, 24 - facts(row).width // 8 + 1, facts(row).width // 8)}
     number = hexed(_value(row, 0xFFFFFFFFFFFFFFFF))
     asm = f"r3 = {number} ll\nr0 = 0\n{line(row, dst='1', src='3', offset='{off}')}\nexit\n"
     what = "no byte beside the operand changes"
     found = (*covers(row), "rfc9669-5.3-address")
     observe = _visible(row, "r0", "r3", "after")
-    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=observe, memory=_PATTERN)
+    return Draft(f"{slug(row)}/neighbours", what, found, cases, asm, observe=observe, memory=PATTERN)
 
 
 def _register_pairs(row: Instruction) -> Draft:
@@ -140,7 +137,7 @@ def _register_pairs(row: Instruction) -> Draft:
         if base != value
     }
     if _compares(row):
-        # What is not compared: the operand, or any other register where that is R0, which receives the old value.
+        # The operand is not compared; if it is R0, which receives the old value, another register is not.
         for values in cases.values():
             values["z"] = next(n for n in (values["v"], "9", "8") if n not in ("0", values["b"]))
     what = "each register as base and as operand; no other register changes, and the base is loaded from memory"
@@ -148,7 +145,7 @@ def _register_pairs(row: Instruction) -> Draft:
 
 
 def _operand_afterwards(row: Instruction) -> Draft:
-    """Each register as operand, where readings of the text differ about it."""
+    """Each register as operand, whose final value depends on how the RFC is read."""
     cases = {
         f"r{value}": {"b": str(value % 9 + 1), "v": str(value), "o": other_than_r1(value % 9 + 1)}
         for value in range(1 if _compares(row) else 0, 10)
@@ -167,11 +164,11 @@ def _on_pairs(
         f"{address_in('{b}')}{store}\n{before}{line(row, dst='{b}', src='{v}', offset='8')}\n"
         f"r{{b}} = *({kind} *)(r{{b}} + 8)\n{after}exit\n"
     )
-    return Draft(f"{slug(row)}/{name}", what, covers(row), cases, asm, observe=_ALL, memory=_PATTERN)
+    return Draft(f"{slug(row)}/{name}", what, covers(row), cases, asm, observe=ALL, memory=PATTERN)
 
 
 def _on_the_stack(row: Instruction) -> Draft:
-    """R10 as base, with each register as operand; then all registers and what was operated on go to the memory."""
+    """R10 as base, with each register as operand; then all registers and the results are stored."""
     below = {n: 8 * (n + 1) for n in range(10)}
     fill = "".join(f"r0 = {VALUES[n] ^ (0x8181 << 16):#x} ll\n*(u64 *)(r10 - {at}) = r0\n" for n, at in below.items())
     act = "".join(f"{line(row, dst='10', src=str(n), offset=str(-at))}\n" for n, at in below.items())
@@ -183,22 +180,20 @@ def _on_the_stack(row: Instruction) -> Draft:
         f"*(u64 *)(r10 - 96) = r9\nr9 = *(u64 *)(r10 - 88)\n{keep}r9 = 0\nexit\n"
     )
     what = "on the stack with each register as operand: r0 to r9 and ten operands are in the memory afterwards"
-    cases: Mapping[str, Mapping[str, str]] = {"r0-to-r9": {}}
     return Draft(
         f"{slug(row)}/stack",
         what,
         covers(row),
-        cases,
+        {"r0-to-r9": {}},
         asm,
         observe=("after",),
         memory="00*160",
-        level="abi",
         errata=("stack-and-call-depth",),
     )
 
 
 def _match_on_the_stack(row: Instruction) -> str:
-    """For CMPXCHG: R0 is what the operands of r1 to r4 meet."""
+    """Return stores for CMPXCHG after which R0 matches for the operands r1 to r4."""
     if not _compares(row):
         return ""
     return "".join(f"*({_width(row)} *)(r10 + {-8 * (n + 1)}) = r0\n" for n in (1, 2, 3, 4))
@@ -207,9 +202,9 @@ def _match_on_the_stack(row: Instruction) -> str:
 def _one_register(row: Instruction) -> Draft:
     """One register as base and as operand.
 
-    The operand is an address then, which differs from run to run: r0 is the difference between what is in memory and
-    what ordinary instructions make of the same operands, r1 the register itself, relative to the address where it
-    must still hold it.
+    The operand is an address, which differs from run to run: r0 is the difference between the value in memory and the
+    result of ordinary instructions with the same operands, r1 the register itself, relative to the address if it must
+    be unchanged.
     """
     load, store = f"r7 = *({_width(row)} *)(r6 + 8)", _store(row, "6", "8")
     asm = (
@@ -219,11 +214,11 @@ def _one_register(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"b": str(n)} for n in (0, 1, 2, 3, 4, 5, 9) if n or not _compares(row)}
     what = "one register as base and as operand: the address is used before the register is written"
-    return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/same-register", what, covers(row), cases, asm, observe=("r0", "r1"), memory=PATTERN)
 
 
 def ordinary(row: Instruction) -> Instruction:
-    """Return the instruction that does the operation of an atomic one to registers; an exchange moves."""
+    """Return the register instruction with the operation of an atomic one; a move for an exchange."""
     what = facts(row)
     operation = "move" if what.operation in ("exchange", "compare-exchange") else what.operation
     wanted = (Kind.ALU, operation, what.width)
@@ -231,7 +226,7 @@ def ordinary(row: Instruction) -> Instruction:
 
 
 def _comparison(row: Instruction) -> Draft:
-    """CMPXCHG: success and failure, where only bits inside or only bits outside of the width differ."""
+    """CMPXCHG: match and mismatch, with differences only inside or only outside of the width."""
     value = VALUES[5]
     changes = {"equal": 0, "bit0": 1, "bit31": 1 << 31, "bit32": 1 << 32, "bit63": 1 << 63, "all": (1 << 64) - 1}
     changes["upper-half"] = 0xFFFFFFFF00000000
@@ -247,13 +242,13 @@ def _comparison(row: Instruction) -> Draft:
     )
     found = (*covers(row), "rfc9669-5.3-cmpxchg-mismatch")
     what = "stored only if R0 matches in the width of the operation; R0 receives the old value in either case"
-    return Draft(f"{slug(row)}/comparison", what, found, cases, asm, observe=("r0", "r3", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/comparison", what, found, cases, asm, observe=("r0", "r3", "after"), memory=PATTERN)
 
 
 def _r0_as_base(row: Instruction) -> Draft:
-    """CMPXCHG with R0 as base: what memory is compared with is the address itself, which memory holds here.
+    """CMPXCHG with R0 as base: memory holds the address itself, and is compared with it.
 
-    r0 is what was stored, r1 the difference of R0 to the address, in the width of the operation: 0.
+    r0 is the stored value, r1 the difference of R0 and the address in the width of the operation: 0.
     """
     cut, kind = "w7 = w7\n" if facts(row).width == 32 else "", _width(row)
     asm = (
@@ -263,10 +258,9 @@ def _r0_as_base(row: Instruction) -> Draft:
     )
     cases = {f"r{n}": {"v": str(n), "off": "8", "adjust": "0"} for n in (1, 2, 3, 4, 5, 9)}
     for offset in (0, -128, 128, 4096):
-        name = f"{'m' if offset < 0 else 'p'}{abs(offset)}"
-        cases[name] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
+        cases[signed(offset)] = {"v": "2", "off": str(offset), "adjust": str(8 - offset)}
     what = "R0 as base, matching: the address is used before R0 receives the old value"
-    return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/r0-base", what, covers(row), cases, asm, observe=("r0", "r1"), memory=PATTERN)
 
 
 def _r0_everywhere(row: Instruction) -> Draft:
@@ -275,17 +269,13 @@ def _r0_everywhere(row: Instruction) -> Draft:
         f"r6 = r1\nr8 = {VALUES[5]:#x} ll\n*(u64 *)(r6 + 8) = r8\nr0 = r6\n"
         f"{line(row, dst='0', src='0', offset='8')}\nr6 = 0\nexit\n"
     )
-    what = "R0 as base and as operand"
-    cases: Mapping[str, Mapping[str, str]] = {"mismatch": {}}
-    return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    what, cases = "R0 as base and as operand", {"mismatch": dict[str, str]()}
+    return Draft(f"{slug(row)}/r0-everywhere", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _offsets(row: Instruction) -> Draft:
     """The base register is moved against the offset, so that each offset reaches the same bytes."""
-    cases = {
-        f"{'m' if offset < 0 else 'p'}{abs(offset)}": {"off": str(offset), "base": str(8 - offset)}
-        for offset in _OFFSETS
-    }
+    cases = {signed(offset): {"off": str(offset), "base": str(8 - offset)} for offset in _OFFSETS}
     kind = _width(row)
     asm = (
         f"r6 = r1\n*({kind} *)(r6 + 8) = 0x76789abc\nr6 += {{base}}\nr3 = {_value(row, VALUES[4]):#x} ll\nr0 = 0\n"
@@ -294,14 +284,14 @@ def _offsets(row: Instruction) -> Draft:
     what = "offsets at the limits of their field and of fewer bits; r4 is what is in memory"
     found = (*covers(row), "rfc9669-5.3-address", "rfc9669-3.1-offset-signed")
     return Draft(
-        f"{slug(row)}/offsets", what, found, cases, asm, observe=_visible(row, "r0", "r3", "r4"), memory=_PATTERN
+        f"{slug(row)}/offsets", what, found, cases, asm, observe=_visible(row, "r0", "r3", "r4"), memory=PATTERN
     )
 
 
 def _base_offsets(row: Instruction) -> Draft:
     """Each base register with displacements of each size; CMPXCHG on R0 is :func:`_r0_as_base`'s."""
     cases = {
-        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+        f"r{base}_{signed(offset)}": {
             "b": str(base),
             "o": other_than_r1(base),
             "v": "2" if base == 1 else "1",
@@ -319,7 +309,7 @@ def _base_offsets(row: Instruction) -> Draft:
     )
     what = "each base register with displacements of each size; in the end the base is loaded from memory"
     found = (*covers(row), "rfc9669-5.3-address")
-    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=_ALL, memory=_PATTERN)
+    return Draft(f"{slug(row)}/base-offsets", what, found, cases, asm, observe=ALL, memory=PATTERN)
 
 
 def _base32_only(row: Instruction) -> Draft:
@@ -335,4 +325,4 @@ def _base32_only(row: Instruction) -> Draft:
         "if w0 != 0x11223344 goto done\nw0 = w3\ndone:\nexit\n"
     )
     what = "in a program of 32-bit instructions only"
-    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)

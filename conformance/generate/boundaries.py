@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operand values at which implementations go wrong, each with a name for case ids."""
+"""Boundary values of operands, each with a name for case ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CORE: Mapping[str, int] = {
     "neg-pos": 0xFEDCBA9876543210,
 }
 
-#: More 64-bit patterns: neighbours of powers of two at the widths of the instruction set.
+#: More 64-bit patterns: values next to powers of two at the widths of the instruction set.
 NEIGHBOURS: Mapping[str, int] = {
     **{
         f"2p{bit}{sign}1": (1 << bit) + step
@@ -68,13 +68,23 @@ EDGES: tuple[int, ...] = (
     *(number for bit in (7, 15, 31, 63) for number in (-(1 << bit), -(1 << bit) - 1)),
 )
 
-#: Shift amounts, legal ones and such as only a mask makes legal.
+#: Shift amounts, within the width and beyond it.
 AMOUNTS: tuple[int, ...] = (*range(65), 95, 96, 127, 128, 255, 256)
 
 
 def hexed(value: int) -> str:
     """Return a 64-bit pattern as vectors write it."""
     return f"{value & 0xFFFFFFFFFFFFFFFF:#x}"
+
+
+def named(number: int) -> str:
+    """Return ``number`` as names of cases have it: m1 for -1."""
+    return str(number).replace("-", "m")
+
+
+def signed(number: int) -> str:
+    """Return ``number`` as names of cases have it that always include the sign: m1 or p1."""
+    return named(number) if number < 0 else f"p{number}"
 
 
 def edges(width: int) -> list[int]:
@@ -84,7 +94,7 @@ def edges(width: int) -> list[int]:
 
 
 def pairs() -> Iterator[tuple[str, int, int]]:
-    """Yield (case name, dst, src): all pairs of core values, and each neighbour on either side of a core value."""
+    """Yield (case name, dst, src): pairs of core values, and of one with each value of :data:`NEIGHBOURS`."""
     for (a, x), (b, y) in product(CORE.items(), repeat=2):
         yield f"{a}_{b}", x, y
     core = [(name, CORE[name]) for name in ("m1", "pos-neg", "s64min", "u32max", "1", "s32max")]
@@ -94,7 +104,7 @@ def pairs() -> Iterator[tuple[str, int, int]]:
 
 
 def immediate_pairs() -> Iterator[tuple[str, int, int]]:
-    """Yield (case name, dst, imm) over all core values and immediates, and each neighbour with one immediate."""
+    """Yield (case name, dst, imm) for core values and immediates, and :data:`NEIGHBOURS` with one immediate each."""
     for (a, x), (b, y) in product(CORE.items(), IMMEDIATES.items()):
         yield f"{a}_{b}", x, y
     immediates = list(IMMEDIATES.items())

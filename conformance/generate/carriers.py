@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs around one slot, in which a certain instruction would have an effect that shows in r0."""
+"""Programs around one slot, in which a given instruction would change r0."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .draft import BYTE_ORDERS
 
 MEMORY = "01 82 03 84 85 06 87 08 f9 7a fb 7c 7d fe 7f f0 11 92 13 94 95 16 97 18"
 MAP = "3141592653589793"
-#: A way around the slot that is not taken, but that a verifier cannot rule out: no code is unreachable.
+#: A jump over the slot that is not taken. A verifier cannot prove that: the code after it is reachable.
 AROUND = "r5 = *(u8 *)(r1 + 0)\nif r5 == 7 goto +1\n"
 
 
@@ -69,7 +69,7 @@ def carrier(row: Instruction) -> Carrier:
 
 
 def _jump_carrier(row: Instruction) -> Carrier:
-    """The condition holds for one of some operand pairs; taken gives 1, otherwise 2."""
+    """Return a program with an operand pair for which the condition holds: r0 is 1 if the jump is taken, else 2."""
     if "dst" not in row.operands:
         return Carrier(f"r0 = 1\n{AROUND}", {"offset": 1, "imm": 1}, "r0 = 2\nexit\n")
     for a, b in ((5, 5), (6, 5), (5, 6), (7, 5)):
@@ -81,7 +81,7 @@ def _jump_carrier(row: Instruction) -> Carrier:
 
 
 def fixed(row: Instruction, around: Carrier) -> Decoded:
-    """The row with the carrier's operands where it has operands."""
+    """Return the instruction of ``row`` with the operands of the carrier."""
     values = {
         name: rule.value if isinstance(rule, Fixed) else around.fields.get(name, 0) for name, rule in row.fields.items()
     }
@@ -89,7 +89,7 @@ def fixed(row: Instruction, around: Carrier) -> Decoded:
 
 
 def run(around: Carrier, middle: Decoded) -> dict[ByteOrder, int] | None:
-    """Return r0 by byte order of the carrier around ``middle``, None where it does not return."""
+    """Return r0 by byte order of the carrier around ``middle``, None if it does not return."""
     results: dict[ByteOrder, int] = {}
     for order in BYTE_ORDERS:
         code = assemble(around.before, order) + pack(slots_of(middle), order) + assemble(around.after, order)

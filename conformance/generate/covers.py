@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requirements that a row's operands put to the test.
+"""The requirements that vectors about a row cover.
 
-Of instructions of RFC 9669 they are told by what the row is; of others they are the requirements about the row that
+For instructions of RFC 9669 they follow from the facts of the row. For others they are those of its requirements that
 are about the fewest instructions.
 """
 
@@ -29,7 +29,7 @@ _SIZES = {8: "b", 16: "h", 32: "w", 64: "dw"}
 
 
 class UncoveredError(InputError):
-    """No requirement is about a row, so that no vector can be."""
+    """No requirement is about a row, so that no vector can cover it."""
 
 
 @cache

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vector in the making: a program with operands, whose expectations are computed from the instruction table.
+"""Drafts of vectors: programs with operands, whose expected values are computed from the instruction table.
 
-What the rows of ``isa.yaml`` mean is executed by the reference VM, once per byte order, and the results are written
-down as literals. Whoever reads the vectors later compares with these numbers, not with the VM.
+The reference VM executes the rows of ``isa.yaml`` once per byte order, and the results are written as literals.
+Runtimes are compared with these literals, not with the VM.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ...adapters.protocol import HelperSpec, Job, MapSpec, VariableSpec
@@ -19,7 +19,10 @@ from ...reference_vm.faults import Returned
 from ...reference_vm.interpreter import run
 from ...spec.encoding import ByteOrder
 from ...spec.errors import InputError
+from ...spec.requirements import load_errata
 from ...spec.table import Instruction
+from ..lint.reliance import rank
+from ..suite.model import Level
 from ..suite.template import compile_text
 from ..suite.values import parse_bytes
 
@@ -39,7 +42,7 @@ class Draft:
     id: str
     what: str
     covers: tuple[str, ...]
-    cases: Mapping[str, Mapping[str, str]]
+    cases: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"all": {}})
     asm: str = ""
     code: str = ""
     observe: tuple[str, ...] = ("r0",)
@@ -47,20 +50,24 @@ class Draft:
     maps: tuple[str, ...] = ()
     variables: tuple[tuple[int, str], ...] = ()
     helpers: tuple[tuple[str, int], ...] = ()
-    level: str = "must"
     errata: tuple[str, ...] = ()
     rejected: bool = False
 
+    @property
+    def level(self) -> Level:
+        """The highest level that a vector which relies on :attr:`errata` may have."""
+        return max((Level(load_errata()[name].level) for name in self.errata), key=rank, default=Level.MUST)
+
 
 class DraftError(InputError):
-    """A draft whose program does not do what a vector's must: come to its end."""
+    """The program of a draft does not return on the reference VM."""
 
 
 def rows(draft: Draft) -> list[dict[str, str]]:
     """Return the table of ``draft``: per case its name, the values of its holes, and what is expected.
 
     Raises:
-        DraftError: a case does not run to its end on the reference VM.
+        DraftError: a case does not return on the reference VM.
     """
     cases = distinct(draft.cases)
     if draft.rejected:
@@ -81,7 +88,7 @@ def rows(draft: Draft) -> list[dict[str, str]]:
 
 
 def job(draft: Draft, name: str, order: ByteOrder) -> Job:
-    """Return what a runtime of a byte order is asked in the case ``name`` of a draft that is not ``rejected``."""
+    """Return the job of the case ``name`` in a byte order, of a draft that is not ``rejected``."""
     values = draft.cases[name]
     return Job(
         id=f"{draft.id}/{name}",
@@ -103,7 +110,7 @@ def outcome(draft: Draft, job: Job) -> Returned:
     """Run a case on the reference VM.
 
     Raises:
-        DraftError: it does not run to its end.
+        DraftError: it does not return.
     """
     result = run(prepare(job.code, job.byte_order), machine_for(job, job.byte_order))
     if not isinstance(result, Returned):
@@ -112,7 +119,7 @@ def outcome(draft: Draft, job: Job) -> Returned:
 
 
 def distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-    """Return ``cases`` without those whose values an earlier one has: lists of operands overlap."""
+    """Return ``cases`` without those that have the values of an earlier one: lists of operands overlap."""
     first: dict[frozenset[tuple[str, str]], str] = {}
     for name, values in cases.items():
         first.setdefault(frozenset(values.items()), name)

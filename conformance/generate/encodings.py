@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs with one slot that is no instruction: unused fields set, undefined values, undefined opcodes.
 
-Each stands in a program in which its closest instruction would have an effect. The witness of a case is the r0 that
-this effect leaves: a runtime that returns it has run the slot as another instruction.
+Each is in a program in which the closest instruction would change r0. The witness of a case is that r0: a runtime that
+returns it has executed the slot as this instruction.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from ...spec.asm.assemble import assemble
 from ...spec.encoding import Decoded, Slot, differing_part, identify, pack, slots_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Fixed, Instruction, Operand, isa
+from .boundaries import named
 from .carriers import MEMORY, Carrier, carrier, fixed, run
 from .draft import BYTE_ORDERS, Draft, slug
 
-#: Values for unused fields: lone bits low and high, all bits, and what a look at fewer bits would take for 0.
+#: Values for unused fields: single bits low and high, all bits, and values that are 0 in their low 8 or 16 bits.
 _STRAY = {
     "dst": (1, 2, 4, 8, 15),
     "src": (1, 2, 4, 8, 15),
@@ -26,9 +27,9 @@ _STRAY = {
     "imm": (1, 2, 0x10, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x40000000, 0x7FFFFFFF, -1, -0x80000000),
     "next_imm": (1, 2, 0x80, 0x100, 0x8000, 0x10000, 0x1000000, 0x7FFFFFFF, -1, -0x80000000),
 }
-#: Widths around those that END knows.
+#: Widths next to those of END.
 _END_WIDTHS = (0, 1, 8, 15, 17, 24, 31, 33, 40, 56, 63, 65, 72, 128, -16, -32, -64, -1, (1 << 31) - 1, -(1 << 31))
-#: With these bits a value is another one to who looks at all of it, and the same to who looks at 8, 16 or 31 bits.
+#: Bits that a decoder of 8, 16 or 31 bits ignores.
 _BEYOND = (0x100, 0x10000, -0x80000000)
 _BITS = {"dst": 4, "src": 4, "offset": 16, "imm": 32, "next_imm": 32}
 
@@ -37,7 +38,7 @@ def drafts() -> Iterator[Draft]:
     """Yield the vectors of unused fields, undefined values, registers and opcodes, and second slots."""
     known: set[tuple[object, ...]] = set()
     for draft in _all():
-        # Neighbours with the same operands make the same program.
+        # Similar instructions with the same operands give the same program.
         cases = {}
         for name, values in draft.cases.items():
             program = draft.code, values["slot"], draft.variables, draft.helpers
@@ -61,7 +62,7 @@ def _all() -> Iterator[Draft]:
 def _cases(
     row: Instruction, around: Carrier, slots: Iterable[tuple[str, tuple[Slot, ...]]]
 ) -> dict[str, dict[str, str]]:
-    """The cases of some broken encodings of ``row``; such as are instructions after all are left out."""
+    """Return the cases of invalid encodings of ``row``, without those that are instructions."""
     witness = _witness(row, around)
     cases = {}
     for name, broken in slots:
@@ -94,18 +95,13 @@ def _draft(
         maps=around.maps,
         variables=around.variables,
         helpers=tuple(("btf", number) for number in around.functions),
-        level="robustness",
         errata=(errata,),
         rejected=True,
     )
 
 
-def _named(value: int) -> str:
-    return f"m{-value}" if value < 0 else str(value)
-
-
 def _stray_fields(row: Instruction) -> Iterator[Draft]:
-    """Each fixed field with values that make no instruction.
+    """Yield each fixed field with values that no instruction has.
 
     Of fields that select a row, only src has other operands from row to row; the others are for the first of their
     opcode that stands in the same program.
@@ -121,9 +117,9 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
         broken: list[tuple[str, tuple[Slot, ...]]] = []
         for value in _stray_values(row, name, rule):
             if name == "next_imm":
-                broken.append((_named(value), (right[0], right[1]._replace(imm=value))))
+                broken.append((named(value), (right[0], right[1]._replace(imm=value))))
             else:
-                broken.append((_named(value), (right[0]._replace(**{name: value}), *right[1:])))
+                broken.append((named(value), (right[0]._replace(**{name: value}), *right[1:])))
         cases = _cases(row, around, broken)
         if cases:
             what = f"{name} has no such value" if selects else f"{name} must be 0"
@@ -134,12 +130,12 @@ def _stray_fields(row: Instruction) -> Iterator[Draft]:
 
 def _stray_values(row: Instruction, name: str, rule: Fixed) -> Iterable[int]:
     defined = [r.value for other in isa().by_opcode[row.opcode] if isinstance(r := other.fields[name], Fixed)]
-    # Another row's value with bits that a look at fewer bits would miss.
+    # Values of other rows with a bit that a decoder of fewer bits ignores.
     beyond = [value | bits for value in defined for bits in _BEYOND] if len(set(defined)) > 1 else []
     if name == "src" and not rule.unused:
         return range(16)
     if name == "imm" and not rule.unused:
-        # A byte's worth of atomic operations.
+        # For atomic operations all values of a byte.
         return (
             *(
                 _END_WIDTHS
@@ -173,7 +169,7 @@ def _is_unused(row: Instruction, name: str) -> bool:
     return isinstance(rule, Fixed) and (rule.unused or name == "next_imm")
 
 
-#: By kind and field: what leaves other values of a field open that selects an instruction, and the erratum.
+#: By kind and field that selects an instruction: the requirement about its undefined values, and the erratum.
 _VALUE_RULES = {
     (Kind.SWAP, "imm"): ("4.2-end-width", "undefined-offsets"),
     (Kind.HELPER, "src"): ("4.3-call-src-reg", "reserved-opcodes"),
@@ -185,7 +181,7 @@ _VALUE_RULES = {
 
 
 def _field_rule(row: Instruction, name: str, rule: Fixed) -> tuple[tuple[str, ...], str]:
-    """Return the requirements and the erratum about a field of a row that holds no such value."""
+    """Return the requirements and the erratum about undefined values of a field."""
     word = name.replace("_", "-")
     if name == "next_imm":
         return ("rfc9669-5.4-unused-next-imm-zero",), "unused-fields-and-runtimes"
@@ -219,7 +215,7 @@ def _high_registers(row: Instruction) -> Iterator[Draft]:
 
 
 def _carrier_for_any(row: Instruction, role: str) -> Carrier:
-    """Return a program that runs to its end whichever of r3 to r7 a register above r10 is taken for."""
+    """Return a program that returns for each of r3 to r7 in place of a register above r10."""
     accesses = [node for node in tree.walk(*row.means) if isinstance(node, tree.Load | tree.Store)]
     if not accesses or facts(row).kind is Kind.PACKET:
         return carrier(row)
@@ -241,20 +237,19 @@ def _frame_pointer(row: Instruction) -> Iterator[Draft]:
     if cases:
         covers = tuple(f"rfc9669-3.1-{name}-reg-range" for name in written)
         what = "an instruction that would change r10"
-        draft = _draft(f"{slug(row)}/writes-r10", what, around, covers, "frame-pointer-read-only", cases)
-        yield replace(draft, level="abi")
+        yield _draft(f"{slug(row)}/writes-r10", what, around, covers, "frame-pointer-read-only", cases)
 
 
 def _second_slot(row: Instruction) -> Draft:
-    """Each field of the second slot set, and an instruction in its place."""
+    """Return second slots with each field set, and an instruction in place of one."""
     around = carrier(row)
     first, second = slots_of(fixed(row, around))
     imm = 7 if isinstance(row.fields["next_imm"], Operand) else 0
     broken = {
         **{f"opcode-{n}": second._replace(opcode=n) for n in (*(1 << bit for bit in range(8)), 0xFF)},
-        **{f"{name}-{_named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
+        **{f"{name}-{named(n)}": second._replace(**{name: n}) for name in ("dst", "src") for n in _STRAY[name]},
         **{
-            f"offset-{_named(n)}": second._replace(offset=n)
+            f"offset-{named(n)}": second._replace(offset=n)
             for n in (*_STRAY["offset"], *_share(row, "offset", second=True))
         },
         "instruction": slots_of(Decoded(isa().by_name["MOV64_K"], dst=3, imm=imm))[0],
@@ -267,7 +262,7 @@ def _second_slot(row: Instruction) -> Draft:
 
 
 def _undefined_opcodes() -> Iterator[Draft]:
-    """Every undefined opcode in the place of the instructions that are close to it, with their operands.
+    """Yield every undefined opcode in place of the instructions closest to it, with their operands.
 
     Those that need the same program around them share an entry, which has the name of the first of them.
     """
@@ -304,9 +299,9 @@ def _by_order(cases: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[st
 
 
 def _close_to(opcode: int) -> Iterator[tuple[Instruction, str]]:
-    """Yield the instructions that differ from an undefined opcode in one field or one bit, and what leaves that open.
+    """Yield instructions that differ from an undefined opcode in one field or one bit, and the requirement about it.
 
-    Those with one bit changed come first. An opcode that is close to none is in an addition's place.
+    Those with one bit changed come first. An opcode that is close to none replaces an addition.
     """
     table = isa()
     near = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated files: what each holds, and who writes it."""
+"""The generated files, and the modules that write them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from . import (
 from .draft import Draft
 from .write import file_text
 
-#: Where the generated files lie.
+#: The folder of the generated files.
 FOLDER = Path(__file__).parent.parent / "vectors" / "generated"
 
 
 class Family(NamedTuple):
-    """A generated file: its drafts, and a sentence on how its expectations came about."""
+    """A generated file: its drafts, and a sentence on the origin of its expectations."""
 
     drafts: Callable[[], Iterable[Draft]]
     note: str
@@ -79,7 +79,7 @@ def text(name: str) -> str:
     """Return the contents of the generated file ``name``, one of :data:`NAMES`.
 
     Raises:
-        DraftError: a case does not run to its end on the reference VM.
+        DraftError: a case does not return on the reference VM.
     """
     if name == USES:
         return _uses()
@@ -87,7 +87,7 @@ def text(name: str) -> str:
 
 
 def path(name: str) -> Path:
-    """Return where the generated file ``name`` lies in the package."""
+    """Return the path of the generated file ``name`` in the package."""
     return USES_FILE if name == USES else FOLDER / f"{name}.yaml"
 
 

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two or three instructions that belong together: what compilers and runtimes replace by fewer, or by a better one.
+"""Idioms of two or three instructions that compilers and runtimes combine into fewer or cheaper ones.
 
-A pair of shifts is an extension, a mask and a shift are one instruction of some machines, two moves cancel: all of
-that under conditions on widths, amounts and registers, which are met here or missed by little. Operands come from
-memory, so that no one can compute the results instead.
+A pair of shifts is an extension, a mask and a shift are one instruction of some machines, two moves cancel. Each
+depends on conditions on widths, amounts and registers; programs meet or narrowly miss them. Operands are loaded from
+memory, so that constant folding is impossible.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from .draft import Draft
+from .registers import END, stored
 
-#: What r3 and r4 hold.
+#: The values of r3 and r4.
 _NUMBERS = (
     (0xC3D2E1F0A5B49687, 0x0123456789ABCDEF),
     (0x00000001FFFFFF80, 0xFFFFFFFF7FFFFFFE),
@@ -263,11 +265,8 @@ def drafts() -> Iterator[Draft]:
 
 
 def _together(name: str, idioms: Sequence[str], covers: tuple[str, ...]) -> Draft:
-    """A loop over pairs of numbers, which tries all idioms on each: r3 goes to memory, and r4 where it is written."""
-    asm = "r6 = r1\n"
-    for place, pair in enumerate(_NUMBERS):
-        for half, number in enumerate(pair):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r6 + {16 * place + 8 * half}) = r3\n"
+    """Return a loop that runs all idioms on each pair of numbers, and stores r3, and r4 if it is written."""
+    asm = f"r6 = r1\n{stored(chain(*_NUMBERS), 'r6')}"
     asm += "r9 = r1\nr8 = 0\nagain:\n"
     at = head = 16 * len(_NUMBERS)
     for idiom in idioms:
@@ -277,17 +276,15 @@ def _together(name: str, idioms: Sequence[str], covers: tuple[str, ...]) -> Draf
             asm += f"*(u64 *)(r9 + {at}) = {register}\n"
             at += 8
     asm += f"r6 += 16\nr9 += {at - head}\nr8 += 1\nif r8 != {len(_NUMBERS)} goto again\n"
-    asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    asm += END
     stack = "r10" in asm
     return Draft(
         f"idioms/{name}",
         f"{len(idioms)} small sequences that are often replaced by others, on numbers from memory",
         covers,
-        {"all": {}},
-        asm,
+        asm=asm,
         observe=("after",),
         memory=f"00*{head + len(_NUMBERS) * (at - head)}",
-        level="abi" if stack else "must",
         errata=("stack-and-call-depth",) if stack else (),
     )
 

@@ -1,37 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Immediates at the limits of what machines encode (RFC 9669 sections 3.1, 4.1, 4.3 and 5.1).
+"""Immediates at the limits of machine encodings (RFC 9669 sections 3.1, 4.1, 4.3 and 5.1).
 
-A JIT that finds imm in the range of its machine's short forms uses one of them, and a longer form otherwise; it goes
-wrong beside the limits of these ranges, and for divisors that it turns into multiplications and shifts.
+A JIT compiler uses short encodings for immediates in their range and longer ones otherwise. Errors occur next to the
+limits of these ranges, and for divisors that it replaces by multiplications and shifts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import IMMEDIATES, hexed
+from .boundaries import IMMEDIATES, hexed, named
 from .covers import covers
 from .draft import Draft, line, slug
 from .registers import ALL, prologue
 
 _MIN, _MAX = -(1 << 31), (1 << 31) - 1
-#: Limits of fields of 8, 9, 12, 13, 16, 20, 21 and 24 bits, signed and not; what is shifted into place by 12 or 16
-#: bits; what rounds up where the low 12 bits are signed; small numbers that addresses or shifts can stand for.
+#: Limits of fields of 8, 9, 12, 13, 16, 20, 21 and 24 bits, signed and unsigned; values shifted by 12 or 16 bits; those
+#: that round up if the low 12 bits are signed; small factors that address computations or shifts can replace.
 LIMITS = (
     *(2, 3, 4, 5, 8, 9, 127, 128, 129, -127, -128, -129, 255, 256, 257, -255, -256, -257),
     *(2047, 2048, -2048, -2049, 4095, 4096, -4095, -4096, 0xFF000, 0xFFF000, 0x1000000, 0x7FFFF7FF, 0x7FFFF800),
     *(32767, 32768, -32768, -32769, 65535, 65536, 0xFF0000, 0x12340000, -65536, 0x7FFFF, -0x80001, 0x800000),
     *(_MAX, _MIN, _MIN + 1, -2, 0x1FFFFF),
 )
-#: Divisors and factors: powers of two and their neighbours, numbers whose inverses need one bit more than there is.
+#: Divisors and factors: powers of two and adjacent numbers, numbers whose inverses need one more bit than the width.
 _FACTORS = (
     *(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 25, 27, 28, 60, 100, 125, 128, 255, 256, 625, 641, 1000, 1024, 4096),
     *(10000, 32768, 65535, 65536, 65537, 1000000007, 0x40000000, 0x55555555, 0x7FFFFFFE, _MAX),
     *(_MIN, _MIN + 1, -2, -3, -4, -5, -7, -8, -10, -16, -128, -641, -65536, -0x40000000),
 )
-#: For these there is nothing to do, or something simpler than for others.
+#: Identity elements, zero elements, and -1.
 _SIMPLE = (0, 1, -1)
 _SHIFTS = (2, 3, 12, 16, 20, 21, 24, 31, 32, 33, 48, 63, 64, 127, 128, 255, 256, 4096, _MAX, _MIN, -1, -8, -128)
 _DIVIDENDS = ("0xffffffffffffffff", "0x7ffffffe7ffffffe", "0xfedcba9876543210")
@@ -59,8 +59,8 @@ def drafts() -> Iterator[Draft]:
 def _arithmetic(row: Instruction) -> Draft:
     """Each immediate with several numbers: the last of them is known, the others are not.
 
-    A zero from memory makes a register unknown to whoever would compute the results beforehand. All other registers
-    hold something, too: machine code for some immediates only may want one more.
+    A zero from memory prevents constant folding of the others. All other registers are set, too: machine code for some
+    immediates may need a scratch register.
     """
     name = facts(row).operation
     factors = name == "*" or name in DIVISIONS
@@ -74,17 +74,17 @@ def _arithmetic(row: Instruction) -> Draft:
     for register, value in zip(registers, values, strict=True):
         asm += f"{register} = {value} ll\n" + (f"{register} ^= r6\n" if register != registers[-1] else "")
         asm += f"{line(row, dst=register[1:], imm='{imm}')}\n"
-    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in numbers}
+    cases = {named(number): {"imm": str(number)} for number in numbers}
     what = f"{len(registers)} numbers with immediates at the limits of what machines encode; no other register changes"
     return Draft(f"{slug(row)}/limits", what, covers(row), cases, f"{asm}exit\n", observe=ALL, memory="00")
 
 
 def _condition(row: Instruction) -> Draft:
-    """The immediate itself and its neighbours; then the same beside an upper half, known to whoever reads the program.
+    """The immediate and the numbers next to it as dst, then the same with a known upper half.
 
-    A zero from memory makes the first ones unknown to whoever looks for conditions that are decided beforehand.
+    A zero from memory prevents constant folding of the first ones.
     """
-    cases = {str(number).replace("-", "m"): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
+    cases = {named(number): {"imm": str(number)} for number in (*IMMEDIATES.values(), *LIMITS)}
     asm, bit = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(0, 3, 4, 6))}r0 = 0\n", 1
     for beginning in ("r3 += r6\n", "w3 = w3\nr4 = 0x5a5a5a5a00000000 ll\nr3 |= r4\n"):
         asm += f"r3 = {{imm}}\n{beginning}"
@@ -103,7 +103,7 @@ def _halves(row: Instruction) -> Draft:
     cases = {}
     for number in LIMITS:
         half = number & 0xFFFFFFFF
-        cases[str(number).replace("-", "m")] = {
+        cases[named(number)] = {
             "low": hexed(0x5A5A1234 << 32 | half),
             "high": hexed(half << 32 | 0x76543210),
         }
@@ -121,13 +121,11 @@ def _store(row: Instruction) -> Draft:
         f"{line(row, dst='1', imm=str(number), offset=str(size * place))}\n" for place, number in enumerate(numbers)
     )
     what = f"{len(numbers)} immediates, one after the other in memory; no register changes"
-    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
     return Draft(
         f"{slug(row)}/limits",
         what,
         covers(row),
-        cases,
-        f"{asm}exit\n",
+        asm=f"{asm}exit\n",
         observe=(*(register for register in ALL if register != "r1"), "after"),
         memory=f"00*{size * len(numbers)}",
     )

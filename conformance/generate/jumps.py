@@ -11,7 +11,7 @@ from .boundaries import IMMEDIATES, hexed, immediate_pairs, pairs
 from .covers import covers
 from .draft import Draft, line, slug
 
-#: Operands with which a condition holds, and with which it does not.
+#: Operands for which a condition holds, and for which it does not.
 HOLDS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "==": ((5, 5), (6, 5)),
     "!=": ((6, 5), (5, 5)),
@@ -32,7 +32,7 @@ def known_conditions() -> list[Instruction]:
     return [row for row in isa().instructions if facts(row).kind is Kind.CONDITION and facts(row).operation in HOLDS]
 
 
-#: r0 tells which way control went: 1 after the jump, 2 where it fell through.
+#: r0 is 1 if the jump is taken, 2 if it falls through.
 _FORWARD = "{head}\nr0 = 3\n{jump}\nr0 = 2\nexit\nr0 = 4\nexit\ntaken:\nr0 = 1\nexit\n"
 _BACKWARD = (
     "r0 = 3\ngoto start\nr0 = 4\nexit\ntaken:\nr0 = 1\nexit\nr0 = 5\nexit\nstart:\n{head}\n{jump}\nr0 = 2\nexit\n"

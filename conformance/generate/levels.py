@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The levels of generated vectors: no case is of a level above what it relies on.
+"""The levels of generated vectors: no case has a higher level than what it relies on.
 
-A draft does not tell in which of its cases an instruction meets operands on which readings of the RFC differ. Such
-cases become a vector of their own, with a level as high as the errata allow that they rely on.
+Only some cases of a draft may have operands for which readings of the RFC differ. These cases become a separate
+vector, with the highest level that the errata allow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from ...spec.encoding import SLOT_BYTES
 from ...spec.readings import other_readings
 from ...spec.requirements import load_requirements
-from ..lint.reliance import interpreted, rank, reliances
+from ..lint.reliance import interpreted, reliances
 from ..suite.model import Expectation, Level
 from .draft import BYTE_ORDERS, Draft, DraftError, distinct, job, outcome
 
@@ -22,31 +22,26 @@ from .draft import BYTE_ORDERS, Draft, DraftError, distinct, job, outcome
 def with_levels(draft: Draft) -> Iterator[Draft]:
     """Yield ``draft``, or parts of it, with the levels and errata of the cases in them.
 
-    Looked at are cases with instructions that can be read in different ways, and drafts that say themselves that they
-    rely on something.
+    Only cases with instructions that can be read in different ways are examined, and drafts with errata.
 
     Raises:
-        DraftError: a case relies on what no erratum promises, or does not run to its end.
+        DraftError: a case relies on what no erratum promises, or does not return.
     """
     if draft.rejected:
         yield draft
         return
     parts: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
-    levels: dict[str, Level] = {}
     for name, values in distinct(draft.cases).items():
-        found = _relied_on(draft, name)
-        levels |= found
-        parts.setdefault(tuple(sorted(found)), {})[name] = values
+        parts.setdefault(tuple(sorted(_relied_on(draft, name))), {})[name] = values
     if draft.level != Level.MUST:
-        yield replace(draft, errata=(*draft.errata, *(name for name in sorted(levels) if name not in draft.errata)))
+        more = {name for errata in parts for name in errata} - set(draft.errata)
+        yield replace(draft, errata=(*draft.errata, *sorted(more)))
         return
     for errata, cases in parts.items():
-        level = max((levels[name] for name in errata), key=rank, default=Level.MUST)
         yield replace(
             draft,
             id="/".join([draft.id, *(errata if len(parts) > 1 else ())]),
             cases=cases,
-            level=level,
             errata=errata,
             covers=draft.covers if errata else tuple(name for name in draft.covers if not _is_interpreted(name)),
         )
@@ -58,9 +53,9 @@ def _read_otherwise() -> frozenset[int]:
     return frozenset(row.opcode for rows in other_readings().values() for row in rows.values())
 
 
-def _relied_on(draft: Draft, name: str) -> dict[str, Level]:
-    """Return the errata that a case relies on, in either byte order, with the highest levels for each."""
-    levels: dict[str, Level] = {}
+def _relied_on(draft: Draft, name: str) -> set[str]:
+    """Return the errata that a case relies on, in either byte order."""
+    errata: set[str] = set()
     for order in BYTE_ORDERS:
         asked = job(draft, name, order)
         if draft.level == Level.MUST and _read_otherwise().isdisjoint(asked.code[::SLOT_BYTES]):
@@ -71,8 +66,8 @@ def _relied_on(draft: Draft, name: str) -> dict[str, Level]:
         for what, erratum, level in reliances(asked, expect):
             if level is None:
                 raise DraftError(f"{asked.id} ({order}-endian): it relies on {what}")
-            levels[erratum] = level
-    return levels
+            errata.add(erratum)
+    return errata
 
 
 def _is_interpreted(requirement: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads and stores (RFC 9669 sections 5.1 and 5.2): widths, offsets, alignment, neighbours, registers, the stack."""
+"""Loads and stores (RFC 9669 sections 5.1 and 5.2): widths, offsets, alignment, adjacent bytes, registers, stack."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .boundaries import IMMEDIATES
+from .boundaries import IMMEDIATES, signed
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES, prologue
+from .registers import ALL, PATTERN, VALUES, prologue
 
 #: Offsets at the ends of the field, around the limits of displacements of 8, 9, 12 and 13 bits, and small ones.
 OFFSETS = (
@@ -20,9 +20,6 @@ OFFSETS = (
 )
 #: None, one beyond what 8 bits hold and one of the greatest; the other tables have 8.
 BASE_OFFSETS = (0, -136, 32767)
-#: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
-_ALL = tuple(f"r{n}" for n in range(10))
 
 
 def drafts() -> Iterator[Draft]:
@@ -62,7 +59,7 @@ def address_in(base: str) -> str:
 
 
 def other_than_r1(base: int) -> str:
-    """Return the register that is not yet as it should be once the address is in ``base``: r1, or any if it is that."""
+    """Return the register that is set after the address is in ``base``: r1, or another one if that is the base."""
     return "0" if base == 1 else "1"
 
 
@@ -80,13 +77,13 @@ def _observed(row: Instruction) -> tuple[str, ...]:
 def _moved(row: Instruction, name: str, what: str, places: Mapping[int, tuple[int, ...]], **more: Any) -> Draft:
     """Accesses at ``places``, given by offset: the base register is moved against the offset to get there."""
     cases = {
-        f"{'m' if offset < 0 else 'p'}{abs(offset)}_at{place}": {"off": str(offset), "base": str(place - offset)}
+        f"{signed(offset)}_at{place}": {"off": str(offset), "base": str(place - offset)}
         for offset, wanted in places.items()
         for place in wanted
     }
     asm = f"r6 = r1\nr6 += {{base}}\nr0 = {VALUES[0]:#x} ll\n{_access(row, '6', '0', '{off}')}\nexit\n"
     found = (*covers(row), "rfc9669-3.1-offset-signed", "rfc9669-3.1-offset-width")
-    return Draft(f"{slug(row)}/{name}", what, found, cases, asm, observe=_observed(row), memory=_PATTERN, **more)
+    return Draft(f"{slug(row)}/{name}", what, found, cases, asm, observe=_observed(row), memory=PATTERN, **more)
 
 
 def _offsets(row: Instruction) -> Draft:
@@ -97,7 +94,7 @@ def _offsets(row: Instruction) -> Draft:
 def _unaligned(row: Instruction) -> Draft:
     what = "addresses that are no multiple of the width; no byte beside the addressed ones changes"
     places = dict.fromkeys((-3, 0, 5), (9, 10, 11, 13))
-    return _moved(row, "unaligned", what, places, level="interpretation", errata=("unaligned-access",))
+    return _moved(row, "unaligned", what, places, errata=("unaligned-access",))
 
 
 def _register_pairs(row: Instruction) -> Draft:
@@ -108,17 +105,17 @@ def _register_pairs(row: Instruction) -> Draft:
     for base, value in pairs if has_value else [(b, 0) for b in range(10)]:
         name = f"r{base}_r{value}" if has_value else f"r{base}"
         cases[name] = {"b": str(base), "o": other_than_r1(base)} | ({"v": str(value)} if has_value else {})
-    # An address is no number to compare: the base register is overwritten at the end.
+    # An address has no expected value: the base register is overwritten at the end.
     asm = f"{address_in('{b}')}{_access(row, '{b}', '{v}', '8')}\nr{{b}} = 0\nexit\n"
     what = "each register as base and as value; no other register changes"
-    observe = _ALL if is_load(row) else (*_ALL, "after")
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    observe = ALL if is_load(row) else (*ALL, "after")
+    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _base_offsets(row: Instruction) -> Draft:
-    """Machines have addressing forms that some base registers or sizes of displacement cannot take."""
+    """Some addressing modes of machines exclude base registers or sizes of displacements."""
     cases = {
-        f"r{base}_{'m' if offset < 0 else 'p'}{abs(offset)}": {
+        f"r{base}_{signed(offset)}": {
             "b": str(base),
             "o": other_than_r1(base),
             "v": "1" if base == 0 else "0",
@@ -133,12 +130,12 @@ def _base_offsets(row: Instruction) -> Draft:
         cases = {name: {key: text for key, text in values.items() if key != "v"} for name, values in cases.items()}
     asm = f"{address_in('{b}')}r{{b}} += {{adjust}}\n{_access(row, '{b}', '{v}', '{off}')}\nr{{b}} = 0\nexit\n"
     what = "each base register with displacements of each size; no other register changes"
-    observe = _ALL if is_load(row) else (*_ALL, "after")
-    return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=_PATTERN)
+    observe = ALL if is_load(row) else (*ALL, "after")
+    return Draft(f"{slug(row)}/base-offsets", what, covers(row), cases, asm, observe=observe, memory=PATTERN)
 
 
 def _values(row: Instruction) -> Draft:
-    """Every combination of sign bits in what is loaded, into a register that was dirty."""
+    """Loads of values with all combinations of sign bits, into a register whose bits are set."""
     patterns = ("00*8", "ff*8", "80 00*7", "00*7 80", "7f ff*7", "ff*7 7f", "00*3 80 00*4", "00 80 00 80 7f 80 ff 7f")
     names = ("zero", "ones", "first-top", "last-top", "first-7f", "last-7f", "fourth-top", "mixed")
     cases = {name: {"bytes": pattern} for name, pattern in zip(names, (_flat(p) for p in patterns), strict=True)}
@@ -160,7 +157,7 @@ def _into_base(row: Instruction) -> Draft:
     cases = {f"r{n}": {"b": str(n)} for n in range(10)}
     asm = f"r{{b}} = r1\n{_access(row, '{b}', '{b}', '8')}\nr0 = r{{b}}\nexit\n"
     what = "the register that holds the address receives the value"
-    return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=_PATTERN)
+    return Draft(f"{slug(row)}/into-base", what, covers(row), cases, asm, memory=PATTERN)
 
 
 def _immediates(row: Instruction) -> Draft:
@@ -168,14 +165,14 @@ def _immediates(row: Instruction) -> Draft:
     asm = f"r0 = 9\n{_access(row, '1', '0', '8', imm='{imm}')}\nexit\n"
     found = covers(row)
     what = "the low bytes of the immediate, sign-extended where the store is wider"
-    return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/immediates", what, found, cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _stored_registers(row: Instruction) -> Draft:
     cases = {f"r{n}": {"v": f"{value:#x}"} for n, value in enumerate(VALUES)}
     asm = f"r3 = {{v}} ll\nr0 = 9\n{_access(row, '1', '3', '8')}\nexit\n"
     what = "the low bytes of the register, and nothing beside them"
-    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=_PATTERN)
+    return Draft(f"{slug(row)}/values", what, covers(row), cases, asm, observe=("r0", "after"), memory=PATTERN)
 
 
 def _stored_address(row: Instruction) -> Draft:
@@ -202,7 +199,7 @@ def _stack_ends(row: Instruction) -> Draft:
         store = _access(row, "10", "5", "{off}", imm="-2023406815")
         asm = f"r3 = {VALUES[2]:#x} ll\n{fill}r5 = {VALUES[6]:#x} ll\n{store}\nr0 = 7\n{back}exit\n"
     what = "the stack from its first byte to its last, relative to r10"
-    return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, level="abi", errata=("stack-and-call-depth",))
+    return Draft(f"{slug(row)}/stack", what, covers(row), cases, asm, errata=("stack-and-call-depth",))
 
 
 def _base32_only(row: Instruction) -> Draft:
@@ -213,4 +210,4 @@ def _base32_only(row: Instruction) -> Draft:
     else:
         asm = f"w0 = 0x9abcdef0\n{_access(row, '1', '0', '{off}')}\nexit\n"
     what = "in a program of 32-bit instructions only"
-    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=_PATTERN)
+    return Draft(f"{slug(row)}/base32", what, covers(row), cases, asm, observe=_observed(row), memory=PATTERN)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of instructions, and jumps that lead between them or past them; numbers that have much in common.
+"""Pairs of instructions with jumps between or over them; numbers that are equal in many bits.
 
-Runtimes join two instructions to one, and some machines run the instruction behind a jump before it: neither may show
-when control comes to the second instruction from elsewhere, or leaves before it.
+Runtimes fuse two instructions, and some machines execute the instruction after a jump before it (delay slots). Neither
+may have an effect if the second instruction is a jump target, or if control leaves before it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from .draft import Draft
+from .registers import END, LONG_PATTERN, stored
 
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18 29 aa 2b ac ad 2e af 30"
 _HEAD = 32
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
-#: Instructions of all kinds on register {d}, and how many slots they take. R6 is an address, r8 a number.
+#: Instructions of all kinds on register {d}, with their number of slots. R6 is an address, r8 a number.
 _KINDS: Mapping[str, tuple[str, int]] = {
     "mov": ("r{d} = 0x51", 1),
     "mov32": ("w{d} = w8", 1),
@@ -35,15 +34,15 @@ _KINDS: Mapping[str, tuple[str, int]] = {
     "cmpxchg": ("r0 = cmpxchg_64(r6 + 16, r0, r{d})", 1),
     "call": ("call local give", 1),
 }
-#: Jumps that lead nowhere else: first only, for the second is what is reached past them.
+#: Jumps to the next instruction, which are used as first ones only.
 _FIRSTS: Mapping[str, tuple[str, int]] = {
     "condition": ("if r8 == 77 goto +0", 1),
     "ja": ("goto +0", 1),
     "ja32": ("gotol +0", 1),
 }
-#: Those that not every runtime has: they are apart from the others.
+#: Instructions that not every runtime has, in programs of their own.
 _RARE = frozenset(["mul", "atomic", "fetch", "cmpxchg"])
-#: Ways to the second instruction. R8 is 5, which comes from memory.
+#: Jumps to the second instruction. R8 is 5, loaded from memory.
 _WAYS: Mapping[str, str] = {
     "jeq-taken": "if r8 == 5 goto",
     "jne-not-taken": "if r8 != 5 goto",
@@ -80,7 +79,7 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
     for first, slots in firsts:
         for second in [*(text for text, _ in kinds.values()), *(("condition", "ja") if jumps else ())]:
             asm += "r7 = 0xc3d2e1f0a5b49687 ll\nr9 = 0x8796a5b4c3d2e1f0 ll\nr0 = 0\n"
-            # What JA leads past is reached from here.
+            # This jump reaches the instruction that JA jumps over.
             asm += f"if r8 == 77 goto past{place}\n" if second == "ja" else ""
             asm += f"{{jump}} +{slots}\n{first.replace('{d}', '7')}\n"
             if second == "condition":
@@ -98,16 +97,15 @@ def _between(name: str, firsts: Iterable[tuple[str, int]], kinds: Mapping[str, t
         f"{place} instructions behind others, which a jump leads past or which fall through to them",
         ("rfc9669-4.3-relative-to-next", "rfc9669-4.3-fall-through", "rfc9669-4.3-jeq"),
         {way: {"jump": jump} for way, jump in _WAYS.items()},
-        asm + _END + (_GIVE if calls else ""),
+        asm + END + (_GIVE if calls else ""),
         observe=("after",),
-        memory=f"{_PATTERN} 00*{16 * place}",
-        level="abi" if calls else "must",
+        memory=f"{LONG_PATTERN} 00*{16 * place}",
         errata=("calling-convention",) if calls else (),
     )
 
 
 def _behind_calls() -> Draft:
-    """What stands behind a call runs once and after it; what stands before or behind an EXIT is jumped past."""
+    """An instruction after a call runs once, after it; those before and after an EXIT are jumped over."""
     asm, functions = "r6 = r1\nr8 = *(u8 *)(r6 + 7)\nr8 += -3\nr7 = 0\nr9 = 0\n", ""
     parts = {name: kind for name, kind in _KINDS.items() if name != "call"}
     results = 0
@@ -128,17 +126,15 @@ def _behind_calls() -> Draft:
         "behind/calls-and-exits",
         f"{len(parts)} kinds of instructions behind a call, before an EXIT and behind one",
         ("rfc9669-4.3.2-exit-returns-to-caller", "rfc9669-4.3.2-call-local", "rfc9669-4.3-exit"),
-        {"all": {}},
-        asm + _END + functions,
+        asm=asm + END + functions,
         observe=("after",),
-        memory=f"{_PATTERN} 00*{8 * results}",
-        level="abi",
+        memory=f"{LONG_PATTERN} 00*{8 * results}",
         errata=("calling-convention",),
     )
 
 
 def _copies(name: str, kinds: Mapping[str, tuple[str, int]]) -> Draft:
-    """A copy of a register stays when either of the two is changed, in arithmetic, stores and conditions."""
+    """A copy of a register keeps its value if the other register changes, in arithmetic, stores and conditions."""
     asm, place = "r6 = r1\nr8 = *(u8 *)(r6 + 7)\nr8 += -3\n", 0
     uses = ("r5 += r9", "r5 = r9", "if r9 == r5 goto +1\nr5 = 1", "w5 = w9")
     for text in (text for text, _ in kinds.values() if "{d}" in text):
@@ -153,15 +149,14 @@ def _copies(name: str, kinds: Mapping[str, tuple[str, int]]) -> Draft:
         f"copies/{name}",
         "a register is copied, one of the two is changed, and the other one is used",
         ("rfc9669-4.1-mov-x-64", "rfc9669-4.1-mov-x-32", "rfc9669-4.1-movsx32-64"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
-        memory=f"{_PATTERN} 00*{16 * place}",
+        memory=f"{LONG_PATTERN} 00*{16 * place}",
     )
 
 
 def _relatives(number: int) -> list[int]:
-    """Numbers that are like ``number`` in one half, in sum, in all bits but one, or in all bits turned around."""
+    """Return numbers similar to ``number``: equal in one half or in all bits but one, negated, inverted, swapped."""
     mask = (1 << 64) - 1
     high, low = number >> 32, number & 0xFFFFFFFF
     return [
@@ -187,13 +182,11 @@ def _constants() -> Draft:
     while len(numbers) < 560:
         seed = seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D & (1 << 64) - 1
         numbers += _relatives(seed)
-    asm = "".join(f"r3 = {number:#x} ll\n*(u64 *)(r1 + {8 * place}) = r3\n" for place, number in enumerate(numbers))
     return Draft(
         "constants/many",
         f"{len(numbers)} different 64-bit numbers, many of which are alike in half of their bits or in all but one",
         ("rfc9669-5.4-imm64", "rfc9669-5.4-wide"),
-        {"all": {}},
-        asm + _END,
+        asm=stored(numbers, "r1") + END,
         observe=("after",),
         memory=f"00*{8 * len(numbers)}",
     )

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operands that are read from memory, in loops: no compiler knows them, so that what it does at run time is tested.
+"""Operands loaded from memory, in loops: their values are not known at compile time.
 
-Where a program has its operands as constants, a compiler may compute the results itself and never emit the code that
-other programs get.
+With constant operands a compiler may fold an operation, and not emit its code at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
 from .covers import covers
 from .draft import Draft, line, slug
+from .registers import END, stored
 
-#: Double words whose bytes make numbers at the edges of widths in one byte order or the other, or in both.
+#: Double words that are boundary values in one byte order or in both.
 _DATA = (
     "0000000000000000 ffffffffffffffff 0100000000000000 00000080ffffffff 0000000000000080 2100000001000000 "
     "f0debc9a78563412 070000f000000000 0200000000000000 1f00000000000000 2000000000000000"
@@ -47,12 +48,12 @@ def _computes(row: Instruction) -> bool:
 
 
 def _immediates(row: Instruction) -> tuple[int, ...]:
-    """The immediates that stand in the program; one that is not used where there is none."""
+    """Return the immediates of the program; one that is not used for rows without an immediate."""
     if "imm" not in row.operands:
         return (0,)
     if facts(row).operation in SHIFTS:
         return tuple(amount for amount in _AMOUNTS if amount < facts(row).width)
-    # Linux refuses a division by the constant 0: there is a vector of its own for that.
+    # Linux rejects a division by the constant 0, which has a separate vector.
     return _IMMEDIATES[1:] if facts(row).operation in DIVISIONS else _IMMEDIATES
 
 
@@ -67,7 +68,7 @@ def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
     what = "numbers from memory divided by an immediate of 0: what comes of each follows them there"
     memory = f"070000f0f0debc9a efcdab8967452301 00*{8 * (place - 2)}"
     asm += "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
-    return Draft("divided-by-0/from-memory", what, found, {"all": {}}, asm, observe=("after",), memory=memory)
+    return Draft("divided-by-0/from-memory", what, found, asm=asm, observe=("after",), memory=memory)
 
 
 def _loop(row: Instruction, body: str, step: int) -> str:
@@ -79,7 +80,7 @@ def _loop(row: Instruction, body: str, step: int) -> str:
     asm += f"r5 = r6\nr5 += r7\n{body}r9 += {step}\n"
     if pairs:
         asm += f"r8 += 8\nif r8 != {_AREA} goto inner\n"
-    return f"{asm}r7 += 8\nif r7 != {_AREA} goto outer\n" + "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    return f"{asm}r7 += 8\nif r7 != {_AREA} goto outer\n" + END
 
 
 def _computation(row: Instruction) -> Draft:
@@ -102,12 +103,12 @@ def _draft(row: Instruction, asm: str, size: int) -> Draft:
     size *= _COUNT if "src" in row.operands else 1
     what = "operands from memory, in a loop; what comes of each, or of each pair, follows them there"
     memory = f"{_DATA} 00*{_COUNT * size}"
-    return Draft(f"{slug(row)}/from-memory", what, covers(row), {"all": {}}, asm, observe=("after",), memory=memory)
+    return Draft(f"{slug(row)}/from-memory", what, covers(row), asm=asm, observe=("after",), memory=memory)
 
 
-#: What dst and src hold: the results of the second pair are negative 32-bit numbers where they can be.
+#: Values of dst and src: the results of the second pair are negative 32-bit numbers if possible.
 _PAIRS = ((0x10203048F0000083, 0xF0E0D0C0FFFFFF02), (0x5A6B7C8D7C000001, 0x0F1E2D3C80000003))
-#: The numbers of a pair compare differently at 32 and at 64 bits, with sign and without.
+#: Pairs that compare differently with 32 and 64 bits, signed and unsigned.
 _COMPARED = (
     (0x0000000200000005, 0x0000000180000001),
     (0xFFFFFFFFFFFFFFFB, 0xFFFFFFFFFFFFFFFD),
@@ -120,14 +121,11 @@ _COMPARED = (
 def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple[int, int]]) -> Draft:
     """All of ``rows`` in each register, with its neighbour, and some with themselves.
 
-    What dst holds afterwards is stored, and {u}, which tells src and the way of a jump. All is done for one pair of
-    numbers after the other. The addresses of a pair and of its results are on the stack, so that they need no register
-    between two parts.
+    The final dst is stored, and {u}, which depends on src and on whether a jump is taken. This is done for each pair of
+    numbers. The addresses of a pair and of its results are on the stack, so that they need no register between two
+    parts.
     """
-    asm = "*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\n"
-    for place, (dst, src) in enumerate(pairs):
-        for half, number in enumerate((dst, src)):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r1 + {16 * place + 8 * half}) = r3\n"
+    asm = f"*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\n{stored(chain(*pairs), 'r1')}"
     asm += "*(u64 *)(r10 - 24) = 0\nagain:\n"
     for place, row in enumerate(rows):
         result = 16 * len(pairs) + 16 * place
@@ -139,7 +137,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
     for at, step in ((8, 16), (16, 16 * len(rows)), (24, 1)):
         asm += f"r{{t}} = *(u64 *)(r10 - {at})\nr{{t}} += {step}\n*(u64 *)(r10 - {at}) = r{{t}}\n"
     asm += f"if r{{t}} != {len(pairs)} goto again\n"
-    asm += "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
+    asm += END
     cases = {}
     for n in range(10):
         others = {"t": str((n + 5) % 10), "u": str((n + 7) % 10)}
@@ -156,7 +154,6 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
         asm,
         observe=("after",),
         memory=f"00*{16 * len(pairs) * (1 + len(rows))}",
-        level="abi",
         errata=("stack-and-call-depth",),
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only a platform has (RFC 9669 sections 4.3.1, 5.4, 5.5): functions, maps, variables, code addresses, packets."""
+"""Features of the platform (RFC 9669 sections 4.3.1, 5.4, 5.5): functions, maps, variables, code addresses, packets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES, prologue
+from .registers import ALL, VALUES, prologue
 
-_ALL = tuple(f"r{n}" for n in range(10))
 #: Sixteen bytes that differ in every place.
 _CONTENT = "a1 b2 c3 d4 e5 f6 07 18 29 3a 4b 5c 6d 7e 8f 90"
 #: Numbers of variables: each bit alone, and all of them.
@@ -22,7 +21,7 @@ _NEGATIVE = (-1, -8, -129, -2049, -32769, -(1 << 20), -(1 << 31))
 #: Places in a packet, as immediates: beside the limits of 8, 12, 13, 15 and 16 bits.
 _PLACES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 127, 128, 255, 256, 512, 1024, 2047, 2048)
 _FAR_PLACES = (4095, 4096, 8192, 16384, 32767, 32768)
-#: Immediates that only an index brings back into the packet.
+#: Immediates outside of the packet, to which an index is added.
 _REMOTE = (-1, -128, -129, -2048, -2049, -32768, -32769, -(1 << 31), 32767, 32768, 65535, 65536, (1 << 31) - 1)
 
 
@@ -40,7 +39,7 @@ def drafts() -> Iterator[Draft]:
             yield _functions(row)
         elif what.kind is Kind.PACKET:
             yield _values(row)
-            # Linux can run the first of them, the second is too long a packet for it.
+            # Linux runs the first; the packet of the second is too long for it.
             yield _places(row, "places", _PLACES, 3000)
             last = (1 << 16) - what.width // 8
             yield _places(row, "far-places", (*_FAR_PLACES, last), 1 << 16)
@@ -49,7 +48,7 @@ def drafts() -> Iterator[Draft]:
 
 
 def _registers(row: Instruction) -> Draft:
-    """Each register receives an address or a handle: what is there, or the difference to the same in another one."""
+    """Each register receives an address or a handle: expected is the value at it, or the difference to a copy."""
     cases = {f"r{n}": {"d": str(n), "e": str((n + 1) % 10)} for n in range(10)}
     function = str(facts(row).operation)
     if function == "var_addr" or "next_imm" in row.reads:
@@ -69,11 +68,10 @@ def _registers(row: Instruction) -> Draft:
         (*covers(row), "rfc9669-3.1-dst-reg-range"),
         cases,
         f"{prologue()}{use}there:\nexit\n" if "there" in use else f"{prologue()}{use}exit\n",
-        observe=_ALL,
+        observe=ALL,
         maps=("00*16", _CONTENT) if function.startswith("map") else (),
         variables=((6, "00*8"), (7, _CONTENT)) if function == "var_addr" else (),
         errata=errata,
-        level="interpretation" if errata else "must",
     )
 
 
@@ -86,8 +84,7 @@ def _variables(row: Instruction) -> Draft:
         f"{slug(row)}/numbers",
         "variables whose numbers have one bit each, one after the other in memory",
         covers(row),
-        {"all": {}},
-        f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
         memory=f"00*{len(_NUMBERS)}",
         variables=tuple((number, f"{place + 1:02x}") for place, number in enumerate(_NUMBERS)),
@@ -108,18 +105,16 @@ def _functions(row: Instruction) -> Draft:
         f"{slug(row)}/numbers",
         "functions whose ids have one bit each: results are in memory; r6 to r9 keep their values",
         (f"rfc9669-4.3.1-{by}-id", "rfc9669-4.3-call"),
-        {"all": {}},
-        f"r6 = r1\n{kept}{asm}{scratch}r6 = 0\nexit\n",
+        asm=f"r6 = r1\n{kept}{asm}{scratch}r6 = 0\nexit\n",
         observe=("r7", "r8", "r9", "after"),
         memory=f"00*{len(_NUMBERS)}",
         helpers=tuple((by, number) for number in _NUMBERS),
-        level="abi",
         errata=("calling-convention",),
     )
 
 
 def _map_values(row: Instruction) -> Draft:
-    """The offset is taken off again before the access: what is loaded is the first byte, each time."""
+    """The offset is subtracted before the access: each load is of the first byte."""
     asm = "".join(
         f"{line(row, dst='3', imm='1', next_imm=str(number))}\nr4 = {number & (1 << 64) - 1:#x} ll\nr3 -= r4\n"
         f"r3 = *(u8 *)(r3 + 0)\n*(u8 *)(r1 + {place}) = r3\n"
@@ -129,8 +124,7 @@ def _map_values(row: Instruction) -> Draft:
         f"{slug(row)}/offsets",
         "offsets of one bit each and beside the limits of widths, taken off again before the access",
         covers(row),
-        {"all": {}},
-        f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr1 = 0\nr3 = 0\nexit\n",
         observe=("after",),
         memory=f"00*{len(_OFFSETS) + len(_NEGATIVE)}",
         maps=("00*16", _CONTENT),
@@ -143,11 +137,9 @@ def _packet(row: Instruction, name: str, what: str, asm: str, memory: str) -> Dr
         f"{slug(row)}/{name}",
         what,
         covers(row),
-        {"all": {}},
-        f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
+        asm=f"r6 = r1\nr7 = 0\nr8 = {VALUES[8]:#x} ll\nr9 = {VALUES[7]:#x} ll\n{asm}r1 = 0\nr6 = 0\nexit\n",
         observe=("r0", "r7", "r8", "r9"),
         memory=memory,
-        level="interpretation",
         errata=("packet-access-undefined",),
     )
 
@@ -156,14 +148,14 @@ _KEEP = "r7 <<= 1\nr7 += r0\n"
 
 
 def _load(row: Instruction, place: int, imm: int) -> str:
-    """Assembly that loads what is at ``place``: for IND through an index in r2, for ABS imm is the place."""
+    """Return assembly of a load at offset ``place``: with an index in r2 for IND, with it as imm for ABS."""
     if "src" in row.operands:
         return f"r2 = {place - imm & (1 << 64) - 1:#x} ll\n{line(row, src='2', imm=str(imm))}\n"
     return f"{line(row, imm=str(place))}\n"
 
 
 def _values(row: Instruction) -> Draft:
-    """Numbers with their ends in every place."""
+    """Boundary values at several offsets."""
     numbers = ("00*4", "ff*4", "80 00*3", "7f ff*3", "81 92 a3 b4")
     asm = "".join(f"{_load(row, 4 * place, 0)}{_KEEP}" for place in range(len(numbers)))
     return _packet(row, "values", "0, the ends of the range, and all ones, added up in r7", asm, " ".join(numbers))
@@ -189,7 +181,7 @@ def _content(places: tuple[int, ...], size: int) -> str:
 
 
 def _indices(row: Instruction) -> Draft:
-    """Each register as index but R6, which the packet needs; and indices of which 32 bits would not do."""
+    """Each register but R6, which is the packet, as index; and indices of more than 32 bits."""
     asm = "".join(f"r{n} = {n + 3}\n{line(row, src=str(n), imm='-1')}\n{_KEEP}" for n in (0, 1, 2, 3, 4, 5, 8, 9))
     asm += f"r8 = r7\nr7 = 2\n{line(row, src='7', imm='1')}\nr7 = r8\n{_KEEP}r8 = {VALUES[8]:#x} ll\n"
     for index, imm in ((0x80000005, -(1 << 31)), (-5, 11), (0x7FFFFFFF, -0x7FFFFFF9)):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every instruction with registers in every role: all registers hold distinct values before and are compared after.
 
-JITs map BPF registers to those of a machine that wants certain ones for shifts, multiplication, division and atomic
-operations; where a mapping saves, swaps or forgets one of them, a register changes that should not, or an operand is
-read after it was overwritten.
+JIT compilers map BPF registers to machine registers, and some machines require certain ones for shifts, multiplication,
+division and atomic operations. Errors in saving and swapping them change other registers, or overwrite operands before
+they are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
@@ -32,11 +32,24 @@ VALUES = (
 )
 #: Their names.
 ALL = tuple(f"r{n}" for n in range(10))
+#: Bytes that differ in every place; what begins at the eighth has its sign bit set, in each width and byte order.
+PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
+PATTERN_BYTES = 24
+LONG_PATTERN = f"{PATTERN} 29 aa 2b ac ad 2e af 30"
+#: The end of programs whose results are in memory.
+END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 
 
 def prologue(skip: tuple[int, ...] = ()) -> str:
     """Return assembly that gives each of r0 to r9, except ``skip``, its number of :data:`VALUES`."""
     return "".join(f"r{n} = {value:#x} ll\n" for n, value in enumerate(VALUES) if n not in skip)
+
+
+def stored(numbers: Iterable[int], base: str) -> str:
+    """Return assembly that stores 64-bit numbers one after the other at register ``base``; it uses r3."""
+    return "".join(
+        f"r3 = {number:#x} ll\n*(u64 *)({base} + {8 * place}) = r3\n" for place, number in enumerate(numbers)
+    )
 
 
 def drafts() -> Iterator[Draft]:
@@ -66,7 +79,7 @@ def _computation(row: Instruction) -> Draft:
             f"r{d}_r{s}": {"d": str(d), "s": str(s)} for d in range(10) for s in range(10)
         }
         if facts(row).operation == "extend":
-            # A source that is not negative in the width that is extended would tell nothing.
+            # The source is negative in its width: otherwise sign- and zero-extension are the same.
             text = f"r{{s}} = {{value}} ll\n{text}"
             cases = {n: {**c, "value": f"{VALUES[int(c['s'])] | 0x80808080:#x}"} for n, c in cases.items()}
         what = "each pair of registers, dst = src among them; no other register changes"
@@ -87,7 +100,7 @@ def _computation(row: Instruction) -> Draft:
 
 
 def _negative_result(row: Instruction) -> Draft:
-    """A 32-bit result with its sign bit set, in each register: extended it would fill the upper half."""
+    """A 32-bit result with its sign bit set, in each register: sign-extension would set the upper half."""
     name = facts(row).operation or ""
     number = {"/": 1, "s/": 1, "*": 1, "<<": 0, ">>": 0, "&": -7, "%": -7, "s%": -7}.get(name, 5)
     cases = {f"r{d}": {"d": str(d), "s": str((d + 3) % 10)} for d in range(10)}
@@ -104,7 +117,7 @@ def _negative_result(row: Instruction) -> Draft:
 
 
 def _frame_pointer(row: Instruction) -> Draft:
-    """R10 as source gives the same as a copy of it; the difference is 0 wherever the stack lies."""
+    """R10 as source gives the same result as a copy of it; the difference is 0 for each stack address."""
     cases = {f"r{d}": {"d": str(d), "e": str((d + 1) % 10), "f": str((d + 2) % 10)} for d in range(10)}
     asm = (
         f"{prologue()}r{{f}} = r10\nr{{d}} = {VALUES[3]:#x} ll\nr{{e}} = r{{d}}\n"
@@ -116,11 +129,11 @@ def _frame_pointer(row: Instruction) -> Draft:
     return Draft(f"{slug(row)}/frame-pointer", what, found, cases, asm, observe=ALL)
 
 
-#: A number for registers that take no part: cut to 32 bits it is another.
+#: A value for registers that are no operands; its upper half is not 0.
 _WIDE = 0x12345A5A00000010
-#: Operands of a condition, by operation: what the one register holds that matters, what it is compared with, and
-#: what the others hold, to which a number below ten is added: with one of them in place of either operand, control
-#: would go the other way. Negative numbers are extended to 64 bits; where halves are compared, upper ones are dirty.
+#: Operands of a condition, by operation: the value of dst, that of src or imm, and that of all other registers, to
+#: which a number below ten is added. With another register in place of either operand, the outcome is the opposite.
+#: Negative numbers are sign-extended to 64 bits; for 32-bit comparisons upper halves are set.
 _ALONE: Mapping[str, tuple[tuple[int, int, int], ...]] = {
     "==": ((-77, -77, -99),),
     "!=": ((-77, -77, -99),),
@@ -136,8 +149,8 @@ _ALONE: Mapping[str, tuple[tuple[int, int, int], ...]] = {
 }
 
 
-#: Operands by operation, of a 64-bit condition that holds and of one that does not: the upper halves decide, or the
-#: sign of an immediate, and the lower halves for themselves would decide otherwise wherever they can.
+#: Operands by operation, of a 64-bit condition that holds and of one that does not. The upper halves decide, or the
+#: sign of an immediate; if possible, the lower halves alone have the opposite outcome.
 _HALVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "==": ((8, 8), (0x1234567800000008, 8)),
     "!=": ((0x1234567800000008, 8), (8, 8)),
@@ -154,14 +167,14 @@ _HALVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
 
 
 def _condition(row: Instruction) -> Draft:
-    """Either operand in each register, with a value that decides by itself; and conditions that do not hold."""
+    """Either operand in each register, where any other register would change the outcome; and false conditions."""
     name = str(facts(row).operation)
     has_src = "src" in row.operands
     cases: dict[str, Mapping[str, str]] = {}
     upper = (0x7B5A5A5A, 0x12345678) if "<" in name else (0x12345678, 0x7B5A5A5A)
     for index, (value, other, rest) in enumerate(_ALONE[name]):
         for dst in range(10):
-            # Each register meets each other one, with the one or the other operands.
+            # Each register is paired with each other one, with one of the operand pairs.
             turn = [src for src in range(10) if src != dst and (dst + src) % len(_ALONE[name]) == index]
             for src in turn if has_src else [dst]:
                 operands = {"d": str(dst), "dv": _dirty(row, value, upper[0])}
@@ -182,7 +195,7 @@ def _condition(row: Instruction) -> Draft:
         asm += f"r{{s}} = {{sv}} ll\n{line(row, dst='{d}', src='{s}', offset='taken')}\n"
     else:
         asm += f"{line(row, dst='{d}', imm='{imm}', offset='taken')}\n"
-    # Which way control went must show without disturbing what is compared.
+    # A register that is not compared shows whether the jump was taken.
     asm += "r{m} += 32\ntaken:\nexit\n"
     what = "either operand in each register, where another register's value would decide otherwise; none changes"
     found = (*covers(row), "rfc9669-3.1-dst-reg-range")
@@ -190,7 +203,7 @@ def _condition(row: Instruction) -> Draft:
 
 
 def _halves(row: Instruction, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The operands of :data:`_HALVES`; for equality of lower halves they have to be others."""
+    """Return the operands of :data:`_HALVES`, and others for equality of lower halves."""
     holds, not_so = _HALVES[name]
     if facts(row).width == 64 or name not in ("==", "!="):
         return holds, not_so
@@ -199,7 +212,7 @@ def _halves(row: Instruction, name: str) -> tuple[tuple[int, int], tuple[int, in
 
 
 def _dirty(row: Instruction, value: int, upper: int) -> str:
-    """A 64-bit operand; of a 32-bit condition it has an upper half that would decide otherwise."""
+    """Return a 64-bit operand; for a 32-bit condition with an upper half that has the opposite outcome."""
     return hexed((value & 0xFFFFFFFF) | upper << 32 if facts(row).width == 32 else value)
 
 
@@ -208,15 +221,15 @@ def _as_imm(value: int) -> str:
 
 
 def _marker(dst: int, src: int, has_src: bool) -> str:
-    """A register that is not compared."""
+    """Return a register that is not compared."""
     return str(next(n for n in range(10) if n != dst and not (has_src and n == src)))
 
 
 def _frame_pointer_condition(row: Instruction) -> Draft:
     """R10 compared with its value and with the numbers beside it, on either side; the other registers are 0 or -1.
 
-    Where r10 lies is not known: in 32 bits it may be 0 or the smallest number, with other neighbours than elsewhere,
-    and it has any bits in common with them. That is why in 32 bits the others are the ends of the range, too.
+    The value of r10 is not known: its lower half may be 0 or the smallest number, where adjacent numbers wrap around,
+    and it may have any bits in common with them. So in 32 bits the other registers are also the ends of the range.
     """
     steps = {"below": -1, "at": 0, "above": 1}
     others = {"0": 0, "m1": -1}
@@ -240,11 +253,10 @@ def _frame_pointer_condition(row: Instruction) -> Draft:
 
 
 def _jump(row: Instruction) -> Draft:
-    """A jump that looks at no register: R0 is negative, all others differ from it and from 0."""
+    """An unconditional jump: R0 is negative, all other registers differ from it and from 0."""
     asm = f"{prologue()}{line(row, offset='on', imm='on')}\nr9 = 9\nexit\non:\nexit\n"
     what = "no register changes"
-    cases: Mapping[str, Mapping[str, str]] = {"all": {}}
-    return Draft(f"{slug(row)}/registers", what, covers(row), cases, asm, observe=ALL)
+    return Draft(f"{slug(row)}/registers", what, covers(row), asm=asm, observe=ALL)
 
 
 def _wide_constant() -> Draft:

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one instruction leaves to the next ones: results, stored bytes, flags, and the places that jumps lead to.
+"""Sequences of dependent instructions: results, stored bytes, flags and jump targets.
 
-Pipelines forward results and stored bytes, compilers join neighbours and remember what they know of registers and of
-memory. Each of that goes wrong for certain neighbours only, so that programs here have many small parts: every one
-puts what came of it into the memory, in the order of the parts.
+Pipelines forward results and stored bytes; compilers fuse instructions and keep facts about registers and memory. Each
+may fail for certain sequences only. So a program has many small parts, and each stores its result, in the order of the
+parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 
 from .draft import Draft
+from .registers import END, LONG_PATTERN, stored
 
-#: What the register that is written held before: its upper half shows where 32 bits are written only.
+#: The old value of the register that is written: its upper half shows whether only 32 bits are written.
 _OLD = 0xA5A5A5A5C3C3C3C3
-#: Instructions that write register {t}, from the number in r8, from memory at r6 or from what the register held.
+#: Instructions that write register {t}, from the number in r8, from memory at r6 or from its old value.
 _MAKERS: Mapping[str, str] = {
     "add64-k": "r{t} += 0x1234567",
     "add64-x": "r{t} += r8",
@@ -63,8 +64,8 @@ _R0_MAKERS: Mapping[str, str] = {
     "cmpxchg-64": "r0 = cmpxchg_64(r6 + 8, r0, r8)",
     "call-local": "call local make",
 }
-#: Uses of register {t}, by name: what is done before it is written, and the use, which leaves its result in r7, in
-#: the register itself, or in memory.
+#: Uses of register {t}, by name: assembly before it is written, the use, and the result register: r7, {t} itself,
+#: or none if it is in memory.
 _USES: Mapping[str, Sequence[tuple[str, str, str]]] = {
     "arithmetic": (
         ("", "r{t} += r8", "{t}"),
@@ -129,10 +130,8 @@ _USES: Mapping[str, Sequence[tuple[str, str, str]]] = {
         ("", "w0 = w0", "0"),
     ),
 }
-#: What a store does not touch: results begin behind it.
+#: Results begin after the bytes that stores may change.
 _HEAD = 32
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18 29 aa 2b ac ad 2e af 30"
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 
 
 def drafts() -> Iterator[Draft]:
@@ -162,7 +161,7 @@ def _results() -> Iterator[Draft]:
             part += f"{_filler(3)}{{make}}\n{_filler(gap)}{use}\n"
             part += f"*(u64 *)(r6 + {{at}}) = r{result}\n" if result else ""
             asm += part.replace("{at}", str(_HEAD + 8 * place)).replace("{t}", target)
-        asm += _END + _FUNCTIONS.get(name, "")
+        asm += END + _FUNCTIONS.get(name, "")
         cases = {maker: {"make": text.replace("{t}", target)} for maker, text in makers.items()}
         what = "a result in the next instruction, in the one after it and in the third"
         called = bool(_FUNCTIONS.get(name))
@@ -173,14 +172,13 @@ def _results() -> Iterator[Draft]:
             cases,
             asm,
             observe=("after",),
-            memory=f"{_PATTERN} 00*{24 * len(uses)}",
-            level="abi" if called else "must",
+            memory=f"{LONG_PATTERN} 00*{24 * len(uses)}",
             errata=("calling-convention",) if called else (),
         )
 
 
 def _returned(gap: int) -> Draft:
-    """A result in R0 is what the program returns; nothing else is compared, so that nothing follows in any form."""
+    """A result in R0 that the program returns. Nothing else is compared, so that no generated end follows it."""
     makers = {**_MAKERS, **{name: text for name, text in _R0_MAKERS.items() if "call" not in text}}
     asm = f"r6 = r1\nr8 = 0x89abcdef00000085 ll\nr9 = 0\nr0 = {_OLD:#x} ll\n{_filler(3)}{{make}}\n{_filler(gap)}exit\n"
     return Draft(
@@ -189,7 +187,7 @@ def _returned(gap: int) -> Draft:
         ("rfc9669-4.3-exit", "rfc9669-4.1-alu32-zero-extends", "rfc9669-5.3-fetch-32-zero-extends"),
         {maker: {"make": text.replace("{t}", "0")} for maker, text in makers.items()},
         asm,
-        memory=_PATTERN,
+        memory=LONG_PATTERN,
     )
 
 
@@ -226,7 +224,7 @@ _ACCESSES = (
 
 
 def _addresses() -> Draft:
-    """R3 leads elsewhere before the address is made; what is found there, and what stores leave, differs."""
+    """R3 holds another address before it is set, at which loads and stores have other results."""
     asm = "r6 = r1\nr7 = r1\nr7 += 16\n*(u64 *)(r10 - 8) = r7\nr4 = -32\nr8 = 0x89abcdef00000085 ll\nr9 = 0\n"
     for place, (access, gap) in enumerate(product(_ACCESSES, range(3))):
         asm += "r0 = *(u64 *)(r6 + 16)\nr8 += 0x01010101\nr5 = r8\nr3 = r6\nr3 += 48\n"
@@ -237,10 +235,9 @@ def _addresses() -> Draft:
         "an address in the next instruction, in the one after it and in the third",
         ("rfc9669-5.1-address-offset", "rfc9669-5.3-address"),
         {maker: {"make": text} for maker, text in _ADDRESS_MAKERS.items()},
-        asm + _END,
+        asm + END,
         observe=("after",),
-        memory=f"{_PATTERN} c1 42 c3 44 45 c6 47 c8*25 00*{24 * len(_ACCESSES)}",
-        level="abi",
+        memory=f"{LONG_PATTERN} c1 42 c3 44 45 c6 47 c8*25 00*{24 * len(_ACCESSES)}",
         errata=("stack-and-call-depth",),
     )
 
@@ -264,12 +261,9 @@ _CONDITIONS = ("== 0", "!= 0", "> 0", ">= 0", "< 0", "<= 0", "s> 0", "s>= 0", "s
 
 
 def _flags() -> Draft:
-    """A machine's flags tell more of an addition or subtraction than how its result compares with zero."""
-    asm = "r6 = r1\n"
-    for place, pair in enumerate(_PAIRS):
-        for half, number in enumerate(pair):
-            asm += f"r3 = {number:#x} ll\n*(u64 *)(r6 + {16 * place + 8 * half}) = r3\n"
-    # The results of a pair are stored behind all pairs.
+    """Results compared with zero: the flags of an addition or subtraction also depend on overflow and carry."""
+    asm = f"r6 = r1\n{stored(chain(*_PAIRS), 'r6')}"
+    # Results are stored after all pairs.
     head = 16 * len(_PAIRS)
     asm += "r9 = r1\nr8 = 0\nagain:\n"
     for place, condition in enumerate(_CONDITIONS):
@@ -286,4 +280,4 @@ def _flags() -> Draft:
     what = f"{len(_PAIRS)} results compared with 0 in {len(_CONDITIONS)} ways each; a byte is 2 if the condition fails"
     covers = tuple(f"rfc9669-4.3-{name}" for name in ("jgt", "jge", "jlt", "jle", "jsgt", "jsge", "jslt", "jsle"))
     memory = f"00*{head + len(_PAIRS) * len(_CONDITIONS)}"
-    return Draft("result/compared-with-0", what, covers, cases, asm + _END, observe=("after",), memory=memory)
+    return Draft("result/compared-with-0", what, covers, cases, asm + END, observe=("after",), memory=memory)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes that were stored a moment ago, and what a runtime may believe of them.
+"""Loads after stores, and what a runtime may assume about the stored bytes.
 
-Machines answer a load from stores that are still under way; compilers drop loads of what they have and stores that
-are overwritten. Both must know when two accesses meet: with other widths, at other offsets, through other registers.
+Machines forward pending stores to loads; compilers remove redundant loads and dead stores. Both must detect overlapping
+accesses: with other widths, at other offsets, through other registers.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .draft import Draft
+from .registers import END
 
 _WIDTHS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4}
-_END = "".join(f"r{n} = 0\n" for n in range(10)) + "exit\n"
 #: Where results begin; the stores under test are below.
 _HEAD = 32
 _ATOMICS = {
@@ -44,7 +44,7 @@ def drafts() -> Iterator[Draft]:
 
 
 def _overlapping(width: int) -> Draft:
-    """Every load that meets a byte of the store, right after it."""
+    """Every load that overlaps the store, immediately after it."""
     places = [(kind, at) for kind, size in _WIDTHS.items() for at in range(8 - size + 1, 8 + width)]
     asm = "r6 = r1\nr8 = 0x9abcdef09abcdef0 ll\nr5 = 0x81c2a3e4958687b8 ll\nr9 = 0\n"
     for place, (kind, at) in enumerate(places):
@@ -61,15 +61,14 @@ def _overlapping(width: int) -> Draft:
         what,
         covers,
         cases,
-        asm + _END,
+        asm + END,
         observe=("after",),
         memory=memory,
-        level="interpretation",
         errata=("unaligned-access", "memory-byte-order"),
     )
 
 
-#: What changes memory between two loads of the same bytes at r6 + 8; r7 and r2 are copies of r6.
+#: Changes of memory between two loads of the same bytes at r6 + 8; r7 and r2 are copies of r6.
 _CHANGES = (
     "*(u64 *)(r7 + 8) = r5",
     "*(u64 *)(r6 + 8) = r5",
@@ -87,7 +86,7 @@ _CHANGES = (
     "w0 = cmpxchg32_32(r7 + 8, w0, w5)",
     "r1 = r6\nr2 = r5\ncall local store",
 )
-#: What changes the register that a load goes through, from r6 + 8 to r6 + 16.
+#: Changes of the base register of a load, from r6 + 8 to r6 + 16.
 _MOVES = ("r9 += 8", "r9 = r7\nr9 += 8", "r9 += r2", "r9 = *(u64 *)(r10 - 8)")
 
 
@@ -102,7 +101,7 @@ def _again() -> Draft:
         load = f"r3 = *({{type}} *)(r{base} - 16)\n"
         parts.append(f"r9 = r10\n*(u64 *)(r10 - 16) = 77\n{load}*(u64 *)(r{other} - 16) = r5\n{load}")
         parts.append(f"r9 = r10\n*(u64 *)(r10 - 16) = 77\n{load}*(u32 *)(r{other} - 16) = -77\n{load}")
-    # An address that is stored through itself is no number to expect: its difference to another load of it is.
+    # An address that is stored has no expected value; its difference to another load of it is 0.
     itself = "r3 = *({type} *)(r7 + 8)\n*(u64 *)(r7 + 8) = r7\nr3 = *({type} *)(r7 + 8)\nr5 = *({type} *)(r6 + 8)\n"
     parts.append(f"{itself}r3 -= r5\n*(u64 *)(r6 + 8) = 0\n")
     asm = "r6 = r1\nr7 = r1\nr9 = r6\nr9 += 8\n*(u64 *)(r10 - 8) = r9\n"
@@ -110,7 +109,7 @@ def _again() -> Draft:
         asm += "r5 = 0x81c2a3e4958687b8 ll\nr4 = r5\n*(u64 *)(r6 + 8) = -1698898192\nr0 = -1698898192\n"
         asm += f"{part}*(u64 *)(r6 + {_HEAD + 8 * place}) = r3\n"
     # No part uses r8: a runtime that shows r0 only has its end, which reads the memory, keep the address there.
-    asm += f"{_END.replace('r8 = 0', 'r0 = 0')}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
+    asm += f"{END.replace('r8 = 0', 'r0 = 0')}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
     return Draft(
         "loaded/again",
         f"{len(parts)} loads that are done twice, because the memory or the address has changed between",
@@ -119,7 +118,6 @@ def _again() -> Draft:
         asm,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * len(parts)}",
-        level="abi",
         errata=("stack-and-call-depth", "calling-convention", "unaligned-access"),
     )
 
@@ -144,22 +142,21 @@ def _signed_and_unsigned() -> Draft:
         "loaded/signed-and-unsigned",
         "the same bytes loaded as signed and as unsigned numbers, and in several widths",
         ("rfc9669-5.1-ldx-mem-b", "rfc9669-5.2-ldx-memsx-b", "rfc9669-5.2-ldx-memsx-w"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
         memory=f"81 92 a3 b4 c5 d6 e7 f8 00*{16 * len(kinds)}",
     )
 
 
 def _in_a_loop() -> Draft:
-    """A load whose bytes change in each turn: it cannot be moved out of the loop."""
+    """A load whose bytes change in each iteration: it is not loop-invariant."""
     asm = "r6 = r1\nr7 = r1\n"
     for place, change in enumerate(_CHANGES):
         asm += f"r8 = 4\nr9 = 0\nr3 = 0x1122334455667788 ll\n*(u64 *)(r6 + 8) = r3\nagain{place}:\n"
         asm += "r3 = *({type} *)(r6 + 8)\nr9 <<= 3\nr9 ^= r3\nr5 = r9\nr5 ^= 0x5a5a5a5a\nr4 = r5\n"
         asm += f"r0 = *(u64 *)(r7 + 8)\n{change}\nr8 -= 1\nif r8 != 0 goto again{place}\n"
         asm += f"*(u64 *)(r6 + {_HEAD + 8 * place}) = r9\n"
-    asm += f"{_END}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
+    asm += f"{END}store:\n*(u64 *)(r1 + 8) = r2\nr0 = 0\nexit\n"
     return Draft(
         "loaded/in-a-loop",
         f"{len(_CHANGES)} loops, each with a load of what the turn before it stored",
@@ -168,12 +165,11 @@ def _in_a_loop() -> Draft:
         asm,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * len(_CHANGES)}",
-        level="abi",
         errata=("calling-convention", "unaligned-access"),
     )
 
 
-#: Reads of what a store before them left, and a store behind them overwrites; the result is in r3.
+#: Reads between a store and one that overwrites it; the result is in r3.
 _READS: Mapping[str, str] = {
     **{f"{kind}-{base}": f"r3 = *({kind} *)(r{base} + 8)" for kind in _WIDTHS for base in (6, 7)},
     **{f"{kind}-inside": f"r3 = *({kind} *)(r6 + {16 - size})" for kind, size in _WIDTHS.items() if size < 8},
@@ -202,11 +198,9 @@ def _overwritten() -> Draft:
         "stored/overwritten",
         f"{len(_READS)} loads between two stores to the same place, and {len(parts)} stores of which a part remains",
         ("rfc9669-5.1-stx-mem-dw", "rfc9669-5.1-store-size", "rfc9669-5.3-fetch"),
-        {"all": {}},
-        asm + _END,
+        asm=asm + END,
         observe=("after",),
         memory=f"{'c3 5a ' * 16}00*{8 * (len(_READS) + len(parts))}",
-        level="interpretation",
         errata=("unaligned-access", "memory-byte-order"),
     )
 
@@ -215,7 +209,7 @@ _APART = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
 def _far_apart() -> Draft:
-    """Addresses with equal low bits: a store is not taken for one to the other place."""
+    """Addresses with equal low bits do not alias."""
     asm = "r6 = r1\nr7 = r1\nr0 = 0\nr5 = 0x81c2a3e4958687b8 ll\n"
     for distance in _APART:
         asm += f"r7 = r6\nr7 += {distance}\n"
@@ -227,14 +221,13 @@ def _far_apart() -> Draft:
         "stored/far-apart",
         "stores and loads whose addresses are alike in their low 6 to 13 bits",
         ("rfc9669-5.1-address-offset", "rfc9669-5.1-stx-mem-dw"),
-        {"all": {}},
-        asm + _END.replace("r0 = 0\n", ""),
+        asm=asm + END.replace("r0 = 0\n", ""),
         memory="00*8200",
     )
 
 
 def _beside_registers() -> Draft:
-    """A full stack, then a number in every register: registers that a runtime keeps in memory lie elsewhere."""
+    """A full stack, then a number in every register: registers that a runtime spills do not overlap the stack."""
     asm = "r2 = r10\nr2 += -512\nr3 = 1\nfill:\n*(u64 *)(r2 + 0) = r3\nr2 += 8\nr3 += 1\nif r3 != 65 goto fill\n"
     asm += "".join(f"r{n} = {0x1111111111111111 * n + 0x0100:#x} ll\n" for n in range(10))
     asm += "".join(f"r{n} += {n + 1}\n" for n in range(10))
@@ -245,8 +238,6 @@ def _beside_registers() -> Draft:
         "stored/beside-registers",
         "64 double words on the stack stay while every register is written",
         ("rfc9669-5.1-stx-mem-dw", "rfc9669-3.1-registers"),
-        {"all": {}},
-        asm,
-        level="abi",
+        asm=asm,
         errata=("stack-and-call-depth",),
     )

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every instruction in surroundings that runtimes treat differently, among operands that are known beforehand.
+"""Every instruction in loops, functions and deep frames, among constant operands; jumps with far targets.
 
-What is known of registers while a program is translated must be forgotten where an instruction changes them and where
-control meets; code that runs often may be translated again; functions have their own frames; and the machine code of
-a jump takes another form when its target is far.
+Facts about registers at compile time are invalid after an instruction that changes them, and where paths join. Hot code
+may be compiled again, functions have frames, and far jumps have another encoding.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from .draft import Draft, line, slug
 
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 00"
 _PATTERN_BYTES = 24
-#: So many instructions share a program.
+#: Most instructions per program.
 _MOST = 16
-#: What r3 holds before an instruction that is no condition; whoever takes it for what r3 holds afterwards goes wrong.
+#: The value of r3 before an instruction that is no condition, which is not its value afterwards.
 _KNOWN = "-1193046"
-#: r3 takes part in all that shows its value, or what a runtime takes for it: arithmetic, a store, a condition.
+#: Uses of r3 that show its value, and the value that a compiler assumes: arithmetic, a store, a condition.
 _USE = (
     "r7 ^= r3\nr8 = r7\nr8 <<= 7\nr7 += r8\n*(u64 *)(r6 + 16) = r3\nr8 = *(u64 *)(r6 + 16)\nr7 += r8\n"
     f"if r3 == {_KNOWN} goto +1\nr7 += 3\n"
 )
-#: One frame after the other, down to the eighth.
+#: Nested calls, down to the eighth frame.
 _DESCEND = "".join(f"call local frame{n}\nexit\nframe{n}:\n" for n in range(2, 9))
 _TIMES = 301
 #: Conditions that hold and conditions that do not, of r3 = 5 with 4 in r2, 5 in r4, 6 in r5 and 8 in r7: by operation
@@ -57,11 +56,11 @@ def drafts() -> Iterator[Draft]:
 
 
 def _together() -> Iterator[Sequence[Instruction]]:
-    """Yield instructions that have a program in common: all or none of them are in groups that runtimes may lack."""
+    """Yield instructions that share a program: they are in the same groups, apart from base32 and base64."""
     found: dict[tuple[str, frozenset[str]], list[Instruction]] = {}
     for row in isa().instructions:
         if _act(row):
-            # Linux refuses what unconditional jumps lead past.
+            # Linux rejects the unreachable code after unconditional jumps.
             kind = row.name if facts(row).kind is Kind.JUMP else ""
             found.setdefault((kind, row.groups - {"base32", "base64"}), []).append(row)
     for rows in found.values():
@@ -70,7 +69,7 @@ def _together() -> Iterator[Sequence[Instruction]]:
 
 
 def _act(row: Instruction) -> str:
-    """Assembly of ``row`` on r3, r4 and the memory at r6, with its outcome in r3 or r7; nothing for what is not apt."""
+    """Assembly of ``row`` on r3, r4 and the memory at r6, with its outcome in r3 or r7; empty for other rows."""
     match facts(row).kind:
         case Kind.ALU | Kind.SWAP:
             return f"{line(row, dst='3', src='4', imm='29')}\n"
@@ -93,25 +92,25 @@ def _act(row: Instruction) -> str:
 
 
 def _operands(row: Instruction) -> str:
-    """The constants that r0, r3 and r4 are given: a condition holds for some of the numbers that r3 will have."""
+    """Assembly that sets r0, r3 and r4 to constants; a condition holds for some of the later values of r3."""
     if facts(row).kind in (Kind.CONDITION, Kind.JUMP):
         return f"r3 = 28\nr4 = {_other(row)}\nr0 = 0\n"
     return f"r3 = {_KNOWN}\nr4 = {5 if facts(row).kind is Kind.PACKET else 29}\nr0 = 7\n"
 
 
 def _other(row: Instruction) -> str:
-    """What r3 is compared with, which goes from 28 to 31 in the loop: the condition holds in some of the turns."""
+    """Return the operand to compare r3 with, which is 28 to 31 in the loop: the condition holds in some iterations."""
     return "1" if facts(row).operation == "&" else "29"
 
 
 def _part(row: Instruction, place: int, before: str) -> str:
-    """Assembly of one of several instructions; what comes of it is added to a double word behind the pattern."""
+    """Assembly of one instruction, whose result is added to a double word after the pattern."""
     slot = f"*(u64 *)(r6 + {_PATTERN_BYTES + 8 * place})"
     return f"r7 = {slot}\n{_operands(row)}{before}{_act(row)}{_USE}{slot} = r7\n"
 
 
 def _often(rows: Sequence[Instruction]) -> Draft:
-    """A loop; conditions get an operand that changes from turn to turn."""
+    """A loop; an operand of conditions changes with each iteration."""
     asm = "r6 = r1\nr9 = 0\nr3 = 0\nagain:\n"
     for place, row in enumerate(rows):
         vary = "r8 = r9\nr8 &= 3\nr3 += r8\n" if facts(row).kind in (Kind.CONDITION, Kind.JUMP) else ""
@@ -122,14 +121,14 @@ def _often(rows: Sequence[Instruction]) -> Draft:
 
 
 def _deep(rows: Sequence[Instruction]) -> Draft:
-    """In the eighth frame, where two ways meet on which the registers hold different constants."""
+    """In the eighth frame, where two paths with different constants in the registers join."""
     asm = f"{_DESCEND}r6 = r1\nr9 = *(u8 *)(r6 + 23)\nr9 -= {{byte}}\n"
     for place, row in enumerate(rows):
         asm += _part(row, place, f"if r9 != 0 goto act{place}\nr3 = 30\nr4 = 2\nr0 = 3\nact{place}:\n")
     what = "in the eighth frame, at the target of a jump, with other constants in the registers on either way"
     cases = {"taken": {"byte": "85"}, "not-taken": {"byte": "0"}}
     errata = ("calling-convention", "stack-and-call-depth")
-    return _draft(rows, "deep", what, asm, ("rfc9669-4.3.2-call-local",), cases, "abi", errata)
+    return _draft(rows, "deep", what, asm, ("rfc9669-4.3.2-call-local",), cases, errata)
 
 
 def _draft(
@@ -139,11 +138,9 @@ def _draft(
     asm: str,
     more: tuple[str, ...] = (),
     cases: Mapping[str, Mapping[str, str]] | None = None,
-    level: str = "must",
     errata: tuple[str, ...] = (),
 ) -> Draft:
     if facts(rows[0]).kind is Kind.PACKET:
-        level = "interpretation" if level == "must" else level
         errata = ("packet-access-undefined", *errata)
     found = dict.fromkeys(name for row in rows for name in covers(row))
     return Draft(
@@ -154,7 +151,6 @@ def _draft(
         f"{asm}r0 = 0\nr6 = 0\nexit\n",
         observe=("r0", "after"),
         memory=f"{_PATTERN} 00*{8 * len(rows)}",
-        level=level,
         errata=errata,
     )
 
@@ -165,13 +161,12 @@ def _compare(row: Instruction, holds: bool, target: str) -> str:
     return line(row, dst="3", src=_HOLDERS[number], imm=str(number), offset=target)
 
 
-#: The registers that :func:`_compare` needs; a zero from memory makes r3 unknown to whoever looks for conditions that
-#: are decided beforehand.
+#: The registers that :func:`_compare` needs; a zero from memory prevents constant folding of the conditions.
 _PREPARE = "r6 = *(u8 *)(r1 + 0)\nr2 = 4\nr3 = 5\nr3 += r6\nr4 = 5\nr5 = 6\nr7 = 8\nr0 = 0\n"
 
 
 def _moved(name: str, rows: Sequence[Instruction]) -> Draft:
-    """Distances beyond what 8 bits hold, forward and then back, past a condition that does not hold either time."""
+    """Distances of more than 8 bits, forward and back, each after a condition that does not hold."""
     there, back = "", ""
     for place, row in enumerate(rows):
         for holds in (False, True):
@@ -190,12 +185,12 @@ def _moved(name: str, rows: Sequence[Instruction]) -> Draft:
     return Draft(f"beyond-8-bits/{name}", what, tuple(found), {"there-and-back": {}}, asm, memory="00")
 
 
-#: What stands between an operand that comes from memory and the condition.
+#: Instructions between the load of an operand and the condition.
 _BETWEEN = ("", "r8 = 0x8877665544332211 ll\n", "r8 += r3\n", "r8 = *(u8 *)(r6 + 5)\n", "goto +0\n")
 
 
 def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
-    """In a function, behind instructions of other kinds, with an operand that was loaded just before."""
+    """In a function, after instructions of other kinds, with an operand that was just loaded."""
     asm = "r6 = r1\ncall local function\nexit\nfunction:\nr6 = r1\nr8 = 0\n"
     for place, row in enumerate(rows):
         number = _other(row)
@@ -210,17 +205,15 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
         f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that "
         "were not taken are set",
         tuple(found),
-        {"all": {}},
-        f"{asm}r0 = 0\nr6 = 0\nexit\n",
+        asm=f"{asm}r0 = 0\nr6 = 0\nexit\n",
         observe=("after",),
         memory=f"{_PATTERN} 00*{2 * len(rows)}",
-        level="abi",
         errata=("calling-convention",),
     )
 
 
 def _all_forward(rows: Sequence[Instruction], holds: bool) -> Draft:
-    """Each jump leads 32767 slots on, to one that leads 32768 slots back, behind the first."""
+    """Each jump leads 32767 slots forward, to one that leads 32768 slots back, after the first."""
     conditions = "".join(f"{_compare(row, holds, '+32767')}\nr0 += 1\n" for row in rows)
     between = 32768 - 2 * len(rows) - 2
     asm = (
@@ -231,7 +224,7 @@ def _all_forward(rows: Sequence[Instruction], holds: bool) -> Draft:
 
 
 def _all_backward(rows: Sequence[Instruction], holds: bool) -> Draft:
-    """Each jump leads 32768 slots back, to one that leads 32767 slots on, behind the first."""
+    """Each jump leads 32768 slots back, to one that leads 32767 slots forward, after the first."""
     conditions = "".join(f"{_compare(row, holds, '-32768')}\nr0 += 1\n" for row in rows)
     between = 32768 - 2 * len(rows) - 2
     asm = (
@@ -247,5 +240,4 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
         f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
     )
     found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
-    level, errata = "interpretation", ("program-size",)
-    return Draft(name, what, tuple(found), {"all": {}}, asm, memory="00", level=level, errata=errata)
+    return Draft(name, what, tuple(found), asm=asm, memory="00", errata=("program-size",))

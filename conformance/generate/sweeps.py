@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One instruction after the other with operands that differ in one respect: values, places.
+"""Programs that execute one instruction many times, with other operand values or addresses each time.
 
-Each needs one instruction only, so a program tries many; what comes of each stays in memory.
+The results are in memory.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from . import jumps, memory
 from .boundaries import edges
 from .covers import covers
 from .draft import Draft, line, slug
-from .registers import VALUES
+from .registers import PATTERN, PATTERN_BYTES, VALUES
 
-#: What is both compared and exchanged: the ends of the ranges of numbers.
+#: Operands that are compared and exchanged: the ends of the ranges of numbers.
 _ENDS = {32: (0, 1, -1, -(1 << 31), (1 << 31) - 1), 64: (0, 1, -1, -(1 << 63), (1 << 63) - 1)}
 
 
@@ -43,11 +43,11 @@ def _single_bits(row: Instruction) -> Draft:
         number = (1 << bit) - ((1 << 32) if bit == 31 else 0)
         asm += f"r3 = {1 << bit:#x} ll\nr0 += r0\n{line(row, dst='3', imm=str(number), offset='+1')}\nr0 += 1\n"
     what = "each bit alone, which is set: each bit of r0 is a jump that was not taken, the first is the highest"
-    return Draft(f"{slug(row)}/single-bits", what, covers(row), {"all": {}}, f"{asm}exit\n")
+    return Draft(f"{slug(row)}/single-bits", what, covers(row), asm=f"{asm}exit\n")
 
 
 def _to_themselves() -> Draft:
-    """Distances of -1 lead to the jump itself, for ever if it were taken."""
+    """Distances of -1 lead to the jump itself: an infinite loop if it were taken."""
     rows = jumps.known_conditions()
     asm = "r0 = 0\n"
     for row in rows:
@@ -56,9 +56,8 @@ def _to_themselves() -> Draft:
         asm += f"{setting}{line(row, dst='3', src='4', imm=str(b), offset='-1')}\nr0 += 1\n"
     what = "conditions that do not hold for jumps to themselves; r0 counts them"
     found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
-    level, errata = "interpretation", ("jump-to-itself",)
     name, program = "jumps-to-themselves/not-taken", f"{asm}exit\n"
-    return Draft(name, what, tuple(found), {"all": {}}, program, level=level, errata=errata)
+    return Draft(name, what, tuple(found), asm=program, errata=("jump-to-itself",))
 
 
 def _access(row: Instruction, base: str, value: str, offset: int) -> str:
@@ -68,24 +67,19 @@ def _access(row: Instruction, base: str, value: str, offset: int) -> str:
     return line(row, dst=base, src=value, offset=str(offset), imm="305419896")
 
 
-#: Bytes that differ in every place, with sign bits set and clear.
-_PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 18"
-_PATTERN_BYTES = 24
-
-
 def _places(row: Instruction) -> Draft:
     asm = "r3 = r1\n"
     for place in range(8):
         asm += f"r4 = {VALUES[place]:#x} ll\n{_access(row, '3', '4', 0)}\n"
         if memory.is_load(row):
-            asm += f"*(u64 *)(r1 + {_PATTERN_BYTES + 8 * place}) = r4\nr3 += 1\n"
+            asm += f"*(u64 *)(r1 + {PATTERN_BYTES + 8 * place}) = r4\nr3 += 1\n"
         else:
             asm += "r3 += 17\n"
-    content = f"{_PATTERN} 00*64" if memory.is_load(row) else "a5*136"
+    content = f"{PATTERN} 00*64" if memory.is_load(row) else "a5*136"
     draft = _draft(row, "places", "each address modulo 8; what comes of it is in memory", asm, content)
     if facts(row).width == 8:
         return draft
-    return replace(draft, level="interpretation", errata=("unaligned-access",))
+    return replace(draft, errata=("unaligned-access",))
 
 
 def _stored(row: Instruction) -> Draft:
@@ -101,9 +95,9 @@ def _stored(row: Instruction) -> Draft:
 
 
 def _exchange(row: Instruction, name: str, what: str, operands: list[tuple[int, int]]) -> Draft:
-    """Each of ``operands`` is what memory and R0 hold, and what is in r4 to be stored.
+    """Each of ``operands`` is the value of memory and R0, and the value to be stored, in r4.
 
-    Pairs of numbers go to memory: what was stored, and R0.
+    The results are pairs in memory: the stored value, and R0.
     """
     dirty = 0x5A5A5A5A << 32 if facts(row).width == 32 else 0
     asm = ""
@@ -130,8 +124,6 @@ def _exchanges(row: Instruction) -> Draft:
 
 
 def _draft(row: Instruction, name: str, what: str, asm: str, content: str) -> Draft:
-    """Return a vector whose results are in the memory at r1, at the beginning of which ``content`` is."""
+    """Return a vector whose results are in the memory at r1, which initially holds ``content``."""
     registers = "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
-    return Draft(
-        f"{slug(row)}/{name}", what, covers(row), {"all": {}}, f"{asm}{registers}", observe=("after",), memory=content
-    )
+    return Draft(f"{slug(row)}/{name}", what, covers(row), asm=f"{asm}{registers}", observe=("after",), memory=content)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drafts to the text of a vector file, in canonical form and the same every time."""
+"""The text of a vector file from drafts, deterministic and in canonical form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..suite.model import CHANGES, NO_VALUE, REGISTERS
 from .draft import Draft, rows
 from .levels import with_levels
 
-#: If rows are about so many registers, only those are written in them that differ from what most rows expect.
+#: If rows expect values of this many registers, they have only those that differ from the values of most rows.
 _MANY = 4
 
 
@@ -20,7 +20,7 @@ def file_text(family: str, note: str, drafts: Iterable[Draft]) -> str:
     """Return the vector file of ``drafts``; ``family`` names it for ``bpf-isa generate``.
 
     Raises:
-        DraftError: a case of a draft does not run to its end on the reference VM.
+        DraftError: a case of a draft does not return on the reference VM.
     """
     generator = f"bpf-isa generate {family}"
     data = {
@@ -54,7 +54,7 @@ def _vector(draft: Draft) -> dict[str, Any]:
 
 
 def _common(draft: Draft, table: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """Take out of the rows of ``table`` what all of them expect, and return it as the expectation of the vector."""
+    """Move what all rows of ``table`` expect to the expectation of the vector, and return that."""
     if len(table) == 1:
         return {}
     expected = [*draft.observe, "witness"]
@@ -75,9 +75,9 @@ def _common(draft: Draft, table: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 
 def _usual(table: Sequence[dict[str, str]]) -> dict[str, str]:
-    """Take out of the rows what most of them expect of registers, if they are about many, and return it.
+    """Remove from the rows the values of registers that most of them expect, if they have many, and return these.
 
-    What a row expects to be different is put together.
+    Each row gets one cell with its different values.
     """
     names = [name for name in REGISTERS if all(name in row for row in table)]
     if len(names) < _MANY:

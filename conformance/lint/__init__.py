@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be wrong with vectors although they can be read: words, form, and programs that test nothing."""
+"""Rules for valid vector files: wording, form, and programs that test something."""

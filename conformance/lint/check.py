@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All rules over files: first what the files say, then, on several processors, what the vectors do."""
+"""All rules applied to files: first to their text, then, on several processors, to the programs of the vectors."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ..suite.model import Source, Vector, VectorError
 from . import programs, words
 from .rules import RULES, Finding
 
-#: Vectors that a process looks at in one go.
+#: Vectors per task.
 _CHUNK = 400
-#: Rules about what vectors do; they take longer than all others.
+#: Rules about programs; they take longer than all others.
 ABOUT_PROGRAMS = frozenset(["wrong-expectation", "round-trip", "vacuous", "several-faults", "unfair-level"])
 
 
 def lint(
     paths: Iterable[Path], rules: Collection[str] = frozenset(RULES), processes: int = 1
 ) -> tuple[list[Finding], int]:
-    """Return what breaks one of ``rules`` in the vector files that ``paths`` name, and how many vectors there are.
+    """Return the violations of ``rules`` in the vector files that ``paths`` name, and the number of vectors.
 
     Raises:
         VectorError: a path names no vector file.
@@ -42,9 +42,9 @@ def lint(
 
 
 def _read(files: Sequence[Path], rules: Collection[str] = ()) -> tuple[list[Vector], list[Finding]]:
-    """Return the vectors of files, as far as they can be had, and what is wrong with what the files say.
+    """Return the vectors of files that can be expanded, and the violations in the text of the files.
 
-    The form of files is looked at only if one of ``rules`` is about it.
+    The form of files is checked only if one of ``rules`` is about it.
     """
     vectors: dict[str, Vector] = {}
     findings: list[Finding] = []
@@ -83,7 +83,7 @@ def _form(file: Path) -> Iterator[Finding]:
 def _expanded(
     document: strict_yaml.Document, raw: dict[str, Any], source: Source, vectors: dict[str, Vector]
 ) -> Iterator[Finding]:
-    """Expand an entry into ``vectors``; yield what is wrong."""
+    """Expand an entry into ``vectors``; yield violations."""
     try:
         for vector in expand(make_entry(document, raw, source)):
             if vector.id in vectors:
@@ -101,7 +101,7 @@ def _of_error(error: VectorError, rule: str) -> Finding:
 
 
 def _same(vectors: Iterable[Vector]) -> Iterator[Finding]:
-    """Yield vectors that another one repeats; what was chosen by hand may be among what is generated, too."""
+    """Yield vectors that are equal to another one; a vector by hand may be equal to a generated one."""
     known: dict[Any, Vector] = {}
     for vector in vectors:
         little, expect = vector.little, vector.little.expect
@@ -136,7 +136,7 @@ def _work(chunk: tuple[tuple[Path, ...], range]) -> list[Finding]:
 @lru_cache(maxsize=1)
 def _loaded(files: tuple[Path, ...]) -> tuple[list[Vector], programs.Rarity]:
     vectors, _ = _read(files)
-    # They stay as long as the process does: without this, each collection of what programs leave behind looks at all.
+    # The vectors live as long as the process: frozen, they are not traversed by each garbage collection.
     gc.freeze()
     return vectors, programs.rarity(vectors)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules about what a vector does: its program survives the assembler, and its outcome depends on the instruction."""
+"""Rules about programs: they survive disassembly and assembly, and the outcome depends on the instruction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..suite.model import Vector
 from .reliance import rank, reliances
 from .words import Complaint
 
-#: Instructions that a larger part of all vectors contains set the stage for others.
+#: Instructions that a larger fraction of all vectors contains only prepare for others.
 _COMMON = 0.1
 ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 _JUMP_NOWHERE = assemble("goto +0")
@@ -32,19 +32,19 @@ _EXIT = assemble("exit")
 
 
 class Rarity(NamedTuple):
-    """How many vectors contain each instruction, of how many."""
+    """The number of vectors that contain each instruction, and the number of all."""
 
     vectors: Mapping[str, int]
     total: int
 
 
 def rarity(vectors: Sequence[Vector]) -> Rarity:
-    """Return how rare each instruction is in ``vectors``."""
+    """Return how many of ``vectors`` contain each instruction."""
     return Rarity(Counter(name for vector in vectors for name in names_in(vector.little.code)), len(vectors))
 
 
 def complaints(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
-    """Yield what is wrong with the program of a vector; ``counts`` tells what it may be about."""
+    """Yield violations of the program of a vector; ``counts`` shows which instructions it may be about."""
     yield from _round_trip(vector)
     if vector.little.expect.rejected:
         yield from _refused(vector)
@@ -54,7 +54,7 @@ def complaints(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
 
 def _round_trip(vector: Vector) -> Iterator[Complaint]:
     little, big = vector.little.code, vector.big.code
-    # Where each slot of one is the slot of the other, so is its text.
+    # If the slots are equal in both byte orders, their text is equal too.
     alike = len(little) % SLOT_BYTES == 0 and pack(unpack(little), "big") == big
     for order in ORDERS[:1] if alike else ORDERS:
         code = vector.variant(order).code
@@ -84,7 +84,7 @@ def _executed(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
 
 
 def fairness(vector: Vector) -> Iterator[Complaint]:
-    """Yield what is wrong with the level of a vector that passes on the reference VM."""
+    """Yield violations of the level of a vector that passes on the reference VM."""
     entry = vector.entry
     found = dict.fromkeys(
         reliance for order in ORDERS for reliance in reliances(vector.job(order), vector.variant(order).expect)
@@ -99,9 +99,9 @@ def fairness(vector: Vector) -> Iterator[Complaint]:
 
 
 def _tested(vector: Vector, case: Case, counts: Rarity) -> list[str]:
-    """Return what a vector is about: the instruction that its id begins with, or those it executes, rare ones first.
+    """Return the instructions a vector is about: the one its id begins with, or those it executes, rare ones first.
 
-    Instructions that most programs contain set the stage; they count if the program has no others.
+    Common instructions count only if the program has no others.
     """
     named = _by_slug().get(vector.entry.id.partition("/")[0])
     if named in case.executed:
@@ -116,7 +116,7 @@ def _by_slug() -> Mapping[str, str]:
 
 
 def _matters(case: Case, name: str) -> bool:
-    """Whether the outcome changes if the instruction means something else, everywhere or in one place."""
+    """Whether the outcome changes if the instruction has another meaning, in all its slots or in one."""
     places = list(case.at(name))
     choices = [places] if len(places) == 1 else [places, places[:1], places[-1:]]
     for means in _other_meanings(isa().by_name[name]):
@@ -130,9 +130,9 @@ def _matters(case: Case, name: str) -> bool:
 
 @cache
 def _other_meanings(row: Instruction) -> tuple[tuple[t.Stmt, ...], ...]:
-    """Return meanings that differ from that of ``row`` in all it does.
+    """Return meanings that differ from that of ``row`` in all effects.
 
-    Those are the opposite, nothing at all, and for a jump one that leads elsewhere or destroys the registers.
+    Those are the opposite, no effect, and for a jump one with another target or with changed registers.
     """
     opposite = tuple(new for statement in row.means for new in _opposite(statement))
     elsewhere = tuple(_displaced(statement) for statement in row.means)
@@ -174,7 +174,7 @@ def _refused(vector: Vector) -> Iterator[Complaint]:
             return
     code = vector.little.code
     wrong = sorted({finding.slot for finding in verify(code) if finding.severity == "error"})
-    # An odd end, or nothing at all, is one fault; what is only found while the program runs is none of the loader's.
+    # A partial slot at the end, or an empty program, is one fault. Faults at run time are not errors of the loader.
     if len(code) % SLOT_BYTES or not code or not wrong:
         return
     if not any(_is_right(code, wrong[0], filler) for filler in (_JUMP_NOWHERE, _EXIT)):
@@ -192,7 +192,7 @@ def _reference(order: ByteOrder) -> ReferenceAdapter:
 
 
 def _is_right(code: bytes, slot: int, filler: bytes) -> bool:
-    """Whether the program would be loaded if ``filler`` stood at ``slot``, or at it and the next or the one before."""
+    """Whether the program would be loaded with ``filler`` at ``slot``, or also at the next or the previous slot."""
     for first, last in ((slot, slot + 1), (slot, slot + 2), (slot - 1, slot + 1)):
         repaired = code[: first * SLOT_BYTES] + filler * (last - first) + code[last * SLOT_BYTES :]
         if first >= 0 and len(repaired) == len(code) and not _errors(repaired):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the outcome of a vector relies on besides the text of RFC 9669, and the highest level that it may have for that.
+"""What the outcome of a vector relies on besides the text of RFC 9669, and the highest level that it may have.
 
-Three things tell it, all on the reference VM. The program is run once with marks on what the text leaves open: what
-registers and the stack hold before anything was put there, and what calls may change. Marks go from operands to
-results; one that reaches an address, a condition or what the vector compares is something that it relies on. Then the
-program is run with the instructions that :mod:`..spec.readings` has, one erratum after the other: if the outcome is
-another one, the vector relies on what was decided. Last, some of it shows in the program as it is written.
+There are three analyses, on the reference VM. First, taint tracking: values that the RFC does not define (registers and
+stack before they are written, registers that calls may change) are marked, and marks propagate from operands to
+results. The vector relies on each mark that reaches an address, a condition or a compared value. Second, the program is
+run with the other readings of :mod:`..spec.readings`, one erratum after the other: if the outcome differs, the vector
+relies on the erratum. Third, some reliances are visible in the program itself.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from ...spec.requirements import Requirement, load_errata
 from ..run.verdict import Verdict, judge
 from ..suite.model import Expectation, Level
 
-#: Programs of so many slots are taken to fit every runtime (erratum ``program-size``).
+#: Number of slots of programs that every runtime is assumed to accept (erratum ``program-size``).
 MOST_SLOTS: Final = 4096
-#: An instruction that is read otherwise may lead a program astray: it gets so many more steps than it needs.
+#: A program with other readings may not terminate: its limit is factor * steps + more.
 _STEPS_FACTOR, _STEPS_MORE = 2, 1000
 
 
@@ -60,7 +60,7 @@ class Reliance(NamedTuple):
 
 
 def interpreted(requirement: Requirement) -> str | None:
-    """Return the erratum by which a requirement says what it says, if the text can be read otherwise."""
+    """Return the erratum on which a requirement rests, if the text can be read in another way."""
     return next((erratum for erratum in requirement.errata if erratum in other_readings()), None)
 
 
@@ -88,11 +88,11 @@ def _level(erratum: str) -> Level:
     return Level(load_errata()[erratum].level)
 
 
-#: What, by which erratum, and whether the erratum promises it.
+#: A description, the erratum, and whether the erratum promises it.
 _Found = tuple[str, str, bool]
 
 
-# The program as it is written
+# The program itself
 
 
 def _as_written(executable: Executable) -> Iterator[_Found]:
@@ -136,17 +136,17 @@ _OPEN: Final[dict[int, _Found]] = {
     _STACK: ("the stack", "stack-and-call-depth", True),
     _UNALIGNED: ("an address that is no multiple of the size of the access", "unaligned-access", True),
 }
-#: Registers that a call may change, and those that a function must find and leave as it wants to.
+#: Registers that a call may change, and those that it preserves.
 _ARGUMENTS: Final = range(1, 6)
 _KEPT: Final = range(PRESERVED.start, PRESERVED.stop)
 
 
 class _Roles(NamedTuple):
-    """What marks need to know of an instruction.
+    """The roles of registers in an instruction.
 
-    ``values``, ``addresses`` and ``results`` are numbers of registers: those that it reads, those of them that
-    addresses are made of, and those that it assigns. It ``decides`` where to go on, ``stays`` where it is if it
-    jumps, or ``clobbers`` r1 to r5.
+    ``values``, ``addresses`` and ``results`` are register numbers: those read, those read for addresses, and those
+    written. ``decides`` is true for conditional jumps, ``stays`` for jumps to themselves, ``clobbers`` for instructions
+    that may change r1 to r5.
     """
 
     values: tuple[int, ...]
@@ -176,13 +176,13 @@ _PACKET: Final = t.Call("packet", (), t.U64)
 
 
 def _numbers(item: Decoded, names: frozenset[str]) -> tuple[int, ...]:
-    """Return the numbers of the registers among ``names``, which are what a row calls registers and fields."""
+    """Return the numbers of the registers among ``names``, the names of registers and fields in a row."""
     named = [getattr(item, name) for name in ("dst", "src") if name in names]
     return (*named, *(int(name[1:]) for name in names if name[1:].isdecimal()))
 
 
 def _followed(job: Job, expect: Expectation, executable: Executable) -> tuple[int, int]:
-    """Run a program with marks; return those that the outcome relies on, and how many instructions were executed."""
+    """Run a program with marks; return those that the outcome relies on, and the number of executed instructions."""
     machine = machine_for(job, job.byte_order)
     marks = _Marks(machine, bool(job.memory))
     watched = executable.replaced({})
@@ -195,22 +195,22 @@ def _followed(job: Job, expect: Expectation, executable: Executable) -> tuple[in
 
 
 class _Marks:
-    """Marks on registers and bytes of memory while a program runs; ``relied`` are those that something hung on."""
+    """Marks on registers and bytes of memory while a program runs; ``relied`` are those the program relies on."""
 
     def __init__(self, machine: Machine, has_memory: bool) -> None:
         self.registers = [_UNSET] * REGISTER_SLOTS
-        self.registers[10] = 0  # A register of the ABI; of its value no vector assumes anything.
+        self.registers[10] = 0  # Defined by the ABI; no vector relies on its value.
         if has_memory:
             self.registers[1], self.registers[2] = 0, _LENGTH
         self.bytes: dict[int, int] = {}
         self.relied = 0
         #: Of each stack, by its window, the bytes that were written.
         self.stacks: dict[int, set[int]] = {}
-        #: For each local call that goes on: marks of r6 to r9 before it, and which of them were written in it.
+        #: For each active local call: marks of r6 to r9 before it, and the registers that were written in it.
         self.calls: list[tuple[list[int], set[int]]] = []
         #: Marks of what the current instruction reads from registers, and has read from memory.
         self.mixed = self.loaded = 0
-        #: Whether it is the platform that accesses memory now, in its own way.
+        #: Whether the platform accesses memory now, so that alignment does not matter.
         self.platform = False
         self._new_stack()
         for size in (1, 2, 4, 8):
@@ -218,7 +218,7 @@ class _Marks:
             setattr(machine, f"store{size}", self._store(size, getattr(machine, f"store{size}")))
 
     def watch(self, item: Decoded, step: Step) -> Step:
-        """Return a step that takes the marks along."""
+        """Return a step that propagates marks."""
         values, addresses, results, decides, _, clobbers = _roles(item)
         marks = self.registers
 
@@ -257,7 +257,7 @@ class _Marks:
             self.registers[number] = _UNSET
 
     def _leave(self) -> None:
-        """Take note of what RFC 9669 and the ABI do not agree on: without the latter, what a function wrote stays."""
+        """Mark the registers that the ABI restores, and RFC 9669 does not: those that the function wrote."""
         before, written = self.calls.pop()
         for number, mark in zip(_KEPT, before, strict=True):
             self.registers[number] = mark | (_PRESERVED if number in written else 0)
@@ -296,7 +296,7 @@ class _Marks:
         return watched
 
     def _access(self, address: int, size: int) -> set[int] | None:
-        """Take note of an access; return the bytes of the stack that were written, if it is to one."""
+        """Record an access; return the written bytes of the stack that it is to, None if it is to none."""
         if address % size and not self.platform:
             self.relied |= _UNALIGNED
         written = self.stacks.get(address >> WINDOW_BITS)

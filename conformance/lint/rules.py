@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules, by their ids, and what is found."""
+"""The rules, by their ids, and their violations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Every rule with what it demands; findings cite the key.
+#: The rules: id, and what it demands.
 RULES: Mapping[str, str] = {
     "yaml": "a file is YAML that nobody can misread",
     "schema": "a file follows conformance/schema/vector.schema.json",
@@ -31,7 +31,7 @@ RULES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing that is wrong: where, with which vector (None for a file), and which of :data:`RULES` it breaks."""
+    """A violation of one of :data:`RULES`: its place, and the vector (None for a file)."""
 
     file: str
     line: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules about what an entry says: its id, its sentence and its level."""
+"""Rules about the text of an entry: its id, its sentence and its level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 
 def complaints(raw: dict[str, Any]) -> Iterator[Complaint]:
-    """Yield what is wrong with the words of an entry, as its file has it."""
+    """Yield violations in the text of an entry, given as in its file."""
     yield from _about_id(raw["id"])
     yield from _about_what(raw.get("what", ""), raw["id"])
     yield from _about_level(raw)

@@ -45,7 +45,7 @@ def weak(tmp_path: Path) -> Path:
     return file
 
 
-def test_what_is_alive_is_told_with_its_operands(weak: Path, tmp_path: Path) -> None:
+def test_alive_mutants_are_printed_with_their_operands(weak: Path, tmp_path: Path) -> None:
     found, more = tmp_path / "found.json", tmp_path / "more.yaml"
     run = call("-i", "NEG64", "--vectors", weak, "--json", found, "--suggest", more)
     assert run.returncode == 1, run.stderr
@@ -72,7 +72,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_arguments_are_told_in_one_message(weak: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_bad_arguments_give_one_message(weak: Path, arguments: tuple[str, ...], message: str) -> None:
     vectors = () if "--vectors" in arguments else ("--vectors", weak)
     run = call(*arguments, *vectors)
     assert run.returncode == 2
@@ -100,7 +100,7 @@ def test_the_diagnosis_of_mutants_is_counted(weak: Path) -> None:
     assert re.search(r"^1 vectors; \d+ mutants that no vector notices are left out$", run.stdout, re.MULTILINE)
 
 
-def test_a_diagnosis_that_accuses_the_wrong_instruction_is_told(weak: Path) -> None:
+def test_a_wrong_diagnosis_is_printed(weak: Path) -> None:
     # The program of the only vector has two instructions that are as likely to be at fault, of one kind and width.
     text = (
         WEAK.replace("r0 = -r0\n", "r0 = -r0\n      r0 s%= -5\n")

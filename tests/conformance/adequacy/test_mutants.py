@@ -113,7 +113,7 @@ GUARDS = [
 
 
 @pytest.mark.parametrize(("name", "when"), GUARDS)
-def test_there_are_faults_that_only_some_encodings_bring_out(name: str, when: str) -> None:
+def test_there_are_faults_of_single_encodings(name: str, when: str) -> None:
     assert when in {" and ".join(str(test) for test in mutant.when) for mutant in mutants(name)}
 
 
@@ -160,11 +160,11 @@ OPEN = [
 
 
 @pytest.mark.parametrize(("name", "what"), OPEN)
-def test_what_the_rfc_leaves_open_is_no_fault(name: str, what: str) -> None:
+def test_behaviour_that_the_rfc_permits_is_no_fault(name: str, what: str) -> None:
     assert f"{name}: {what}" not in {mutant.id for mutant in mutants(name)}
 
 
-def test_what_looks_like_it_is_one() -> None:
+def test_similar_changes_are_faults() -> None:
     for name, what in (
         ("JEQ64_K", "jumps wrong when offset == -1"),
         ("LD_MAP_FD", "executes LD_MAP_FD_VALUE"),

@@ -62,7 +62,7 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("name", "means"), DIFFERENT)
-def test_the_solver_finds_operands_that_tell_it_apart(name: str, means: str) -> None:
+def test_the_solver_finds_operands_for_which_it_differs(name: str, means: str) -> None:
     answer = smt.compare(mutant(name, means))
     assert answer.verdict == "differs"
     assert answer.difference is not None
@@ -75,7 +75,7 @@ def test_a_fault_of_aliasing_shows_only_where_registers_coincide() -> None:
     assert difference.dst == difference.src
 
 
-def test_little_endian_machines_cannot_tell_le16_from_truncation() -> None:
+def test_le16_and_truncation_differ_on_big_endian_machines_only() -> None:
     difference = smt.compare(mutant("LE16", "dst = (u16)dst")).difference
     assert difference is not None
     assert difference.byte_order == "big"
@@ -89,7 +89,7 @@ def test_conditions_of_a_mutant_hold_where_it_differs() -> None:
     assert difference.imm == 2048
 
 
-# Rows of which any two machines can tell everything: results in registers, or whether it jumps.
+# Rows without equivalent mutants among those that are compared.
 WITHOUT_EQUIVALENTS = ("NEG32", "MOVSX32_16", "SUB64_K")
 ROWS = ("ADD32_X", "SUB64_K", "NEG32", "ARSH32_X", "RSH64_K", "MOVSX32_16", "BE32", "JSLT32_X", "JSET64_K", "MOV32_K")
 
@@ -110,7 +110,7 @@ def run(item: Decoded, registers: list[int]) -> Returned | str:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_no_random_operands_tell_apart_what_the_solver_calls_equivalent(name: str) -> None:
+def test_equivalent_mutants_agree_for_random_operands(name: str) -> None:
     row, choice = TABLE.by_name[name], random.Random(name)
     equivalent = 0
     for one in mutants_of(row, TABLE):
@@ -136,7 +136,7 @@ def test_no_random_operands_tell_apart_what_the_solver_calls_equivalent(name: st
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_interpreter_confirms_what_the_solver_calls_different(name: str) -> None:
+def test_the_interpreter_confirms_differences_of_the_solver(name: str) -> None:
     """A suggestion is made only if the mutant fails it."""
     found = [one for one in mutants_of(TABLE.by_name[name], TABLE) if not one.family.startswith("only for some enc")]
     missed = []

@@ -8,10 +8,10 @@ import pytest
 from bpf_isa.conformance.adequacy import smt
 from bpf_isa.conformance.adequacy.bench import BaselineError, Bench
 from bpf_isa.conformance.adequacy.encoding_mutants import encoding_mutants
+from bpf_isa.conformance.adequacy.executions import Recording, Replay, executions, notices
 from bpf_isa.conformance.adequacy.frame_mutants import frame_mutants
 from bpf_isa.conformance.adequacy.kill import Decision, Pool, Status, decide
 from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
-from bpf_isa.conformance.adequacy.moments import Departure, Trail, moments, notices
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.adequacy.program_mutants import program_mutants
 from bpf_isa.conformance.adequacy.report import suggestions
@@ -60,9 +60,9 @@ def decided(found: Bench, name: str) -> Decision:
 
 
 REFUSED = [
-    ("telling", "0720000005000000 b700000001000000 9500000000000000"),
+    ("one-fault", "0720000005000000 b700000001000000 9500000000000000"),
     # Two faults: a decoder that overlooks one of them meets the other.
-    ("empty-handed", "0720000005000000 b700000001000000 95000000ffffffff"),
+    ("two-faults", "0720000005000000 b700000001000000 95000000ffffffff"),
 ]
 WEAK = vector("weak", "r0 = 2\nr1 = 2\nr0 += r1\nexit", '{r0: "4"}')
 STRONG = vector("strong", "r0 = -1 ll\nr1 = 0x123456789 ll\nr0 += r1\nexit", '{r0: "0x123456788"}')
@@ -91,7 +91,7 @@ def test_without_the_solver_survivors_are_undecided(tmp_path: Path, monkeypatch:
     assert not Survey(1, [Finding("", "", "", decision.status)]).is_adequate
 
 
-def test_what_is_alive_comes_with_operands_and_a_vector_that_kills_it(tmp_path: Path) -> None:
+def test_alive_mutants_have_operands_and_a_vector_that_kills_them(tmp_path: Path) -> None:
     file = tmp_path / "vectors.yaml"
     file.write_text(HEAD + vector("weak", "r0 = 0\nr0 = -r0\nexit", '{r0: "0"}'), encoding="utf-8")
     before = survey((file,), ["NEG64"])
@@ -129,10 +129,10 @@ def test_idle_vectors_are_found(tmp_path: Path) -> None:
     found = bench(
         tmp_path, WEAK, f"{idle}    expect: {{faulted: out-of-bounds}}\n", *map(refused, *zip(*REFUSED, strict=True))
     )
-    assert list(idle_vectors(found, found.vectors)) == ["empty-handed"]
+    assert list(idle_vectors(found, found.vectors)) == ["two-faults"]
 
 
-def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path: Path) -> None:
+def test_whole_programs_are_run_only_where_effects_differ(tmp_path: Path) -> None:
     """The shortcut never hides a kill."""
     memory = '    memory: "00112233445566778899aabbccddeeff"\n'
     asm = "r3 = r1\nr4 = 9\nr2 = *(u16 *)(r3 + 5)\nr4 += r2\n*(u32 *)(r3 + 8) = r4\n"
@@ -141,13 +141,13 @@ def test_whole_programs_are_run_only_where_the_row_does_something_else(tmp_path:
     (case,) = found.cases
     for name in ("LDX_MEM_H", "STX_MEM_W", "ADD64_X", "LD_IND_B"):
         row = TABLE.by_name[name]
-        trail, known = Trail(row, found.cases), moments(case, name)
+        recording, known = Recording(row, found.cases, "little"), executions(case, name)
         assert known is not None
         for mutant in mutants_of(row, TABLE):
-            departs = Departure(mutant, "little")
-            shows = any(departs(moment) for moment in known)
+            differs = Replay(mutant, "little")
+            shows = any(differs(execution) for execution in known)
             assert shows or not notices(case, mutant), mutant.id
-            assert list(trail.departing(mutant)) == ([case] if shows else []), mutant.id
+            assert list(recording.differing(mutant)) == ([case] if shows else []), mutant.id
 
 
 def test_big_endian_machines_are_tried_where_the_byte_order_matters(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ LOADERS = [
 
 
 @pytest.mark.parametrize(("what", "code"), LOADERS)
-def test_what_a_careless_loader_lets_pass_is_noticed(tmp_path: Path, what: str, code: object) -> None:
+def test_a_lenient_loader_is_noticed(tmp_path: Path, what: str, code: object) -> None:
     if isinstance(code, dict):
         text = refused("refused", "X").replace(
             '"X"', '{little: "' + code["little"] + '", big: "' + code["little"] + '"}'

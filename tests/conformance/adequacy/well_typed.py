@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a tree is one that the interpreter and the solver can make sense of."""
+"""Whether a tree is well-typed, as interpreter and solver require."""
 
 from bpf_isa.spec import tree as t
 from bpf_isa.spec.table import Instruction

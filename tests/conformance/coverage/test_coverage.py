@@ -102,7 +102,7 @@ def test_the_suite_has_no_holes() -> None:
     assert {name for name, items in whole.groups.items() if items} == isa().groups.keys()
 
 
-def test_the_terminal_shows_holes_and_the_status_tells(own: Path) -> None:
+def test_the_terminal_and_the_status_show_holes(own: Path) -> None:
     result = invoke("--vectors", own)
     assert result.exit_code == 1
     assert "1 files, 3 entries, 4 vectors: 3 must, 1 robustness" in result.output

@@ -38,7 +38,7 @@ def test_a_draft_whose_cases_are_all_alike_keeps_its_id() -> None:
 
 
 def test_a_draft_of_a_lower_level_cites_all_that_it_relies_on() -> None:
-    (draft,) = with_levels(replace(swapped(a=NARROW, b=WIDE), level="abi", errata=("calling-convention",)))
+    (draft,) = with_levels(replace(swapped(a=NARROW, b=WIDE), errata=("calling-convention",)))
     assert (draft.id, draft.level) == ("le16/numbers", "abi")
     assert draft.errata == ("calling-convention", "end-clears-upper-bits")
 
@@ -50,5 +50,5 @@ def test_a_draft_may_not_rely_on_what_nothing_promises() -> None:
 
 
 def test_what_should_be_rejected_stays_as_it_is() -> None:
-    draft = Draft("malformed/x", "no opcode", ("x",), {"all": {}}, code="ff", level="robustness", rejected=True)
+    draft = Draft("malformed/x", "no opcode", ("x",), code="ff", errata=("reserved-opcodes",), rejected=True)
     assert list(with_levels(draft)) == [draft]
