@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..spec import tree
-from ..spec.encoding import DecodeError, identify, unpack
-from ..spec.table import Instruction
+from ..spec.encoding import Decoded, DecodeError, instructions
+from ..spec.table import Instruction, isa
 from .protocol import Job
 
 _OF = {"map_by_fd": "maps", "map_by_idx": "maps", "map_val": "maps", "var_addr": "platform variables"}
@@ -24,17 +24,11 @@ def missing_platform(job: Job) -> frozenset[str]:
         return frozenset()
     named: set[str] = set()
     try:
-        slots = unpack(job.code, job.byte_order)
+        for item in instructions(job.code, job.byte_order, isa()):
+            if isinstance(item, Decoded):
+                named |= _names(item.instruction)
     except DecodeError:
         return frozenset()
-    index = 0
-    while index < len(slots):
-        item = identify(slots, index)
-        if isinstance(item, DecodeError):
-            index += 1
-        else:
-            named |= _names(item.instruction)
-            index += item.instruction.slots
     return frozenset(what for what in named if provided[what])
 
 

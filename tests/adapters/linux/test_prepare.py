@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How vectors become kernel calls; no kernel is needed for that."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -15,9 +14,6 @@ from bpf_isa.adapters.linux.calls import (
     Ran,
     Refused,
     Report,
-    calls_from_json,
-    report_from_json,
-    to_json,
 )
 from bpf_isa.adapters.linux.outcome import outcome
 from bpf_isa.adapters.linux.policy import policy
@@ -126,26 +122,6 @@ def test_unreachable_code_is_tried_with_doors_first(job: MakeJob) -> None:
 def test_the_other_byte_order_cannot_be_prepared(job: MakeJob) -> None:
     with pytest.raises(CannotPrepare, match=r"^linux\.byte-order: "):
         prepare(job("exit", byte_order="big"), "little")
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"memory": bytes(20)}, {"memory": bytes(20), "maps": (MapSpec(b"a"), MapSpec(b"b"))}],
-)
-@pytest.mark.parametrize("program", [PROGRAM, "r0 = *(u8 *)skb[1]\nexit", "r1 = code_addr(+2)\nr0 = 0\nexit"])
-def test_calls_survive_json(job: MakeJob, order: ByteOrder, program: str, fields: dict[str, object]) -> None:
-    try:
-        calls = prepare(job(program, byte_order=order, **fields), order)
-    except CannotPrepare as reason:
-        assert "skb" in program and str(reason).startswith("linux.packet: ")
-        return
-    assert calls_from_json(json.loads(json.dumps(to_json(calls)))) == calls
-
-
-def test_reports_survive_json() -> None:
-    report = Report((Ran((b"ab", b""), 0.25), Refused(22, "div by zero\n"), NotRun(28), None))
-    assert report_from_json(json.loads(json.dumps(to_json(report)))) == report
 
 
 class TestOutcome:
