@@ -87,13 +87,9 @@ def _operation(pc: int, item: Decoded | None, byte_order: ByteOrder) -> Operatio
 @lru_cache(maxsize=1 << 15)
 def _step(item: Decoded, byte_order: ByteOrder) -> Step | None:
     """Return the step of an instruction wherever it stands; None if that depends on its slot."""
-    code = row_code(item.instruction, byte_order)
-    if (
-        code.writes_r10
-        or (code.writes_dst and item.dst == FRAME_POINTER)
-        or (code.writes_src and item.src == FRAME_POINTER)
-    ):
+    if writes_frame_pointer(item):
         return _write_frame_pointer
+    code = row_code(item.instruction, byte_order)
     return None if code.uses_pc else code.make(0, *item[1:])
 
 

@@ -73,7 +73,7 @@ def execute(
         executable = code if isinstance(code, Executable) else prepare(code, byte_order, table)
     except DecodeError as error:
         trap = Trap(FaultKind.UNDEFINED_INSTRUCTION, error.message)
-        return _fault(trap, machine, error.slot, None, 0)
+        return fault(trap, machine, error.slot, None, 0)
     if trace:
         return _traced(executable, machine, trace, entry, budget)
     return run(executable, machine, pc=entry, budget=budget)
@@ -95,7 +95,7 @@ def run(
     for the whole of what they reach; nothing but the speed depends on it.
 
     Raises:
-        ValueError: the byte orders of the two differ, or ``pc`` is no instruction.
+        ValueError: the byte orders of the two differ, or ``pc`` is neither an instruction nor the end of the program.
         Exception: what a helper function raises, other than a Trap.
     """
     _check_fit(executable, machine, pc)
@@ -124,7 +124,7 @@ def run(
                 else:
                     back = frames.leave(registers)
                     if back is None:
-                        return _returned(machine, steps + 1)
+                        return returned(machine, steps + 1)
                     pc = back if back == len(executable.program) else _target(executable, back)
                 if steps >= hot_after:
                     hot = True
@@ -132,16 +132,16 @@ def run(
             steps += 1
     except Trap as trap:
         pc, steps = trap.place or (pc, steps)
-        return _fault(trap, machine, pc, executable.name_at(pc), steps)
+        return fault(trap, machine, pc, executable.name_at(pc), steps)
     spent = Trap(FaultKind.BUDGET, f"the program has not ended after {budget} instructions")
-    return _fault(spent, machine, pc, executable.name_at(pc), budget)
+    return fault(spent, machine, pc, executable.name_at(pc), budget)
 
 
 def _check_fit(executable: Executable, machine: Machine, pc: int) -> None:
     if executable.byte_order != machine.byte_order:
         orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
         raise ValueError(f"the program is {orders}")
-    if not is_instruction(executable.program, pc) and executable.program:
+    if pc != len(executable.program) and not is_instruction(executable.program, pc):
         raise ValueError(f"no instruction begins at slot {pc}")
 
 
@@ -200,7 +200,8 @@ def _target(executable: Executable, slot: int) -> int:
     raise Trap(FaultKind.BAD_JUMP, f"the target is slot {slot}, {what}")
 
 
-def _returned(machine: Machine, steps: int) -> Returned:
+def returned(machine: Machine, steps: int) -> Returned:
+    """Return the outcome of a program that has ended on ``machine``."""
     return Returned(
         registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
         memory=bytes(machine.input.data) if machine.input else None,
@@ -209,7 +210,8 @@ def _returned(machine: Machine, steps: int) -> Returned:
     )
 
 
-def _fault(trap: Trap, machine: Machine, pc: int, name: str | None, steps: int) -> Fault:
+def fault(trap: Trap, machine: Machine, pc: int, name: str | None, steps: int) -> Fault:
+    """Return the outcome of a program that ``trap`` has stopped at the instruction ``name`` in slot ``pc``."""
     return Fault(
         registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
         memory=bytes(machine.input.data) if machine.input else None,

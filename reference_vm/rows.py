@@ -42,13 +42,10 @@ MakeStep: TypeAlias = Callable[[int, int, int, int, int, int], Step]
 
 
 class RowCode(NamedTuple):
-    """A compiled row; the flags tell whether steps depend on their slot, and which registers they assign."""
+    """A compiled row, and whether its steps depend on their slot."""
 
     make: MakeStep
     uses_pc: bool
-    writes_dst: bool
-    writes_src: bool
-    writes_r10: bool
 
 
 @lru_cache(maxsize=2048)
@@ -59,7 +56,7 @@ def row_code(row: Instruction, byte_order: ByteOrder) -> RowCode:
     exec(compile(source, f"<{row.name}>", "exec"), names)
     make: MakeStep = names["make"]  # type: ignore[assignment]  # defined by the source
     uses_pc = any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*row.means))
-    return RowCode(make, uses_pc, "dst" in row.writes, "src" in row.writes, "r10" in row.writes)
+    return RowCode(make, uses_pc)
 
 
 def row_source(row: Instruction, byte_order: ByteOrder) -> str:

@@ -53,7 +53,8 @@ def required(program: Iterable[Decoded | None], table: Isa | None = None) -> fro
 def minimal(groups: Iterable[str], table: Isa | None = None) -> frozenset[str]:
     """Return ``groups`` without those that another of them includes."""
     groups = frozenset(groups)
-    included = frozenset().union(*(closure(table_groups, table) for table_groups in _inclusions(groups, table)))
+    includes = (table or isa()).groups
+    included = frozenset().union(*(closure(includes[group], table) for group in groups))
     return groups - included or frozenset({"base32"})
 
 
@@ -64,8 +65,3 @@ def reported(groups: Iterable[str]) -> frozenset[str]:
     """
     special = frozenset(groups) - frozenset(FOUNDATION)
     return special or frozenset(groups)
-
-
-def _inclusions(groups: frozenset[str], table: Isa | None) -> list[frozenset[str]]:
-    includes = (table or isa()).groups
-    return [includes[group] for group in groups]

@@ -64,49 +64,13 @@ class Fixed:
         return value == self.value
 
 
-class Meaning:
-    """What an instruction does: pseudocode, and the typed tree of it, which is made when it is asked for.
-
-    ``reads`` and ``writes`` name what it uses (dst, src, r0, offset, imm, next_imm) and assigns (dst, src, r0).
-
-    Raises:
-        pseudocode.PseudocodeError: on any use, if the text is not right.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @staticmethod
-    def of(statements: tuple[tree.Stmt, ...]) -> Meaning:
-        """Return the meaning whose tree is ``statements``."""
-        meaning = Meaning(unparse.render(statements))
-        meaning.statements = statements
-        return meaning
-
-    @cached_property
-    def statements(self) -> tuple[tree.Stmt, ...]:
-        """The typed tree."""
-        from . import pseudocode
-
-        return pseudocode.parse(self.text)
-
-    @cached_property
-    def reads(self) -> frozenset[str]:
-        """What it uses."""
-        return tree.reads(*self.statements)
-
-    @cached_property
-    def writes(self) -> frozenset[str]:
-        """What it assigns."""
-        return tree.writes(*self.statements)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Instruction:
     """A row of ``isa.yaml``; compared by identity.
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
-    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any.
+    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``means_text`` is
+    the pseudocode of what the instruction does.
     """
 
     name: str
@@ -115,34 +79,37 @@ class Instruction:
     opcode: int
     fields: Mapping[str, Operand | Fixed]
     asm: tuple[str, ...]
-    meaning: Meaning
+    means_text: str
     wide: bool
     line: int
     mnemonic: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def means(self) -> tuple[tree.Stmt, ...]:
-        """What the instruction does, as a typed tree."""
-        return self.meaning.statements
+        """What the instruction does, as a typed tree, which is made at the first use.
 
-    @property
-    def means_text(self) -> str:
-        """What the instruction does, in pseudocode."""
-        return self.meaning.text
+        Raises:
+            pseudocode.PseudocodeError: ``means_text`` is wrong.
+        """
+        from . import pseudocode
 
-    @property
+        return pseudocode.parse(self.means_text)
+
+    @cached_property
     def reads(self) -> frozenset[str]:
         """What the instruction uses: some of dst, src, r0, offset, imm, next_imm."""
-        return self.meaning.reads
+        return tree.reads(*self.means)
 
-    @property
+    @cached_property
     def writes(self) -> frozenset[str]:
         """What the instruction assigns: some of dst, src, r0."""
-        return self.meaning.writes
+        return tree.writes(*self.means)
 
     def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
         """Return the instruction with another meaning."""
-        return replace(self, meaning=Meaning.of(means))
+        row = replace(self, means_text=unparse.render(means))
+        row.__dict__["means"] = means
+        return row
 
     @property
     def instruction_class(self) -> str:
@@ -258,7 +225,7 @@ def _row(raw: dict[str, Any], line: int, groups: Mapping[str, frozenset[str]]) -
         fields=rules,
         asm=_forms(raw["asm"]),
         mnemonic=_forms(raw.get("mnemonic", [])),
-        meaning=Meaning(str(raw["means"])),
+        means_text=str(raw["means"]),
         wide=wide,
         line=line,
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ...reference_vm.frames import FRAME_POINTER, PRESERVED, Frame, Frames
-from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Meaning, Operand
+from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
 
 #: The pseudocode that a row of the table is given in place of its own; None if it keeps its own.
 Rewrite: TypeAlias = Callable[[Instruction, Isa], str | None]
@@ -18,16 +18,14 @@ Rewrite: TypeAlias = Callable[[Instruction, Isa], str | None]
 def meaning(rewrite: Rewrite) -> Callable[[Isa], Isa]:
     """Return what makes a table in which rows mean what ``rewrite`` says."""
 
+    def changed(row: Instruction, table: Isa) -> Instruction:
+        text = rewrite(row, table)
+        return row if text in {None, row.means_text} else replace(row, means_text=text)
+
     def change(table: Isa) -> Isa:
-        return _with_rows(table, {row.name: _meaning(row, rewrite(row, table)) for row in table.instructions})
+        return _with_rows(table, {row.name: changed(row, table) for row in table.instructions})
 
     return change
-
-
-def _meaning(row: Instruction, text: str | None) -> Instruction:
-    if text is None or text == row.means_text:
-        return row
-    return replace(row, meaning=Meaning(text))
 
 
 def rewritten(pattern: str, old: str, new: str) -> Callable[[Isa], Isa]:

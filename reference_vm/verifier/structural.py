@@ -15,6 +15,7 @@ from ...spec.control import control_of, reached, targets
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
+from ..frames import FRAME_POINTER
 
 #: Every rule, with what it demands; findings cite the key.
 RULES = {
@@ -33,7 +34,6 @@ RULES = {
     "outside-groups": "every instruction belongs to a declared conformance group (section 2.4)",
     "unreachable": "some path of control leads to every instruction",
 }
-FRAME_POINTER = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
