@@ -68,33 +68,19 @@ def common_forms(states: Iterable[Forms]) -> Forms:
     return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))
 
 
-def steps_of(end: Forms) -> Forms:
-    """Return by how much each register grows in an iteration, in terms of registers that do not; None if unknown."""
-    fixed = fixed_in(end)
-    steps: list[Sum | None] = []
-    for register, form in enumerate(end):
-        step = None
-        if form is not None and register in form.registers:
-            others = list(form.registers)
-            others.remove(register)
-            if fixed.issuperset(others):
-                step = Sum(tuple(others), form.number)
-        steps.append(step)
-    return tuple(steps)
+def steps_of(end: Forms) -> tuple[int | None, ...]:
+    """Return by how much each register grows in an iteration, as a signed number; None if that is unknown."""
+    return tuple(
+        t.S64.wrap(form.number) if form is not None and form.registers == (register,) else None
+        for register, form in enumerate(end)
+    )
 
 
-def fixed_in(end: Forms) -> frozenset[int]:
-    """Return the registers that hold the same at the ``end`` of an iteration as where it began."""
-    return frozenset(register for register, form in enumerate(end) if form == AT_START[register])
-
-
-def total_of(steps: Iterable[Sum | None]) -> Sum | None:
-    """Return the sum of ``steps``; None if one is unknown, or if there is more than one register in them."""
-    registers: list[int] = []
-    number = 0
+def total_of(steps: Iterable[int | None]) -> int | None:
+    """Return the sum of ``steps``; None if one is unknown."""
+    total = 0
     for step in steps:
         if step is None:
             return None
-        registers += step.registers
-        number += step.number
-    return Sum(tuple(sorted(registers)), t.S64.wrap(number)) if len(registers) <= 1 else None
+        total += step
+    return t.S64.wrap(total)
