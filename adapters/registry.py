@@ -68,7 +68,7 @@ KINDS = {
         ".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})
     ),
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
-    "miniature": Kind(".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
+    "miniature": Kind(".miniatures.catalogue:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
 }
 #: Entry points of this group lead to a :class:`Kind` each; their names are those of the kinds.
 ENTRY_POINTS = "bpf_isa.adapters"

@@ -7,8 +7,8 @@ it does anything. An engine that counts only now and then gets the same by handi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, Unpack
 
 from ..spec.control import is_instruction
 from ..spec.encoding import ByteOrder, Decoded, DecodeError, Program
@@ -16,9 +16,7 @@ from ..spec.table import Isa
 from .executable import Executable, prepare
 from .faults import Fault, FaultKind, Returned, Trap
 from .frames import Frames
-from .helpers import LINUX_HELPERS
-from .machine import Helper, Machine
-from .maps import ArrayMap
+from .machine import Machine, Platform
 from .rows import LocalCall, Move, Step
 from .units import unit_at
 
@@ -43,15 +41,12 @@ def execute(
     *,
     byte_order: ByteOrder = "little",
     memory: bytes | None = None,
-    maps: Sequence[bytes | ArrayMap] = (),
-    helpers: Mapping[int, Helper] = LINUX_HELPERS,
-    btf_helpers: Mapping[int, Helper] | None = None,
-    variables: Mapping[int, bytes] | None = None,
     budget: int = DEFAULT_BUDGET,
     table: Isa | None = None,
     frames: type[Frames] = Frames,
     entry: int = 0,
     trace: Callable[[TraceStep], None] | None = None,
+    **platform: Unpack[Platform],
 ) -> Returned | Fault:
     """Run a program from slot ``entry`` on a new machine; see :class:`.machine.Machine` for what it has.
 
@@ -60,15 +55,7 @@ def execute(
     Raises:
         Exception: what a helper function raises, other than a Trap.
     """
-    machine = Machine(
-        byte_order=byte_order,
-        memory=memory,
-        maps=maps,
-        helpers=helpers,
-        btf_helpers=btf_helpers,
-        variables=variables,
-        frames=frames,
-    )
+    machine = Machine(byte_order=byte_order, memory=memory, frames=frames, **platform)
     try:
         executable = code if isinstance(code, Executable) else prepare(code, byte_order, table)
     except DecodeError as error:

@@ -6,17 +6,16 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from time import perf_counter
+from typing import Unpack
 
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.frames import Frames
-from ...reference_vm.helpers import LINUX_HELPERS
 from ...reference_vm.interpreter import DEFAULT_BUDGET
-from ...reference_vm.machine import Helper, Machine
-from ...reference_vm.maps import ArrayMap
+from ...reference_vm.machine import Machine, Platform
 from ...reference_vm.verifier.safety import surroundings_of
 from ...spec.control import loop_heads
 from ...spec.encoding import ByteOrder, Program, decode, encode
@@ -74,26 +73,15 @@ class CompiledProgram:
         self,
         memory: bytes | None = None,
         *,
-        maps: Sequence[bytes | ArrayMap] = (),
-        helpers: Mapping[int, Helper] = LINUX_HELPERS,
-        btf_helpers: Mapping[int, Helper] | None = None,
-        variables: Mapping[int, bytes] | None = None,
         budget: int = DEFAULT_BUDGET,
+        **platform: Unpack[Platform],
     ) -> Returned | Fault:
         """Run on a new machine; see :class:`bpf_isa.reference_vm.machine.Machine` for what it has.
 
         Raises:
             Exception: what a helper function raises, other than a Trap.
         """
-        machine = Machine(
-            byte_order=self.byte_order,
-            memory=memory,
-            maps=maps,
-            helpers=helpers,
-            btf_helpers=btf_helpers,
-            variables=variables,
-        )
-        return self.run(machine, budget)
+        return self.run(Machine(byte_order=self.byte_order, memory=memory, **platform), budget)
 
     def run(self, machine: Machine, budget: int = DEFAULT_BUDGET) -> Returned | Fault:
         """Run on ``machine``, which no program has run on yet. Other threads may run on machines that share maps.
@@ -144,7 +132,7 @@ class UncheckedProgram(CompiledProgram):
         shape = self._shape
         if accepted.most_steps is None or accepted.most_steps > budget:
             if self._counting is None:
-                compiler = _trusting(self.byte_order, self._level, accepted, True, self.timings)
+                compiler = _trusting(self.byte_order, self._level, accepted, counted=True)
                 self._counting = compiler.shape_of(self.program, accepted.entry)
             shape = self._counting
         return self._run(shape, machine, budget, accepted)
@@ -158,7 +146,6 @@ def compile(
     level: Level = "full",
     entry: int = 0,
     accepted: Acceptance | None = None,
-    timings: Timings | None = None,
 ) -> CompiledProgram:
     """Compile one program that begins at slot ``entry``; ``table`` decodes bytes (RFC 9669's if None).
 
@@ -176,17 +163,15 @@ def compile(
     if accepted and program != decode(encode(program, byte_order), byte_order):
         raise NotAccepted("the program has instructions that are not those of RFC 9669")
     if accepted is None:
-        (compiled,) = Compiler(byte_order, level=level, timings=timings).compile([program], entry)
+        (compiled,) = Compiler(byte_order, level=level).compile([program], entry)
         return compiled
-    compiler = _trusting(byte_order, level, accepted, accepted.most_steps is None, timings)
+    compiler = _trusting(byte_order, level, accepted, counted=accepted.most_steps is None)
     return UncheckedProgram(compiler.shape_of(program, entry), compiler, program, accepted)
 
 
-def _trusting(
-    byte_order: ByteOrder, level: Level, accepted: Acceptance, counted: bool, timings: Timings | None
-) -> Compiler:
+def _trusting(byte_order: ByteOrder, level: Level, accepted: Acceptance, *, counted: bool) -> Compiler:
     in_input = frozenset(slot for slot, place in accepted.places if place.kind == "input")
-    return Compiler(byte_order, level=level, checked=False, counted=counted, in_input=in_input, timings=timings)
+    return Compiler(byte_order, level=level, checked=False, counted=counted, in_input=in_input)
 
 
 class Compiler:

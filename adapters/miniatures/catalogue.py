@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...reference_vm.frames import Frames
-from ...spec.table import Isa
+from ...spec.encoding import ByteOrder
+from ...spec.table import Isa, isa
+from ..protocol import Unavailable
+from ..reference import ReferenceAdapter
 from .faults import (
     NothingPreserved,
     SharedStack,
@@ -165,3 +168,15 @@ MINIATURES: Mapping[str, Miniature] = {
         unused_fields_free,
     ),
 }
+
+
+def open_miniature(name: str = "", byte_order: ByteOrder | None = None) -> ReferenceAdapter:
+    """Return the miniature ``name``; ``byte_order`` is that of the host if None.
+
+    Raises:
+        protocol.Unavailable: there is none of this name.
+    """
+    miniature = MINIATURES.get(name)
+    if miniature is None:
+        raise Unavailable(f"miniature:{name}: there is none of this name; there are {', '.join(MINIATURES)}")
+    return ReferenceAdapter(byte_order, table=miniature.table(isa()), frames=miniature.frames, name=f"miniature:{name}")
