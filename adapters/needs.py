@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of its platform a program names: for runtimes that have no maps, variables or helper functions to offer."""
+"""The platform features that a program uses, for runtimes without maps, variables or helper functions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _OF = {"map_by_fd": "maps", "map_by_idx": "maps", "map_val": "maps", "var_addr":
 
 
 def missing_platform(job: Job) -> frozenset[str]:
-    """Return what ``job`` provides and its program names: ``maps``, ``platform variables``, ``helper functions``.
+    """Return the features of ``job`` that its program uses: ``maps``, ``platform variables``, ``helper functions``.
 
-    Only instructions that can be identified count. The others are to be rejected by every runtime, whatever it has;
-    what is provided beside them is for runtimes that take them for something else.
+    Only defined instructions count: every runtime has to reject the others, whatever features it has.
     """
     provided = {"maps": job.maps, "platform variables": job.variables, "helper functions": job.helpers}
     if not any(provided.values()):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interpreter: ``execute(code, memory=...)`` gives a :class:`.faults.Returned` or a :class:`.faults.Fault`.
+"""The interpreter: ``execute(code, memory=...)`` returns a :class:`.faults.Returned` or a :class:`.faults.Fault`.
 
-A budget of N lets at most N instructions begin: a program that has not ended by then stops at the next one, before
-it does anything. An engine that counts only now and then gets the same by handing over to :func:`run` in time.
+With a budget of N at most N instructions are executed; the program stops before the next one. An engine that checks the
+budget less often gets the same result by continuing in :func:`run` in time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .rows import LocalCall, Move, Step
 from .units import unit_at
 
 DEFAULT_BUDGET: Final = 1 << 24
-#: How many instructions are executed one by one before code for whole parts of the program is made.
+#: Number of instructions that are interpreted before units are compiled.
 HOT_AFTER: Final = 2_000
 HOT_AFTER_PER_SLOT: Final = 200
 VISIBLE_REGISTERS: Final = 11
 
 
 class TraceStep(NamedTuple):
-    """One step of an execution: the instruction at slot ``pc`` and the registers that it changed, by number."""
+    """One step of an execution: the instruction at slot ``pc`` and the changed registers by number."""
 
     number: int
     pc: int
@@ -48,7 +48,7 @@ def execute(
     trace: Callable[[TraceStep], None] | None = None,
     **platform: Unpack[Platform],
 ) -> Returned | Fault:
-    """Run a program from slot ``entry`` on a new machine; see :class:`.machine.Machine` for what it has.
+    """Run a program from slot ``entry`` on a new machine, see :class:`.machine.Machine`.
 
     ``table`` decodes bytes (RFC 9669's if None). ``trace`` is called after each step.
 
@@ -77,9 +77,9 @@ def run(
 ) -> Returned | Fault:
     """Run ``executable`` on ``machine`` from slot ``pc`` to its end, as after ``steps`` of ``budget`` instructions.
 
-    The machine is used as it is, so that an execution can begin elsewhere and go on here. Once ``hot_after``
-    instructions have been executed (None: as many as pay for it), jumps backward, calls and returns lead to code made
-    for the whole of what they reach; nothing but the speed depends on it.
+    The state of the machine is not reset, so that another engine can hand over an execution. After ``hot_after``
+    instructions (None: the default), targets of backward jumps, calls and returns are compiled to units, which only
+    affects the speed.
 
     Raises:
         ValueError: the byte orders of the two differ, or ``pc`` is neither an instruction nor the end of the program.
@@ -94,7 +94,7 @@ def run(
         while steps < budget:
             if hot and (unit := unit_at(executable, pc)) and steps + unit.size <= budget:
                 pc, steps = unit.run(machine, pc, steps, budget - unit.size)
-            for steps in range(steps, budget):  # noqa: B020  # counts on from where it was
+            for steps in range(steps, budget):  # noqa: B020  # continues from its value
                 step, following = operations[pc]
                 move = step(registers, machine)
                 if move is None:
@@ -133,7 +133,7 @@ def _check_fit(executable: Executable, machine: Machine, pc: int) -> None:
 
 
 class _Tracer:
-    """Stands around each step, and reports it when the next one begins: by then calls have changed registers too."""
+    """Wraps each step, and reports it when the next one begins, after the effect of a call on the registers."""
 
     def __init__(self, machine: Machine, callback: Callable[[TraceStep], None]) -> None:
         self.machine, self.callback = machine, callback
@@ -175,7 +175,7 @@ def _traced(
 
 
 def _target(executable: Executable, slot: int) -> int:
-    """Return the slot that a jump or call leads to.
+    """Return the target of a jump or call, after a check.
 
     Raises:
         Trap: no instruction begins there.

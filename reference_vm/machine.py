@@ -23,12 +23,11 @@ from .memory import (
     window_address,
 )
 
-#: R0 to R10, and the five numbers that fit the field but name no register: only a table that is not RFC 9669's
-#: can reach those.
+#: R0 to R10, and the five other numbers that fit the field, which only a table other than RFC 9669's can use.
 REGISTER_SLOTS: Final = 16
 
-#: A helper function: gets the machine and R1 to R5, gives R0. It may raise :class:`.faults.Trap`; any other exception
-#: comes out of the execution unchanged.
+#: A helper function: takes the machine and R1 to R5, returns R0. It may raise :class:`.faults.Trap`; other exceptions
+#: propagate from the execution.
 Helper: TypeAlias = "Callable[[Machine, int, int, int, int, int], int]"
 
 
@@ -47,7 +46,7 @@ class Platform(TypedDict, total=False):
 
 
 class Machine:
-    """State and surroundings of one program.
+    """The machine state of one program, and its platform.
 
     Args:
         byte_order: of the numbers in memory.
@@ -121,7 +120,7 @@ class Machine:
         """Return the map that has ``handle``.
 
         Raises:
-            Trap: no map has.
+            Trap: there is none.
         """
         for candidate in self.maps:
             if candidate.handle == handle:
@@ -149,14 +148,14 @@ class Machine:
 
     @staticmethod
     def code_addr(pc: int, distance: int) -> int:
-        """Return the address of the instruction ``distance`` slots from slot ``pc + 1``; it is no readable memory."""
+        """Return the address of the instruction ``distance`` slots from slot ``pc + 1``; it is not readable."""
         return (window_address(CODE_WINDOW) + 8 * (pc + 1 + distance)) & ADDRESS_MASK
 
     def call_helper(self, by: str, number: int, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
         """Call helper function ``number``, an id of the kind ``by`` (``static`` or ``btf``), and return R0.
 
         Raises:
-            Trap: the machine has no such function, or the function does not accept its arguments.
+            Trap: there is no such function, or the function rejects its arguments.
         """
         function = self.helpers[by].get(number)
         if function is None:

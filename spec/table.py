@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instruction table: ``isa.yaml`` read, checked and typed.
 
-``isa()`` gives the table. A row that could not be right (unknown field, pseudocode with a type error, an encoding
-that another row has too, an operand that its meaning does not use) raises :class:`TableError` with the row's name.
-The pseudocode of a row is parsed when something asks what the row means; to encode, decode and count, nothing does.
+``isa()`` returns the table. An invalid row (an unknown field, a type error in the pseudocode, an encoding that overlaps
+with another row's, an operand that the meaning does not use) raises :class:`TableError` with the row's name. The
+pseudocode of a row is parsed at the first use of its meaning; encoding and decoding do not need it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TableError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A field that carries an operand: any number in ``low..high``."""
+    """A field with an operand: any number in ``low..high``."""
 
     low: int
     high: int
@@ -129,9 +129,9 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Isa:
-    """All instructions, in the order of the file, and the conformance groups with what each includes directly.
+    """All instructions, in the order of the file, and the conformance groups with those that each includes directly.
 
-    What the instructions of the groups ``implementation_specific`` do is left to each runtime.
+    The meaning of the instructions in the groups ``implementation_specific`` is left to each runtime.
     """
 
     instructions: tuple[Instruction, ...]
@@ -145,7 +145,7 @@ class Isa:
 def isa() -> Isa:
     """Return the instruction set of this process: RFC 9669's, unless ``BPF_ISA_SPEC`` is set (read once).
 
-    That the pseudocode of RFC 9669's rows is right is not checked again here: the tests do that.
+    The pseudocode of RFC 9669's rows is checked by the tests, not here.
 
     Raises:
         location.LocationError: the variable names no specification.
@@ -166,7 +166,7 @@ def load(path: Path) -> Isa:
 
 
 def build(document: strict_yaml.Document) -> Isa:
-    """Make the table of a document that was read; see :func:`load`."""
+    """Build the table of a YAML document; see :func:`load`."""
     table = _table(document)
     for row in table.instructions:
         _check_meaning(row)
@@ -232,7 +232,7 @@ def _row(raw: dict[str, Any], line: int, groups: Mapping[str, frozenset[str]]) -
 
 
 def _check_meaning(row: Instruction) -> None:
-    """Check that the pseudocode of a row is right, and uses just the operands that the row has."""
+    """Check that the pseudocode of a row is valid and uses exactly the operands of the row."""
     from .pseudocode import PseudocodeError
 
     try:
@@ -262,7 +262,7 @@ def _rule(name: str, value: strict_yaml.Data) -> Operand | Fixed:
 
 
 def _check_disjoint(rows: tuple[Instruction, ...]) -> None:
-    """Two rows of one opcode must differ in the fixed value of a field, or no decoder could tell them apart."""
+    """Check that two rows of one opcode differ in the fixed value of a field."""
     for a, b in combinations(rows, 2):
         told_apart = any(
             isinstance(x, Fixed) and isinstance(y, Fixed) and x.value != y.value

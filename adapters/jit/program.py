@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled programs: ``compile(code)(memory)`` gives what :func:`bpf_isa.reference_vm.interpreter.execute` gives."""
+"""Compiled programs: ``compile(code)(memory)`` returns what :func:`bpf_isa.reference_vm.interpreter.execute` does."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from .runtime.llvm import Code, Level, Timings, Unresolved, generate
 from .runtime.support import DECLARATIONS
 from .trust import Acceptance, NotAccepted, digest_of
 
-#: How many shapes a compiler keeps the code of, in case that another program has the same.
+#: The number of shapes whose code a compiler caches.
 _KEPT_SHAPES = 512
-#: Lines of LLVM IR for one program; with them grows the time that LLVM takes.
+#: Limit for the lines of LLVM IR of one program, on which the time of LLVM depends.
 MOST_LINES = 300_000
-#: Lines (and instructions), and loops, of programs that are optimised; for these, it grows faster.
+#: Limits for lines (and instructions) and loops of programs that are optimised.
 MOST_LINES_OPTIMIZED, MOST_LOOPS_OPTIMIZED = 8_000, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Code for all programs that differ in the numbers of their 64-bit constants only, and how much it is optimised."""
+    """Code for all programs that differ only in their 64-bit constants, and its optimisation level."""
 
     plan: Plan
     code: Code
@@ -66,7 +66,7 @@ class CompiledProgram:
 
     @property
     def level(self) -> Level:
-        """How much it is optimised: programs that would take too long are not, whatever was asked for."""
+        """The optimisation level: ``fast`` for programs that are too large to optimise."""
         return self._shape.level
 
     def __call__(
@@ -107,9 +107,9 @@ class CompiledProgram:
 class UncheckedProgram(CompiledProgram):
     """A program as machine code without checks.
 
-    R1 to R9 may have addresses of the host in the outcome. Where the program is not known to end
-    within the budget of a run, code is made that counts; it stops at the first beginning of a loop, or end of a local
-    function, after the budget is spent. Code that does not count tells no steps: they are 0.
+    R1 to R9 may have addresses of the host in the outcome. If the program is not known to end within the
+    budget of a run, code with a budget is compiled; it stops at the next loop header, or end of a local function, after
+    the budget is spent. Code without a budget has 0 steps in its outcome.
     """
 
     __slots__ = ("_counting", "_level", "accepted")
@@ -154,7 +154,7 @@ def compile(
     Raises:
         DecodeError: the bytes are no program of ``table``.
         NotAccepted: ``accepted`` is about another program, or another instruction set than that of RFC 9669.
-        NotLowerable: the program is declined; see there.
+        NotLowerable: the program cannot be compiled.
         Unavailable: llvmlite cannot be used here.
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
@@ -237,7 +237,7 @@ class Compiler:
         return [ready[shape] for shape in shapes]
 
     def _generate(self, plans: dict[Hashable, Plan], level: Level) -> dict[Hashable, Shape]:
-        """Compile ``plans``; those of which that would be too much without optimisation."""
+        """Compile ``plans``, without optimisation if they are too large."""
         start = perf_counter()
         lowered: dict[Hashable, tuple[str, Plan]] = {}
         rest: dict[Hashable, Plan] = {}
@@ -281,5 +281,5 @@ class Compiler:
         return lower_program(plan, style, name, numbers, MOST_LINES_OPTIMIZED)
 
     def clear(self) -> None:
-        """Forget what was compiled; code that a program still uses stays until that is gone."""
+        """Clear the cache; code that a program uses is freed with the program."""
         self._shapes.clear()

@@ -53,7 +53,7 @@ class LinuxAdapter(Closing):
             raise
 
     def close(self) -> None:
-        """Give back all maps."""
+        """Close all maps."""
         self._executor.close()
 
     def info(self) -> RuntimeInfo:

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
-#: What the kernel takes a program for; the names are those of ``enum bpf_prog_type``.
+#: Program types, with the names of ``enum bpf_prog_type``.
 ProgramTypeName: TypeAlias = Literal["SOCKET_FILTER", "SCHED_CLS", "RAW_TRACEPOINT"]
 
-#: Stands for a map that does not exist, in relocations: its descriptor is -1.
+#: In relocations, a map that does not exist: its descriptor is -1.
 NO_MAP = -1
 
 
 class Origin(NamedTuple):
-    """Where a part of the vector's program is: ``slots`` slots from ``vector_slot`` on, at ``load_slot`` of a load."""
+    """A part of the vector's program: ``slots`` slots from ``vector_slot`` are at ``load_slot`` of a load."""
 
     load_slot: int
     vector_slot: int
@@ -32,9 +32,9 @@ class Load(NamedTuple):
     """One program.
 
     ``relocations`` are pairs of a slot, whose ``imm`` becomes a descriptor, and the map (index into
-    :attr:`PreparedCalls.maps`). ``origins`` tell which slots are the vector's own. ``functions`` are the first slots of
-    all functions if the kernel has to be given their types, else empty. A refused ``optional`` load means nothing,
-    and one that ran makes up for a refused one.
+    :attr:`PreparedCalls.maps`). ``origins`` are the slots from the vector. ``functions`` are the first slots of
+    all functions if the kernel needs their types, else empty. The refusal of an ``optional`` load is ignored, and its
+    success replaces a refused load.
     """
 
     code: bytes
@@ -46,7 +46,7 @@ class Load(NamedTuple):
 
 
 class PreparedCalls(NamedTuple):
-    """What to ask the kernel for one vector.
+    """The kernel calls for one vector.
 
     ``maps`` are initial values, one array map of one value each. ``indexed`` are the maps that programs name by
     index. ``packet`` is the packet for program types that want one. ``reads`` are the maps whose values are asked

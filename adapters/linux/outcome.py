@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of a vector: reads a report of kernel calls as an outcome of the adapter protocol."""
+"""The outcome of a vector, from the report of its kernel calls."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .policy import classify, last_line
 def outcome(job: Job, calls: PreparedCalls, report: Report, byte_order: ByteOrder = sys.byteorder) -> Outcome:
     """Return the outcome of ``job`` after ``calls`` were made for it.
 
-    A refusal is ``rejected`` if the kernel takes the program for no program of the instruction set, or if the job
-    wants to be rejected; ``unsupported`` if the kernel's own rules refuse what the instruction set allows.
+    A refusal is ``rejected`` if the kernel finds the encoding invalid or the job wants to be rejected, and
+    ``unsupported`` if it follows from the kernel's own safety policy.
     """
     outcomes = []
     failed = None

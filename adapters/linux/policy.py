@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells the safety rules of the Linux verifier from its judgement of encodings: ``policy.yaml``, read and applied."""
+"""Classifies messages of the Linux verifier as safety policy or invalid encoding, by ``policy.yaml``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLICY_FILE = Path(__file__).parent / "policy.yaml"
 
 Kind: TypeAlias = Literal["policy", "encoding"]
 
-#: Lines of a verifier's log that follow the message: statistics, and the states that an endless loop repeats.
+#: Lines of a verifier's log after the message: statistics, and the states of an infinite loop.
 _AFTERWORDS = re.compile(
     r"(verification time \d|stack depth \d|processed \d+ insns|insns? processed|cur state:|old state:)"
 )
@@ -25,10 +25,10 @@ _AFTERWORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An entry of ``policy.yaml``: what the kernel says, and what kind of rule it follows.
+    """An entry of ``policy.yaml``: a message of the kernel and the kind of rule behind it.
 
-    ``assembly`` or ``encoded`` is the example that provokes it, in assembly or as bytes in little-endian byte order;
-    where neither is, ``unseen`` tells why.
+    ``assembly`` or ``encoded`` is a program that provokes it, in assembly or as bytes in little-endian byte order;
+    without an example, ``unseen`` has the reason.
     """
 
     id: str
@@ -42,17 +42,17 @@ class Message:
 
     @property
     def code(self) -> str:
-        """The word for machines, such as ``policy.unreachable``."""
+        """The reason code, such as ``policy.unreachable``."""
         return f"{self.kind}.{self.id}"
 
     def match(self, line: str, errno: int) -> bool:
-        """Whether this is what the kernel means by ``line``, its last word, and ``errno``."""
+        """Whether this entry matches ``line``, the last line of the log, and ``errno``."""
         if self.errno is not None:
             return not line and errno == self.errno
         return any(pattern.fullmatch(line) for pattern in self.patterns)
 
     def renumber(self, line: str, origins: Iterable[Origin]) -> str:
-        """Return ``line`` with slot numbers as in the vector's program; those of generated code stay as they are."""
+        """Return ``line`` with the slot numbers of the vector's program; those of generated code are not changed."""
         parts = tuple(origins)
         for pattern in self.patterns:
             if found := pattern.fullmatch(line):
@@ -71,7 +71,7 @@ def _vector_slot(slot: int, origins: tuple[Origin, ...]) -> int:
 
 
 def last_line(log: str) -> str:
-    """Return the last line of a verifier's log that says something of the program; empty if none does."""
+    """Return the last line of a verifier's log before its statistics; empty if there is none."""
     for line in reversed(log.splitlines()):
         text = line.strip()
         if text and not _AFTERWORDS.match(text):

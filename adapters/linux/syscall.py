@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bpf(2) system call by ctypes: array maps in shared memory, program load, test run.
 
-The numbers and structures here are the kernel's user-space interface (``include/uapi/linux/bpf.h``), no part of the
+The numbers and structures here are the kernel's user-space API (``include/uapi/linux/bpf.h``), not part of the
 instruction set. Every failure is a :class:`BpfError` with the command and errno; a program that the kernel refuses
 is a :class:`ProgramRefused` with the verifier's log.
 """
@@ -44,9 +44,9 @@ SYSCALL_NUMBERS_32 = {
     "mips": 4355,
 }
 
-#: A verifier log never needs more at the level used here (messages only, no trace of states).
+#: Enough for a verifier log without the trace of states.
 LOG_SIZE = 64 << 10
-#: How often a call is made again that the kernel gave up because of a signal.
+#: Retries of a call that a signal interrupted.
 _RETRIES = 10
 
 
@@ -91,7 +91,7 @@ class ProgramRefused(BpfError):
 
 
 class NoSuchSystemCall(Exception):
-    """This machine or platform has no bpf(2) that is known here; the message says which it is."""
+    """There is no known bpf(2) on this machine or platform, which the message names."""
 
 
 #: The kernel's own ENOTSUPP, which user space has no name for.
@@ -188,13 +188,13 @@ class ArrayMap:
         self._memory[: len(data)] = data
 
     def close(self) -> None:
-        """Give the map back; programs that use it keep it alive in the kernel."""
+        """Close the map; loaded programs keep it alive in the kernel."""
         self._memory.close()
         os.close(self.descriptor)
 
 
 class Bpf:
-    """The system call, with buffers that are used again and again: one instance per thread.
+    """The system call, with reused buffers: one instance per thread.
 
     Raises:
         NoSuchSystemCall: see :func:`syscall_number`.
@@ -294,7 +294,7 @@ class Bpf:
         """
         attributes = self._run
         attributes.prog_fd = program
-        # What a run leaves here, for other program types, the kernel does not take as input again.
+        # Outputs of an earlier run, which the kernel rejects as inputs for some program types.
         attributes.data_size_out = attributes.duration = 0
         if packet is None:
             attributes.data_in = attributes.data_size_in = 0
@@ -306,7 +306,7 @@ class Bpf:
         return int(attributes.retval)
 
     def _again(self, interrupted: int, command: Command, attributes: ctypes.Structure) -> int:
-        """Call, and call again where the kernel gave up because a signal was pending."""
+        """Call, with retries if the kernel gave up because of a pending signal."""
         for _ in range(_RETRIES):
             try:
                 return self._call(command, attributes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The miniatures: what is wrong with each, where such a thing was seen, and which requirements it breaks."""
+"""The miniatures: the fault of each, where it was seen, and the requirements that it violates."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _unchanged(table: Isa) -> Isa:
 class Miniature:
     """A runtime with one fault.
 
-    ``fault`` says what it does; ``seen`` in what kind of real runtimes that was, and how it comes about. ``breaks``
-    are requirements (``rfc9669-`` is left out) that a vector which convicts it covers, each the reason of some.
+    ``fault`` describes it; ``seen`` is where it occurred, and its cause. ``breaks`` are requirements (without
+    ``rfc9669-``) that failing vectors cover, each by at least one.
     """
 
     fault: str
@@ -174,7 +174,7 @@ def open_miniature(name: str = "", byte_order: ByteOrder | None = None) -> Refer
     """Return the miniature ``name``; ``byte_order`` is that of the host if None.
 
     Raises:
-        protocol.Unavailable: there is none of this name.
+        protocol.Unavailable: there is no such miniature.
     """
     miniature = MINIATURES.get(name)
     if miniature is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What registers hold in an iteration of a loop, in terms of what they had where it began."""
+"""Symbolic values of registers in an iteration of a loop, as sums of their values at its start."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ....spec.folding import fold
 from ..layout import REGISTERS
 from ..plan import Plan
 
-#: Sums that mention more registers are not followed.
+#: Sums of more registers are not tracked.
 _MOST_TERMS = 3
 
 
 class Sum(NamedTuple):
-    """The values that some registers have where an iteration begins, added up, plus a number; modulo 2**64."""
+    """The sum of the values of registers at the start of an iteration, plus a number; modulo 2**64."""
 
     registers: tuple[int, ...]
     number: int
 
 
-#: What each register holds, as far as it is known.
+#: The symbolic value of each register, None if unknown.
 Forms: TypeAlias = tuple[Sum | None, ...]
 
-#: Before any instruction of an iteration.
+#: The values at the start of an iteration.
 AT_START: Forms = tuple(Sum((n,), 0) for n in range(REGISTERS))
 
 
 def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
-    """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
+    """Return the values of registers after the instruction at ``slot``, which is no local call."""
     for node in t.walk(*plan.at(slot).instruction.means):
         if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
             register = plan.at(slot).register(node.target.name)
@@ -63,7 +63,7 @@ def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
 
 
 def common_forms(states: Iterable[Forms]) -> Forms:
-    """Return what all of ``states`` agree on."""
+    """Return the join of ``states``."""
     first, *others = states
     return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))
 

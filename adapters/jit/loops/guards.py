@@ -20,12 +20,12 @@ _OPPOSITE |= {f"s{op}": f"s{opposite}" for op, opposite in _OPPOSITE.items() if 
 _OPPOSITE |= {opposite: op for op, opposite in _OPPOSITE.items()}
 _MIRRORED: dict[str, str] = {"<": ">", "<=": ">=", "s<": "s>", "s<=": "s>=", "==": "==", "!=": "!="}
 _MIRRORED |= {mirrored: op for op, mirrored in _MIRRORED.items()}
-#: Conditions that a value can hold for a while if it grows, and if it shrinks.
+#: Operators for which a growing and a shrinking value can satisfy the condition for some iterations.
 _GROWING, _SHRINKING = frozenset(["<", "<=", "s<", "s<=", "!="]), frozenset([">", ">=", "s>", "s>=", "!="])
 
 
 class Condition(NamedTuple):
-    """What holds on one of the two edges of a conditional jump."""
+    """The condition on one of the two edges of a conditional jump."""
 
     left: Sum
     op: str
@@ -34,9 +34,9 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The loop goes on at the jump in ``slot``, to the block at ``inside``, as long as ``value op bound``.
+    """The jump in ``slot`` stays in the loop, at the block ``inside``, while ``value op bound`` holds.
 
-    ``value`` moves by ``step`` in each iteration, ``bound`` does not move.
+    ``value`` is an induction variable with the given ``step``, ``bound`` a loop invariant.
     """
 
     slot: int
@@ -60,7 +60,7 @@ class Shape(NamedTuple):
 
 
 def guards_of(plan: Plan, shape: Shape, steps: Sequence[int | None]) -> tuple[Guard, ...]:
-    """Return the conditions that are known to hold for some iterations."""
+    """Return the guards of a loop."""
     guards = []
     for first in shape.order:
         slot = plan.blocks[first].slots[-1]
@@ -80,7 +80,7 @@ def guards_of(plan: Plan, shape: Shape, steps: Sequence[int | None]) -> tuple[Gu
 
 
 def _condition(plan: Plan, slot: int, following: int, state: Forms) -> Condition | None:
-    """Return what holds if the jump at ``slot`` leads to the block at ``following``, and not to the other one."""
+    """Return the condition for which the jump at ``slot`` leads to the block at ``following``."""
     item = plan.at(slot)
     match control_of(item.instruction).transfer:
         case t.Jump(_, t.Compare(op, left, right)):

@@ -23,9 +23,9 @@ from .places import Place, State
 #: LLVM should unroll a loop to at most so many instructions, and iterations.
 _UNROLLED = 48
 _MOST_UNROLLED = 8
-#: Loops of more blocks are left as they are.
+#: Loops of more blocks are compiled with checks only.
 _MOST_BLOCKS = 64
-#: Accesses that move together are looked at together unless they are so many bytes apart.
+#: Accesses of a group may be at most so many bytes apart.
 _WIDEST = 1 << 20
 
 
@@ -146,7 +146,7 @@ def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]],
 
 
 def _sweeps(plan: Plan, shape: Shape, steps: Sequence[int | None], places: dict[int, State]) -> Iterator[Sweep]:
-    """Yield the accesses that move by a known step, those together that move together."""
+    """Yield the accesses with a known step, grouped by registers, region and step."""
     groups: dict[tuple[tuple[int, ...], Place, int], list[tuple[int, int, bool, Access]]] = {}
     for slot, state in shape.before.items():
         nodes = list(t.walk(*plan.at(slot).instruction.means))
@@ -172,7 +172,7 @@ def _sweeps(plan: Plan, shape: Shape, steps: Sequence[int | None], places: dict[
 
 
 def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -> Place:
-    """Return where the pointers in ``address``, used at ``slot``, lead, as far as the flow of values tells."""
+    """Return the likely region of ``address`` at ``slot``, from the dataflow analysis."""
     for part in t.walk(address):
         if isinstance(part, t.Register):
             place = places[slot][plan.at(slot).register(part.name)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loops in two versions: as they are, and without checks for as many iterations as are known to need none."""
+"""Loop versioning: a version with checks, and one without checks for the iterations that need none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .trips import MANY, TripCounts
 
 
 class Versions:
-    """Writes the version of each loop without checks, the decision which version to take, and the labels of both.
+    """Writes the unchecked version of each loop, the choice between the versions, and the labels of both.
 
     The label of a block is ``b`` and its slot; that of a loop header is ``c``, since ``b`` is the decision. Labels of
     the version without checks begin with ``q``; ``k`` is the end of its iterations.

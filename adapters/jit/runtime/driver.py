@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of compiled code on a machine: what goes in, calls back, and comes out."""
+"""One run of compiled code on a machine: inputs, callbacks and outcome."""
 
 from __future__ import annotations
 
@@ -181,10 +181,10 @@ class Driver:
     # The outcome
 
     def _fault(self, left: int) -> Returned | Fault:
-        """Return the fault at which the code stopped, in the words of the reference.
+        """Return the fault at which the code stopped, as the reference VM reports it.
 
-        The code says where and why. Refused accesses are explained by the memory; for all else the reference executes
-        that one instruction, or what the budget allows for in the last block.
+        The code has stored slot and trap. The memory explains refused accesses; otherwise the reference VM executes
+        that instruction, or the rest of the budget in the last block.
         """
         slot, trap = self.words[Word.STOP] >> 8, Trap(self.words[Word.STOP] & 0xFF)
         if self.accepted:
@@ -205,7 +205,7 @@ class Driver:
         return outcome
 
     def _out_of_budget(self, slot: int, trap: Trap, left: int) -> Returned | Fault:
-        """Return the fault of unchecked code, which has no other reason to stop, and notices it late."""
+        """Return the fault of unchecked code, which stops only for its budget, and late."""
         if trap is not Trap.BUDGET:
             raise EngineError(f"unchecked code stopped at slot {slot} ({trap.name})")
         executable = Executable(self.program, self.machine.byte_order)
@@ -224,7 +224,7 @@ class Driver:
         return self.machine.memory.denied("write", address, size)
 
     def _unspent(self, slot: int) -> int:
-        """Return how many instructions have been paid for that are still to come at ``slot``, with it."""
+        """Return the number of instructions of the block, from ``slot``, that the budget already includes."""
         if slot == len(self.program):
             return 1
         slots = self.plan.block_of(slot).slots

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLVM behind one function: IR text in, addresses of machine code out, and memory that is given back.
+"""The interface to LLVM: from IR text to addresses of machine code, with memory that is freed.
 
-Each module has a context of its own, since a context keeps every number and type that it ever saw. LLVM writes code
-to pages that are writable, and makes them executable and read-only before anyone can call them.
+Each module has its own context, since a context is never freed in part. LLVM writes code to writable pages, and makes
+them executable and read-only before they are used.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Timings:
 
 
 class Unresolved(RuntimeError):
-    """Machine code that calls what is not there: it must not be run. The message names it."""
+    """Machine code with undefined symbols, which must not be run. The message names them."""
 
 
 @dataclass(slots=True, weakref_slot=True)

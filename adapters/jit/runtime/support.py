@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compiled code calls, itself in LLVM IR: to find memory when no quick check succeeds, and to call Python."""
+"""Support functions of compiled code, in LLVM IR: the search for a memory region, and calls of Python."""
 
 from __future__ import annotations
 
