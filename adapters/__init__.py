@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who else runs programs: one adapter per runtime, all speaking the protocol of this package."""
+"""Adapters for runtimes, one per runtime, with a common protocol."""

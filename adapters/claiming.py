@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A runtime for which the user claims conformance groups."""
+"""A runtime with conformance groups claimed by the user."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .protocol import Adapter, Job, Outcome, RuntimeInfo
 
 
 class Claiming(Closing):
-    """An adapter that says of its runtime that it supports ``groups``, whatever it says itself."""
+    """An adapter whose runtime claims ``groups``, instead of its own claim."""
 
     def __init__(self, adapter: Adapter, groups: frozenset[str]) -> None:
         self._adapter, self._groups = adapter, groups
 
     def info(self) -> RuntimeInfo:
-        """Return the identity of the runtime, with the claim."""
+        """Return the identity of the runtime with the user's claim."""
         return replace(self._adapter.info(), groups=self._groups)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is closed at the end of a ``with`` block."""
+"""The base class of context managers with a ``close`` method."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Has something to give back: :meth:`close` does, and the end of a ``with`` block calls it."""
+    """Owns resources that :meth:`close` releases; the end of a ``with`` block calls it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back processes, descriptors and memory."""
+        """Release processes, descriptors and memory."""
 
     def __enter__(self) -> Self:
         return self

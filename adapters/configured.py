@@ -9,8 +9,8 @@
     args = ["--jit"]
     groups = ["base64", "divmul64", "atomic64"]
 
-(``[runtimes]`` in ``bpf-isa.toml``.) The file is looked for in the current folder and those above it; the first one
-counts. Relative paths in it are relative to its folder, where the runtimes also run.
+(``[runtimes]`` in ``bpf-isa.toml``.) The file is searched in the current folder and its parents; the first one is
+used. Relative paths in it are relative to its folder, where the runtimes also run.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from .processes.settings import Settings
 
 _SCHEMA = Path(__file__).with_name("configured.schema.json")
 OWN_FILE, SHARED_FILE = "bpf-isa.toml", "pyproject.toml"
-#: The process that starts programs, a Python interpreter, lives within the limit, too.
+#: The limit also applies to the process that starts programs, a Python interpreter.
 LEAST_MEMORY = 64 << 20
 
 
 class ConfigurationError(InputError):
-    """A file of runtimes that cannot be used; the message says where, and what is wrong."""
+    """An invalid configuration file; the message names the position and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The runtimes of ``file``: for each name what to use, as ``-r`` would name it, and options for that."""
+    """The runtimes of ``file``: for each name a runtime, as in ``-r``, and its options."""
 
     file: Path | None = None
     runtimes: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def find(start: Path | None = None) -> Configuration:
     """Return the configuration for the folder ``start`` (the current one if None); an empty one if there is none.
 
     Raises:
-        ConfigurationError: the file is no TOML, or does not follow the schema.
+        ConfigurationError: the file is not TOML, or violates the schema.
     """
     folder = (start or Path.cwd()).absolute()
     for place in (folder, *folder.parents):
@@ -62,12 +62,12 @@ def find(start: Path | None = None) -> Configuration:
 
 
 def _table(file: Path) -> Any:
-    """Return what ``file`` has for this program; None if that is nothing."""
+    """Return the table of ``file`` for this program; None if there is none."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no text, a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError: invalid TOML or UTF-8, or a huge number
         if file.name == SHARED_FILE:
-            # Somebody else's file, and not the place to complain about it.
+            # The file belongs to other tools, which report its errors.
             return None
         message = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ConfigurationError(f"{file}: {message}") from None

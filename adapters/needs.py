@@ -1,40 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of its platform a program names: for runtimes that have no maps, variables or helper functions to offer."""
+"""The platform features that a program uses, for runtimes without maps, variables or helper functions."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 from ..spec import tree
-from ..spec.encoding import DecodeError, identify, unpack
-from ..spec.table import Instruction
+from ..spec.encoding import Decoded, DecodeError, instructions
+from ..spec.table import Instruction, isa
 from .protocol import Job
 
 _OF = {"map_by_fd": "maps", "map_by_idx": "maps", "map_val": "maps", "var_addr": "platform variables"}
 
 
 def missing_platform(job: Job) -> frozenset[str]:
-    """Return what ``job`` provides and its program names: ``maps``, ``platform variables``, ``helper functions``.
+    """Return the features of ``job`` that its program uses: ``maps``, ``platform variables``, ``helper functions``.
 
-    Only instructions that can be identified count. The others are to be rejected by every runtime, whatever it has;
-    what is provided beside them is for runtimes that take them for something else.
+    Only defined instructions count: every runtime has to reject the others, whatever features it has.
     """
     provided = {"maps": job.maps, "platform variables": job.variables, "helper functions": job.helpers}
     if not any(provided.values()):
         return frozenset()
     named: set[str] = set()
     try:
-        slots = unpack(job.code, job.byte_order)
+        for item in instructions(job.code, job.byte_order, isa()):
+            if isinstance(item, Decoded):
+                named |= _names(item.instruction)
     except DecodeError:
         return frozenset()
-    index = 0
-    while index < len(slots):
-        item = identify(slots, index)
-        if isinstance(item, DecodeError):
-            index += 1
-        else:
-            named |= _names(item.instruction)
-            index += item.instruction.slots
     return frozenset(what for what in named if provided[what])
 
 

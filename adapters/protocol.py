@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the suite asks of a runtime, and what it hears back: plain data that can be pickled, and the adapter's shape.
+"""The adapter protocol: jobs, outcomes, and the interface of adapters. All data can be pickled.
 
-A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says how it
-ended; whether that is right is not the adapter's concern. Adapters tell facts: they never see what a vector expects,
-only what will be compared (``observe``) and whether the program is meant to be refused (``wants_rejection``).
+A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says how it ended,
+not whether that is correct: adapters do not know the expectation of a vector, only what will be compared (``observe``)
+and whether the program should be rejected (``wants_rejection``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..spec.encoding import ByteOrder
 from ..spec.errors import InputError
 
 Engine: TypeAlias = Literal["interpreter", "jit", "unknown"]
-#: What a runtime can show after a run. ``r0`` is the least; ``registers`` are r0 to r9 at the end of the program.
+#: State that a runtime can report after a run. ``r0`` is the minimum; ``registers`` are r0 to r9 at the end.
 Observable: TypeAlias = Literal["r0", "registers", "memory"]
 
 
@@ -34,21 +34,20 @@ class OutcomeKind(StrEnum):
     UNSUPPORTED = "unsupported"  # this runtime cannot judge the job; the reason says why
 
 
-#: Code of the reason of an ``unsupported`` outcome about which the adapter knows no better: what the runtime said is in
-#: none of its tables, so it tells nothing about the runtime.
+#: Code of the reason of an ``unsupported`` outcome whose message is in none of the adapter's tables, so that it says
+#: nothing about conformance.
 UNCLASSIFIED = "unclassified"
-#: What a reason blames: how the runtime treats an instruction; its platform or the platform's policy; or what the
-#: harness can ask of it and see.
+#: The cause in a reason: the runtime's implementation of an instruction; its platform or the platform's policy; or a
+#: limit of the harness.
 Blames: TypeAlias = Literal["instruction", "platform", "harness"]
 _CODE = r"[a-z][a-z0-9._-]*"
 _WITH_CODE = re.compile(rf"({_CODE}): (.*)", re.DOTALL)
 
 
 class Reason(NamedTuple):
-    """Why an outcome or a verdict is what it is: a word for machines, such as ``policy.unreachable``, and a sentence.
+    """The reason of an outcome or verdict: a code such as ``policy.unreachable``, and a sentence.
 
-    ``code`` (small letters, digits, ``.``, ``-`` and ``_``) is empty where there is no such word. As a string a reason
-    is ``code: text``.
+    ``code`` (lower-case letters, digits, ``.``, ``-`` and ``_``) may be empty. As a string a reason is ``code: text``.
     """
 
     code: str = ""
@@ -60,12 +59,12 @@ class Reason(NamedTuple):
 
     @property
     def is_valid(self) -> bool:
-        """Whether code and ``blames`` are what they may be: adapters come from elsewhere, too."""
+        """Whether ``code`` and ``blames`` are valid, which third-party adapters may violate."""
         return (not self.code or bool(re.fullmatch(_CODE, self.code))) and self.blames in get_args(Blames)
 
     @classmethod
     def parse(cls, said: str, blames: Blames = "instruction") -> Self:
-        """Return the reason that is ``said`` as a string; without a code if it does not begin with one."""
+        """Return the reason of the string ``said``; without a code if it does not begin with one."""
         found = _WITH_CODE.fullmatch(said)
         return cls(found[1], found[2], blames) if found else cls("", said, blames)
 
@@ -76,8 +75,8 @@ NO_REASON = Reason()
 class MapSpec(NamedTuple):
     """An array map with one entry, whose key is the 32-bit 0.
 
-    Instructions that name a map by descriptor or by index hold, as imm, its place in :attr:`Job.maps`; an adapter
-    replaces it by what the runtime wants.
+    The imm of instructions that name a map by descriptor or by index is its index in :attr:`Job.maps`; an adapter
+    replaces it as the runtime requires.
     """
 
     value: bytes
@@ -93,7 +92,7 @@ class VariableSpec(NamedTuple):
 class HelperSpec(NamedTuple):
     """A helper function that the program calls, by static id or by BTF id.
 
-    ``does`` is what it does: ``map_lookup_elem``, ``map_update_elem`` and ``map_delete_elem`` are those that Linux
+    ``does`` is its function: ``map_lookup_elem``, ``map_update_elem`` and ``map_delete_elem`` are those that Linux
     knows by the static ids 1, 2 and 3; ``weigh`` returns r1 + 2 r2 + 3 r3 + 4 r4 + 5 r5 modulo 2**64.
     """
 
@@ -141,10 +140,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeInfo:
-    """Who a runtime is.
+    """The identity of a runtime.
 
-    ``groups`` are the conformance groups that it claims to support; None if it claims nothing, then it is asked about
-    all that mean the same everywhere. ``byte_order`` is that of the programs it runs.
+    ``groups`` are the conformance groups that it claims to support; None without a claim, which tests all but the
+    implementation-specific ones. ``byte_order`` is that of the programs it runs.
     """
 
     name: str
@@ -158,11 +157,11 @@ class RuntimeInfo:
 
 
 class Unavailable(InputError):
-    """A runtime that cannot be used here; the message says in one line why, and what to do about it."""
+    """The runtime cannot be used here; the message has the reason and a remedy in one line."""
 
 
 class Adapter(Protocol):
-    """A runtime, ready to run jobs. Used by one thread; :meth:`close` gives back what it holds."""
+    """A runtime, ready to run jobs. Used by one thread; :meth:`close` releases its resources."""
 
     def info(self) -> RuntimeInfo:
         """Return the identity and abilities of the runtime."""
@@ -171,7 +170,7 @@ class Adapter(Protocol):
         """Run ``jobs`` and yield their outcomes, one each and in their order.
 
         Raises:
-            OSError: the means to reach the runtime failed (not the program, not the runtime).
+            OSError: the connection to the runtime failed (not the program, not the runtime).
         """
 
     def close(self) -> None:

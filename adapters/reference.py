@@ -20,14 +20,14 @@ from ..spec.table import Isa, isa
 from .closing import Closing
 from .protocol import HelperSpec, Job, Observable, Outcome, OutcomeKind, Reason, RuntimeInfo
 
-#: No vector needs more instructions; one that does not end should not take long to be found out.
+#: No vector needs more instructions; an endless program should be found quickly.
 BUDGET = 1 << 20
 ALL: frozenset[Observable] = frozenset({"r0", "registers", "memory"})
 _MASK = (1 << 64) - 1
 
 
 def weigh(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
-    """Return a sum in which each argument has a weight of its own, so that it shows when two are confused."""
+    """Return a sum in which each argument has a different weight, so that swapped arguments change it."""
     return (r1 + 2 * r2 + 3 * r3 + 4 * r4 + 5 * r5) & _MASK
 
 
@@ -40,7 +40,7 @@ _HELPERS: Mapping[str, Helper] = {
 
 
 def machine_for(job: Job, byte_order: ByteOrder, frames: type[Frames] = Frames) -> Machine:
-    """Return the machine that ``job`` asks for, at the entry of the program."""
+    """Return the machine for ``job``, in its initial state."""
     return Machine(
         byte_order=byte_order,
         memory=job.memory,
@@ -53,7 +53,7 @@ def machine_for(job: Job, byte_order: ByteOrder, frames: type[Frames] = Frames) 
 
 
 def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) -> Outcome:
-    """Return what a run of the interpreter comes to, with what may be seen of it."""
+    """Return the outcome of a run of the interpreter, with the state that ``observes`` names."""
     if isinstance(result, Fault):
         kind = OutcomeKind.TIMED_OUT if result.kind is FaultKind.BUDGET else OutcomeKind.FAULTED
         place = f"slot {result.pc}" + (f" ({result.instruction})" if result.instruction else "")
@@ -68,7 +68,7 @@ def outcome_of(result: Returned | Fault, observes: frozenset[Observable] = ALL) 
 
 
 def refusal(findings: Iterable[Finding]) -> Outcome | None:
-    """Return the outcome of a program of which the structural verifier has ``findings``; None if it may run."""
+    """Return the outcome of a program with these ``findings`` of the structural verifier; None if it is valid."""
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
         return None
@@ -82,10 +82,10 @@ class ReferenceAdapter(Closing):
 
     Args:
         byte_order: of the machine; that of the host if None.
-        table: the instruction table; RFC 9669's if None. Another one makes a runtime that is wrong on purpose.
-        frames: the discipline of local calls; another one does so, too.
-        groups: the conformance groups that it claims and keeps to; all if None.
-        observes: what it admits to be able to show.
+        table: the instruction table; RFC 9669's if None. A faulty one makes a faulty runtime.
+        frames: the calling convention of local calls; may be faulty as well.
+        groups: the conformance groups that it claims and supports; all if None.
+        observes: the state that it reports.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ReferenceAdapter(Closing):
         self._groups, self._observes, self._name = groups, observes, name
 
     def info(self) -> RuntimeInfo:
-        """Return the identity of the reference VM: its architecture is that of no processor."""
+        """Return the identity of the reference VM; its architecture is ``python``."""
         return RuntimeInfo(
             name=self._name,
             version=version("bpf-isa-conformance"),
@@ -131,7 +131,7 @@ class ReferenceAdapter(Closing):
         return outcome_of(run(executable, machine, budget=BUDGET), self._observes)
 
     def close(self) -> None:
-        """Release nothing: the reference VM holds nothing."""
+        """Do nothing: the reference VM has no resources."""
 
 
 def _with(known: Mapping[int, Helper], asked: Sequence[HelperSpec], by: str) -> Mapping[int, Helper]:

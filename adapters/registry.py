@@ -26,11 +26,11 @@ from .protocol import Adapter, Unavailable
 
 
 class SpecError(InputError):
-    """The name of a runtime that cannot be understood; the message says which names can."""
+    """An invalid name of a runtime; the message lists the valid ones."""
 
 
 class Kind(NamedTuple):
-    """A kind of runtime: what to import, and what its argument is.
+    """A kind of runtime: the callable to import, and its argument.
 
     ``target`` is ``module:callable``, relative to this package if it begins with a dot; it is called with the argument,
     if there is one, and returns an adapter or raises :class:`.protocol.Unavailable`.
@@ -39,14 +39,14 @@ class Kind(NamedTuple):
     target: str
     summary: str
     arguments: tuple[str, ...] | None = None
-    """The arguments it takes, and can do without; None if it needs one, which can be anything."""
+    """The allowed values of the optional argument; None if an argument is required, of any value."""
     options: frozenset[str] = frozenset()
     """The options that a configuration can give it: keyword arguments of the callable."""
     needs: str = ""
-    """What stands in help for the argument that it needs."""
+    """The name of the required argument in help."""
 
 
-#: Kinds whose argument is a command, in which anything can stand.
+#: Kinds whose argument is a command, with any characters.
 _COMMANDS = frozenset({"plugin", "batch"})
 _PROCESS = frozenset({"args", "timeout", "memory", "environment", "folder", "contained"})
 _IDENTITY = frozenset({"version", "engine", "architecture", "byte_order", "groups", "empty_memory"})
@@ -68,11 +68,11 @@ KINDS = {
         ".dpdk.adapter:interpreter", "DPDK's librte_bpf, its interpreter", (), frozenset({"timeout"})
     ),
     "dpdk-jit": Kind(".dpdk.adapter:jit", "DPDK's librte_bpf, its JIT", (), frozenset({"timeout"})),
-    "miniature": Kind(".miniatures.adapter:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
+    "miniature": Kind(".miniatures.catalogue:open_miniature", "a small runtime that is wrong in one way", needs="NAME"),
 }
 #: Entry points of this group lead to a :class:`Kind` each; their names are those of the kinds.
 ENTRY_POINTS = "bpf_isa.adapters"
-#: What is tested where nothing else is asked for.
+#: The runtimes that are tested by default.
 DEFAULT = ("reference", "linux")
 
 
@@ -99,7 +99,7 @@ def kinds() -> Mapping[str, Kind]:
 
 
 def _kind(name: str) -> Kind | None:
-    """Return a kind by name; other distributions are only asked for what this package does not have."""
+    """Return a kind by name; entry points are only loaded for kinds that this package does not have."""
     return KINDS.get(name) or kinds().get(name)
 
 
@@ -131,21 +131,21 @@ class RuntimeSpec:
         return adapter if self.claims is None else Claiming(adapter, frozenset(self.claims))
 
     def patience(self, timeout: float) -> float:
-        """Return after how many seconds without an outcome it is given up, if a vector may take ``timeout``.
+        """Return the seconds without an outcome after which the runtime is killed, if a vector may take ``timeout``.
 
-        Those that keep time themselves get some more, to start again after a death and to tell what happened.
+        Adapters with a timeout of their own get more, for a restart and the report.
         """
         own: float = self.options.get("timeout", 0)
         return 2 * own + 10 if own else timeout
 
     def with_patience(self, factor: float) -> RuntimeSpec:
-        """Return the runtime with ``factor`` times its limit of time for a vector, if it keeps time itself."""
+        """Return the runtime with its own timeout for a vector, if it has one, multiplied by ``factor``."""
         if "timeout" not in self.options:
             return self
         return replace(self, options={**self.options, "timeout": self.options["timeout"] * factor})
 
     def allowing(self, seconds: float) -> RuntimeSpec:
-        """Return the runtime with ``seconds`` for each vector, if it keeps time itself and was not told otherwise."""
+        """Return the runtime with a timeout of ``seconds`` per vector, if it takes one and has none."""
         if "timeout" not in self._kind.options:
             return self
         return replace(self, options={"timeout": seconds, **self.options})
@@ -191,7 +191,7 @@ def choose(texts: Sequence[str], plugin_args: str | None = None) -> list[Runtime
 def separate(text: str) -> list[str]:
     """Return the runtimes that ``text`` names with commas between them, as in ``linux,jit``.
 
-    The argument of a plugin or of a batch command can be anything: it reaches to the end of the text, commas and all.
+    The argument of a plugin or of a batch command extends to the end of the text, including commas.
     """
     names: list[str] = []
     while True:
@@ -241,7 +241,7 @@ def _no_kind(kind: str, known: Sequence[str], where: str = "") -> SpecError:
 
 
 def _spec(text: str, name: str, kind: str, argument: str | None, options: Mapping[str, Any]) -> RuntimeSpec:
-    """Return a runtime, if ``kind``, which there is, takes the argument and the options."""
+    """Return a runtime of an existing ``kind``, after a check of the argument and the options."""
     of = _kind(kind)
     assert of is not None
     allowed = of.arguments
@@ -256,7 +256,7 @@ def _spec(text: str, name: str, kind: str, argument: str | None, options: Mappin
         raise SpecError(f"{text!r}: {kind} takes {'PATH or PATH:ARGUMENTS' if kind == 'plugin' else 'COMMAND'}")
     if argument is not None and kind in _COMMANDS and "args" not in options:
         _split(argument.partition(":")[2] if kind == "plugin" else argument, text)
-    # A folder only tells where the name was found; the others were asked for.
+    # The folder is set for every configured runtime, the other options by the user.
     unknown = options.keys() - of.options - {"folder"}
     if unknown:
         words = ", ".join(sorted(option.replace("_", "-") for option in unknown))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs do: the reference virtual machine, derived from the rows of spec/isa.yaml."""
+"""Execution of programs: the reference virtual machine, derived from the rows of spec/isa.yaml."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of BTF, the type format of BPF objects, that tells the sizes of maps.
+"""The sizes of maps from BTF, the type format of BPF objects.
 
 In the section ``.maps`` a map is a variable whose type is a structure. Its members ``key`` and ``value`` point to the
-types of these; the others (``type``, ``max_entries``, ``value_size``, ...) point to arrays whose length is the number.
+types of these; the others (``type``, ``max_entries``, ``value_size``, ...) point to arrays whose length is the value.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _FUNC_PROTO, _VAR, _DECL_TAG = 13, 14, 17
 _SIZED: Final = frozenset([_INT, _STRUCT, _UNION, _ENUM, _FLOAT, _ENUM64])
 #: Other names and qualified forms of a type: typedef, volatile, const, restrict, type tag.
 _ALIASES: Final = frozenset([8, 9, 10, 11, 18])
-#: Words that follow the first three of a type, by its kind: once, and for each member.
+#: Number of words after the first three of a type, by its kind: once, and for each member.
 _ONCE: Final = {_INT: 1, _ARRAY: 3, _VAR: 1, _DECL_TAG: 1}
 _EACH: Final = {_STRUCT: 3, _UNION: 3, _ENUM: 2, _FUNC_PROTO: 2, _DATASEC: 3, _ENUM64: 3}
 
 
 class BtfError(InputError):
-    """The section is no sound BTF."""
+    """The section is not valid BTF."""
 
 
 class MapSizes(NamedTuple):
@@ -40,7 +40,7 @@ class _Type(NamedTuple):
     name: str
     kind: int
     argument: int
-    """The size of the type or the number of the one that it refers to, whichever the kind has."""
+    """The size of the type, or the number of the type that it refers to, depending on the kind."""
     words: tuple[int, ...]
 
 
@@ -48,7 +48,7 @@ def map_sizes(data: bytes, byte_order: ByteOrder) -> dict[str, MapSizes]:
     """Return the maps that the BTF section ``data`` defines, by name.
 
     Raises:
-        BtfError: it is not sound.
+        BtfError: it is not valid.
     """
     try:
         types = _Types(data, byte_order)
@@ -88,19 +88,19 @@ class _Types:
         return self.strings[offset:].partition(b"\0")[0].decode()
 
     def resolve(self, number: int) -> _Type:
-        """Return a type without other names and qualifiers around it."""
+        """Return a type without typedefs and qualifiers."""
         found = self.all[number]
         return self.resolve(found.argument) if found.kind in _ALIASES else found
 
     def size(self, number: int) -> int:
-        """Return how many bytes a value of a type has."""
+        """Return the size of a type in bytes."""
         found = self.resolve(number)
         if found.kind == _ARRAY:
             return self.size(found.words[0]) * found.words[2]
         return found.argument if found.kind in _SIZED else 8
 
     def map_sizes(self, definition: _Type) -> MapSizes:
-        """Return what the structure that defines a map says."""
+        """Return the sizes in the structure that defines a map."""
         numbers: dict[str, int] = {}
         for name, pointer in zip(definition.words[::3], definition.words[1::3], strict=True):
             target = self.resolve(pointer).argument

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs from ELF object files, as LLVM writes them for BPF.
 
-Of the relocations, those for code are applied: calls to functions of the object, and wide loads of the address of a
-map, of a variable, or of a function. Each data section becomes an array map of one value, after the object's own maps.
+Relocations in code are applied: calls to functions of the object, and wide loads of the address of a map, a variable or
+a function. Each data section becomes an array map of one value, after the maps that the object defines.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from elftools.elf.sections import Section, Symbol
 
 MAGIC: Final = b"\x7fELF"
-#: Bytes that a section of data can have.
+#: The largest size of a data section in bytes.
 MOST_DATA: Final = 1 << 28
 BPF_MAP_TYPE_ARRAY: Final = 2
 MAP_SECTIONS: Final = ("maps", ".maps")
@@ -37,12 +37,12 @@ _R_BPF_64_32: Final = 10
 
 
 class ObjectError(InputError):
-    """The file is no BPF object, or needs something of a loader that is not done here; the message says what."""
+    """The file is no BPF object, or needs an unsupported feature of a loader; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A program that was read from an object, the slot to begin at and the maps that it refers to."""
+    """A program from an object, its entry slot and the maps that it refers to."""
 
     program: Program
     byte_order: ByteOrder
@@ -55,11 +55,11 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
 
     Args:
         data: the bytes of the file.
-        section: where the program is; if None, the first section with code other than ``.text`` (which by custom has
-            the functions that programs call), or else ``.text``.
-        function: where to begin; the start of the section if None.
-        maps: the initial values of the maps that the object defines, in their order in the object; those that are
-            not given and whose sizes the object tells, in BTF, begin with zeros.
+        section: the section of the program; if None, the first section with code other than ``.text`` (which usually
+            has the functions that programs call), or else ``.text``.
+        function: the entry; the start of the section if None.
+        maps: the initial values of the maps that the object defines, in their order in the object; others are zero if
+            the object has their sizes in BTF.
 
     Raises:
         ObjectError: the file is no such object.
@@ -69,7 +69,7 @@ def load(data: bytes, *, section: str | None = None, function: str | None = None
 
 
 def code_section(data: bytes, name: str | None = None) -> tuple[bytes, ByteOrder]:
-    """Return the code of a section as it stands in the object file ``data``, and its byte order.
+    """Return the code of a section of the object file ``data``, without relocation, and its byte order.
 
     Args:
         data: the bytes of the file.
@@ -91,7 +91,7 @@ def code_section(data: bytes, name: str | None = None) -> tuple[bytes, ByteOrder
 
 @contextmanager
 def _sound() -> Iterator[None]:
-    """Turn what the library raises for damaged files into :class:`ObjectError`."""
+    """Convert the library's errors for damaged files into :class:`ObjectError`."""
     from elftools.common.exceptions import ELFError
 
     try:
@@ -118,7 +118,7 @@ def _content(section: Section) -> bytes:
 
 
 class _Linker:
-    """Puts the sections that a program needs one after the other."""
+    """Concatenates the sections that a program needs."""
 
     def __init__(self, elf: ELFFile, maps: Sequence[bytes]) -> None:
         self.elf = elf
@@ -139,13 +139,13 @@ class _Linker:
         """The first slot of each section with code."""
         self.given = maps
         self.map_numbers: dict[tuple[int, int], int] = {}
-        """The number of the map that a symbol stands for, by section and value."""
+        """The number of the map of a symbol, by section and value."""
         self.data_maps: dict[int, int] = {}
         """The number of the map that holds a section of data."""
         self.maps: list[ArrayMap] = []
 
     def link(self, section: str | None, function: str | None) -> Loaded:
-        """Make the program."""
+        """Return the linked program."""
         self._define_maps()
         start = self._function(function) if function else (self._code_section(section), 0)
         self._place(start[0])
@@ -174,7 +174,7 @@ class _Linker:
             raise ObjectError(f"{len(self.given)} maps are given, but the object has {len(self.maps)}")
 
     def _map(self, number: int, name: str, sizes: btf.MapSizes | None) -> ArrayMap:
-        """Return map ``number``: with the initial values that are given, or else as its definition has it, of zeros."""
+        """Return map ``number`` with the given initial values, or zeros."""
         given = self.given[number] if number < len(self.given) else None
         if sizes is None or not sizes.value_bytes or not sizes.entries:
             if given is None:
@@ -205,14 +205,14 @@ class _Linker:
         return code[name]
 
     def _function(self, name: str) -> tuple[int, int]:
-        """Return the section of a function and where in it the function begins, in bytes."""
+        """Return the section of a function and its offset in the section, in bytes."""
         functions = {s.name: s for s in self.symbols if s["st_info"]["type"] == "STT_FUNC"}
         if name not in functions:
             raise ObjectError(f"no function {name!r}; there are: {', '.join(functions) or 'none'}")
         return functions[name]["st_shndx"], functions[name]["st_value"]
 
     def _place(self, index: int) -> int:
-        """Return the first slot of a section with code, which is added to the program if it is not there yet."""
+        """Return the first slot of a section with code; add the section to the program if necessary."""
         if index not in self.placed:
             section = self._section(index)
             self.placed[index] = len(self.program)
@@ -257,12 +257,12 @@ class _Linker:
                 raise ObjectError(f"{where}: {error}") from None
 
     def _call(self, slot: int, item: Decoded, section: int, value: int) -> Decoded:
-        """Return a call of what lies ``value`` bytes and the call's own distance from the start of ``section``."""
+        """Return a call of the function at ``value`` bytes, plus the call's addend, from the start of ``section``."""
         target = self._place(section) + value // SLOT_BYTES + item.imm + 1
         return make(item.instruction, imm=target - slot - 1)
 
     def _load(self, slot: int, item: Decoded, section: int, value: int) -> Decoded:
-        """Return a wide load of an address in ``section``, ``value`` and the load's own number from its start."""
+        """Return a wide load of the address ``value`` bytes, plus the load's addend, from the start of ``section``."""
         rows = isa().by_name
         offset = value + item.imm
         if (section, offset) in self.map_numbers:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program made ready to run: a function and the slot that follows for each instruction."""
+"""Executable programs: a function and the next slot for each instruction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .rows import Move, Step, row_code
 if TYPE_CHECKING:
     from .machine import Machine
 
-#: Runs on a machine from a slot with the number of instructions executed before; gives both anew. The last argument
-#: is the number of executed instructions from which on it must not begin another iteration of a loop.
+#: Runs on a machine from a slot, given the number of instructions executed before; returns the new values of both. The
+#: last argument is the number of executed instructions from which it must not begin another iteration of a loop.
 RunUnit: TypeAlias = "Callable[[Machine, int, int, int], tuple[int, int]]"
-#: What is at a slot: the step and the slot of the next instruction.
+#: The step at a slot, and the slot of the next instruction.
 Operation: TypeAlias = tuple[Step, int]
 
 
 class Unit(NamedTuple):
-    """Code for ``size`` instructions, to be entered at any of the slots ``entries``.
+    """Code for ``size`` instructions, with the entry points ``entries``.
 
     Between two checks of the budget, at most ``size`` instructions are executed.
     """
@@ -36,9 +36,9 @@ class Unit(NamedTuple):
 
 
 class Executable:
-    """A decoded program with the code that runs it; can be run many times, on machines of its byte order.
+    """A decoded program with its code; can be run many times, on machines of its byte order.
 
-    ``operations`` has one entry more than there are slots: what happens to an execution that runs past the end.
+    ``operations`` has one entry more than there are slots, for execution past the end.
     """
 
     __slots__ = ("byte_order", "operations", "program", "units")
@@ -46,13 +46,13 @@ class Executable:
     def __init__(self, program: Program, byte_order: ByteOrder = "little") -> None:
         self.program = program
         self.byte_order = byte_order
-        #: Code for whole parts of the program by the slot where it is entered; see :mod:`.units`.
+        #: Units of the program by entry slot; see :mod:`.units`.
         self.units: dict[int, Unit | None] = {}
         self.operations = [_operation(pc, item, byte_order) for pc, item in enumerate(program)]
         self.operations.append((_fall_off_end, len(program)))
 
     def replaced(self, changes: Mapping[int, Decoded]) -> Executable:
-        """Return the program with other instructions at some slots, each as long as the one that was there."""
+        """Return the program with other instructions, of the same length, at some slots."""
         other = Executable.__new__(Executable)
         other.byte_order, other.units = self.byte_order, {}
         other.program, other.operations = self.program.copy(), self.operations.copy()
@@ -68,7 +68,7 @@ class Executable:
 
 
 def prepare(code: bytes | Program, byte_order: ByteOrder = "little", table: Isa | None = None) -> Executable:
-    """Make ``code`` ready to run on machines of ``byte_order``.
+    """Return ``code`` as an executable program for machines of ``byte_order``.
 
     Raises:
         DecodeError: the bytes are no program of ``table`` (RFC 9669's if None).
@@ -86,14 +86,10 @@ def _operation(pc: int, item: Decoded | None, byte_order: ByteOrder) -> Operatio
 
 @lru_cache(maxsize=1 << 15)
 def _step(item: Decoded, byte_order: ByteOrder) -> Step | None:
-    """Return the step of an instruction wherever it stands; None if that depends on its slot."""
-    code = row_code(item.instruction, byte_order)
-    if (
-        code.writes_r10
-        or (code.writes_dst and item.dst == FRAME_POINTER)
-        or (code.writes_src and item.src == FRAME_POINTER)
-    ):
+    """Return the step of an instruction; None if it depends on the slot."""
+    if writes_frame_pointer(item):
         return _write_frame_pointer
+    code = row_code(item.instruction, byte_order)
     return None if code.uses_pc else code.make(0, *item[1:])
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a program ends: :class:`Returned`, or a :class:`Fault` of one of the kinds in :class:`FaultKind`.
 
-RFC 9669 leaves open what happens to a program that accesses memory it does not have or calls a helper function that
-does not exist. Here such a program stops before the instruction at fault has had any effect on memory.
+RFC 9669 does not define an access to unmapped memory or a call of a helper function that does not exist. Here the
+program stops before that instruction has an effect on memory.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """Everything that can stop a program; no other kind exists."""
+    """All kinds of faults."""
 
     OUT_OF_BOUNDS = "out-of-bounds"
-    """A load or store touches a byte that no region of memory has."""
+    """A load or store of a byte outside all memory regions."""
     READ_ONLY = "read-only"
-    """A store into a region that can only be read."""
+    """A store into a read-only region."""
     FRAME_POINTER_WRITE = "frame-pointer-write"
     """An instruction that would write to R10."""
     BAD_JUMP = "bad-jump"
-    """A jump or local call to outside of the program or to the second slot of a wide instruction."""
+    """A jump or local call out of the program or to the second slot of a wide instruction."""
     FELL_OFF_END = "fell-off-end"
     """Execution went past the last instruction."""
     UNDEFINED_INSTRUCTION = "undefined-instruction"
-    """The bytes of the program are no instructions; nothing was executed."""
+    """The program has undefined instructions; nothing was executed."""
     UNDEFINED_OPERATION = "undefined-operation"
     """A row of the instruction table divides by zero or shifts by the width or more; no row of RFC 9669 does."""
     BUDGET = "budget"
-    """The program has executed as many instructions as it was allowed to and has not ended."""
+    """The program has executed all instructions of its budget and has not ended."""
     CALL_DEPTH = "call-depth"
-    """A local call that would need one stack frame more than there are."""
+    """A local call beyond the maximum number of stack frames."""
     UNKNOWN_HELPER = "unknown-helper"
     """A call of a helper function that the machine does not have."""
     UNKNOWN_MAP = "unknown-map"
@@ -41,7 +41,7 @@ class FaultKind(StrEnum):
 
 
 class Trap(Exception):
-    """Raised by whatever executes an instruction; the engine adds where it was and makes a :class:`Fault` of it.
+    """Raised by the execution of an instruction; the engine adds the position and returns a :class:`Fault`.
 
     ``region`` is the name of the region nearest to ``address``.
     """
@@ -49,7 +49,7 @@ class Trap(Exception):
     def __init__(self, kind: FaultKind, reason: str, address: int | None = None, region: str | None = None) -> None:
         super().__init__(reason)
         self.kind, self.reason, self.address, self.region = kind, reason, address, region
-        #: Where it was, if whatever raised it knows better than the engine: slot and instructions completed.
+        #: Slot and number of completed instructions, if set by the code that raised it and not by the engine.
         self.place: tuple[int, int] | None = None
 
 
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned(Outcome):
-    """The program came to its end: the EXIT of its first frame."""
+    """The program ended with EXIT in its first frame."""
 
     @property
     def r0(self) -> int:
@@ -81,8 +81,8 @@ class Returned(Outcome):
 class Fault(Outcome):
     """The program was stopped at slot ``pc``.
 
-    ``instruction`` is the name of its row (None past the end or where no instruction is), ``reason`` a sentence,
-    ``address`` what was accessed and ``region`` the name of the nearest region, for faults of memory.
+    ``instruction`` is the name of its row (None past the end or without an instruction), ``reason`` a sentence. For
+    memory faults, ``address`` is the accessed address and ``region`` the name of the nearest region.
     """
 
     kind: FaultKind

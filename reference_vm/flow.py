@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control flow of part of a program, and how to write it with loops and conditions only.
+"""Structured control flow for basic blocks, with loops and conditions only.
 
-Python has no goto. :func:`plan` arranges basic blocks, whatever the jumps between them, as sequences in which every
-jump leads forward, to the head of the innermost loop, or out of it. A block with one predecessor is written inside it.
-Where more than one block can be next, a variable tells which one is, and blocks are guarded by a test of it;
-:attr:`Plan.labels` has the blocks for which the variable must be set.
+Python has no goto. :func:`plan` arranges basic blocks with arbitrary jumps as sequences in which every jump leads
+forward, to the header of the innermost loop, or out of it. A block with one predecessor is nested in that predecessor.
+Where more than one block can be next, a label variable selects it, and blocks are guarded by a test of the variable;
+:attr:`Plan.labels` has the blocks for which it must be set.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MOST_NESTED_BLOCKS: Final = 20
 
 
 class TooComplexError(Exception):
-    """Loops are nested more deeply than Python can."""
+    """Loops are nested more deeply than Python allows."""
 
 
 @dataclass(slots=True)
 class Item:
-    """A part of a sequence: one block with the blocks written inside it, or a loop.
+    """A part of a sequence: one block with the blocks nested in it, or a loop.
 
     ``guard`` has the blocks of which one must be next for the item to be entered; None if the item is always entered.
     ``exits`` has the blocks outside of the item that can be next after it.
@@ -42,7 +42,7 @@ class Item:
 
 @dataclass(slots=True)
 class Sequence:
-    """Items one after the other; the body of the loop that begins at ``head``, or the whole if there is none."""
+    """Items in order; the body of the loop with the header ``head``, or the whole if None."""
 
     head: int | None
     blocks: frozenset[int]
@@ -51,7 +51,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Plan:
-    """The whole: where each block goes."""
+    """The arrangement of all blocks."""
 
     body: Sequence
     labels: set[int]
@@ -59,7 +59,7 @@ class Plan:
 
 
 def plan(successors: Mapping[int, tuple[int, ...]], entries: Collection[int]) -> Plan:
-    """Arrange blocks, of which ``entries`` can be first; each target is a block, and each block can be reached.
+    """Arrange blocks with the entry points ``entries``; all targets are blocks, and all blocks are reachable.
 
     Raises:
         TooComplexError: loops are nested too deeply.
@@ -116,7 +116,7 @@ class _Planner:
         return {target for block in blocks for target in self.successors[block] if target != head}
 
     def _leaves(self, root: int, single: set[int]) -> set[int]:
-        """Choose the blocks to be written inside ``root``, and return where these lead."""
+        """Choose the blocks to be nested in ``root``, and return their other successors."""
         found: set[int] = set()
         todo = [(root, 0)]
         while todo:

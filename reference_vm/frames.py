@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of local calls: where to return to, the registers that a call preserves, and a stack of its own for each.
+"""Call frames: the return address, the callee-saved registers and the stack of each local call.
 
-RFC 9669 names local calls but no stack; registers and sizes are those of the ABI that all of BPF follows (erratum
+RFC 9669 defines local calls but no stack; registers and sizes are those of the BPF ABI (erratum
 ``stack-and-call-depth``).
 """
 
@@ -15,12 +15,12 @@ from .memory import STACK_WINDOW, Memory, Region, window_address
 FRAME_BYTES: Final = 512
 MAX_FRAMES: Final = 8
 FRAME_POINTER: Final = 10
-#: R6 to R9 keep their values over a call.
+#: R6 to R9 are callee-saved.
 PRESERVED: Final = slice(6, 10)
 
 
 class Frame(NamedTuple):
-    """What a call must put back: the slot after the call, and the caller's R6 to R9 and R10."""
+    """The state that a return restores: the slot after the call, and the caller's R6 to R9 and R10."""
 
     return_to: int
     preserved: list[int]
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Enters and leaves functions. A subclass with another discipline can stand in for it."""
+    """The calling convention of local calls; subclasses may have another one."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
@@ -43,7 +43,7 @@ class Frames:
         """Begin a local call that returns to slot ``return_to``.
 
         Raises:
-            Trap: there are as many frames as there can be.
+            Trap: the maximum number of frames is in use.
         """
         if len(self.stacks) >= MAX_FRAMES:
             raise Trap(FaultKind.CALL_DEPTH, f"a call would need more than {MAX_FRAMES} frames")
@@ -51,7 +51,7 @@ class Frames:
         registers[FRAME_POINTER] = self.push_stack()
 
     def leave(self, registers: list[int]) -> int | None:
-        """Return from a function: give the slot to go on at, or None if the program ends."""
+        """Return from a function: return the slot after the call, or None if the program ends."""
         if not self.saved:
             return None
         self.pop_stack()

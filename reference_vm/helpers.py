@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper functions that a machine has unless it is given others: Linux's for maps, with Linux's static ids.
+"""The default helper functions of a machine: Linux's for maps, with Linux's static ids.
 
 RFC 9669 section 4.3.1 leaves helper functions to the platform. All maps here are array maps: keys are 32-bit numbers
 in the machine's byte order, and every key below the number of entries has a value.
@@ -21,11 +21,11 @@ BPF_EXIST: Final = 2
 
 
 class Machine(Protocol):
-    """What these functions use of a machine."""
+    """The part of a machine that these functions use."""
 
     @property
     def memory(self) -> Memory:
-        """All that programs can access."""
+        """The memory that programs can access."""
 
     @property
     def load4(self) -> Callable[[int], int]:
@@ -49,8 +49,8 @@ def map_lookup_elem(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: in
 def map_update_elem(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
     """Copy the bytes at R3 to the value of the key at R2 in the map R1; R4 holds flags.
 
-    Returns 0, or minus EINVAL for unknown flags, E2BIG for a key that the map does not have, EEXIST if it should not
-    have had one.
+    Returns 0, or minus EINVAL for unknown flags, E2BIG for a key out of range, EEXIST for an existing key with
+    BPF_NOEXIST.
     """
     table = machine.map_of(r1)
     if r4 > BPF_EXIST:
@@ -66,7 +66,7 @@ def map_update_elem(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: in
 
 
 def map_delete_elem(machine: Machine, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
-    """Return minus EINVAL: an array map R1 keeps all its keys."""
+    """Return minus EINVAL: keys of an array map cannot be deleted."""
     machine.map_of(r1)
     machine.load4(r2)
     return -errno.EINVAL

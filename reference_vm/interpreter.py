@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interpreter: ``execute(code, memory=...)`` gives a :class:`.faults.Returned` or a :class:`.faults.Fault`.
+"""The interpreter: ``execute(code, memory=...)`` returns a :class:`.faults.Returned` or a :class:`.faults.Fault`.
 
-A budget of N lets at most N instructions begin: a program that has not ended by then stops at the next one, before
-it does anything. An engine that counts only now and then gets the same by handing over to :func:`run` in time.
+With a budget of N at most N instructions are executed; the program stops before the next one. An engine that checks the
+budget less often gets the same result by continuing in :func:`run` in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, Unpack
 
 from ..spec.control import is_instruction
 from ..spec.encoding import ByteOrder, Decoded, DecodeError, Program
@@ -16,21 +16,19 @@ from ..spec.table import Isa
 from .executable import Executable, prepare
 from .faults import Fault, FaultKind, Returned, Trap
 from .frames import Frames
-from .helpers import LINUX_HELPERS
-from .machine import Helper, Machine
-from .maps import ArrayMap
+from .machine import Machine, Platform
 from .rows import LocalCall, Move, Step
 from .units import unit_at
 
 DEFAULT_BUDGET: Final = 1 << 24
-#: How many instructions are executed one by one before code for whole parts of the program is made.
+#: Number of instructions that are interpreted before units are compiled.
 HOT_AFTER: Final = 2_000
 HOT_AFTER_PER_SLOT: Final = 200
 VISIBLE_REGISTERS: Final = 11
 
 
 class TraceStep(NamedTuple):
-    """One step of an execution: the instruction at slot ``pc`` and the registers that it changed, by number."""
+    """One step of an execution: the instruction at slot ``pc`` and the changed registers by number."""
 
     number: int
     pc: int
@@ -43,37 +41,26 @@ def execute(
     *,
     byte_order: ByteOrder = "little",
     memory: bytes | None = None,
-    maps: Sequence[bytes | ArrayMap] = (),
-    helpers: Mapping[int, Helper] = LINUX_HELPERS,
-    btf_helpers: Mapping[int, Helper] | None = None,
-    variables: Mapping[int, bytes] | None = None,
     budget: int = DEFAULT_BUDGET,
     table: Isa | None = None,
     frames: type[Frames] = Frames,
     entry: int = 0,
     trace: Callable[[TraceStep], None] | None = None,
+    **platform: Unpack[Platform],
 ) -> Returned | Fault:
-    """Run a program from slot ``entry`` on a new machine; see :class:`.machine.Machine` for what it has.
+    """Run a program from slot ``entry`` on a new machine, see :class:`.machine.Machine`.
 
     ``table`` decodes bytes (RFC 9669's if None). ``trace`` is called after each step.
 
     Raises:
         Exception: what a helper function raises, other than a Trap.
     """
-    machine = Machine(
-        byte_order=byte_order,
-        memory=memory,
-        maps=maps,
-        helpers=helpers,
-        btf_helpers=btf_helpers,
-        variables=variables,
-        frames=frames,
-    )
+    machine = Machine(byte_order=byte_order, memory=memory, frames=frames, **platform)
     try:
         executable = code if isinstance(code, Executable) else prepare(code, byte_order, table)
     except DecodeError as error:
         trap = Trap(FaultKind.UNDEFINED_INSTRUCTION, error.message)
-        return _fault(trap, machine, error.slot, None, 0)
+        return fault(trap, machine, error.slot, None, 0)
     if trace:
         return _traced(executable, machine, trace, entry, budget)
     return run(executable, machine, pc=entry, budget=budget)
@@ -90,12 +77,12 @@ def run(
 ) -> Returned | Fault:
     """Run ``executable`` on ``machine`` from slot ``pc`` to its end, as after ``steps`` of ``budget`` instructions.
 
-    The machine is used as it is, so that an execution can begin elsewhere and go on here. Once ``hot_after``
-    instructions have been executed (None: as many as pay for it), jumps backward, calls and returns lead to code made
-    for the whole of what they reach; nothing but the speed depends on it.
+    The state of the machine is not reset, so that another engine can hand over an execution. After ``hot_after``
+    instructions (None: the default), targets of backward jumps, calls and returns are compiled to units, which only
+    affects the speed.
 
     Raises:
-        ValueError: the byte orders of the two differ, or ``pc`` is no instruction.
+        ValueError: the byte orders of the two differ, or ``pc`` is neither an instruction nor the end of the program.
         Exception: what a helper function raises, other than a Trap.
     """
     _check_fit(executable, machine, pc)
@@ -107,7 +94,7 @@ def run(
         while steps < budget:
             if hot and (unit := unit_at(executable, pc)) and steps + unit.size <= budget:
                 pc, steps = unit.run(machine, pc, steps, budget - unit.size)
-            for steps in range(steps, budget):  # noqa: B020  # counts on from where it was
+            for steps in range(steps, budget):  # noqa: B020  # continues from its value
                 step, following = operations[pc]
                 move = step(registers, machine)
                 if move is None:
@@ -124,7 +111,7 @@ def run(
                 else:
                     back = frames.leave(registers)
                     if back is None:
-                        return _returned(machine, steps + 1)
+                        return returned(machine, steps + 1)
                     pc = back if back == len(executable.program) else _target(executable, back)
                 if steps >= hot_after:
                     hot = True
@@ -132,21 +119,21 @@ def run(
             steps += 1
     except Trap as trap:
         pc, steps = trap.place or (pc, steps)
-        return _fault(trap, machine, pc, executable.name_at(pc), steps)
+        return fault(trap, machine, pc, executable.name_at(pc), steps)
     spent = Trap(FaultKind.BUDGET, f"the program has not ended after {budget} instructions")
-    return _fault(spent, machine, pc, executable.name_at(pc), budget)
+    return fault(spent, machine, pc, executable.name_at(pc), budget)
 
 
 def _check_fit(executable: Executable, machine: Machine, pc: int) -> None:
     if executable.byte_order != machine.byte_order:
         orders = f"{executable.byte_order}-endian, but the machine {machine.byte_order}-endian"
         raise ValueError(f"the program is {orders}")
-    if not is_instruction(executable.program, pc) and executable.program:
+    if pc != len(executable.program) and not is_instruction(executable.program, pc):
         raise ValueError(f"no instruction begins at slot {pc}")
 
 
 class _Tracer:
-    """Stands around each step, and reports it when the next one begins: by then calls have changed registers too."""
+    """Wraps each step, and reports it when the next one begins, after the effect of a call on the registers."""
 
     def __init__(self, machine: Machine, callback: Callable[[TraceStep], None]) -> None:
         self.machine, self.callback = machine, callback
@@ -188,7 +175,7 @@ def _traced(
 
 
 def _target(executable: Executable, slot: int) -> int:
-    """Return the slot that a jump or call leads to.
+    """Return the target of a jump or call, after a check.
 
     Raises:
         Trap: no instruction begins there.
@@ -200,7 +187,8 @@ def _target(executable: Executable, slot: int) -> int:
     raise Trap(FaultKind.BAD_JUMP, f"the target is slot {slot}, {what}")
 
 
-def _returned(machine: Machine, steps: int) -> Returned:
+def returned(machine: Machine, steps: int) -> Returned:
+    """Return the outcome of a program that has ended on ``machine``."""
     return Returned(
         registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
         memory=bytes(machine.input.data) if machine.input else None,
@@ -209,7 +197,8 @@ def _returned(machine: Machine, steps: int) -> Returned:
     )
 
 
-def _fault(trap: Trap, machine: Machine, pc: int, name: str | None, steps: int) -> Fault:
+def fault(trap: Trap, machine: Machine, pc: int, name: str | None, steps: int) -> Fault:
+    """Return the outcome of a program that ``trap`` has stopped at the instruction ``name`` in slot ``pc``."""
     return Fault(
         registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
         memory=bytes(machine.input.data) if machine.input else None,

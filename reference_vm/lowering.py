@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the typed tree of a row's meaning to Python source.
 
-:class:`Lowering` knows operators, casts and memory accesses; how registers, fields and transfers of control are spelled
-is left to its subclasses, which make a function of one row (:mod:`.rows`) or code for many instructions
-(:mod:`.units`).
+:class:`Lowering` lowers operators, casts and memory accesses; subclasses lower registers, fields and control flow, for
+a function of one row (:mod:`.rows`) or code for many instructions (:mod:`.units`).
 
-A value of ``type.bits`` bits is a Python integer that is congruent to it, and a :class:`Term` keeps the bounds of that
-integer. Bits are cut off, or a sign is found, only where it matters and the bounds do not tell that nothing changes.
-A term with one possible value is that number, so known operands are folded on the way.
+A value of ``type.bits`` bits is a Python integer that is congruent to it; a :class:`Term` has the interval of that
+integer. Masks and sign extensions are emitted only where they are needed and the interval does not show that they have
+no effect. A term with one possible value is a constant, so constant operands are folded.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .faults import FaultKind, Trap
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Source of an expression, an operand of anything as it stands, and the least and greatest integer it can be."""
+    """Source of an expression, usable as an operand without parentheses, and the interval of its value."""
 
     text: str
     low: int
@@ -44,7 +43,7 @@ def number(value: int) -> Term:
 
 
 def unsigned(term: Term, bits: int) -> Term:
-    """Return the number from 0 to 2**bits - 1 that is congruent to ``term``."""
+    """Return the unsigned number of ``bits`` bits that is congruent to ``term``."""
     mask = (1 << bits) - 1
     if term.known:
         return number(term.low & mask)
@@ -54,7 +53,7 @@ def unsigned(term: Term, bits: int) -> Term:
 
 
 def signed(term: Term, bits: int) -> Term:
-    """Return the number from -2**(bits-1) to 2**(bits-1) - 1 that is congruent to ``term``."""
+    """Return the signed number of ``bits`` bits that is congruent to ``term``."""
     limit = 1 << (bits - 1)
     if -limit <= term.low and term.high < limit:
         return term
@@ -67,14 +66,14 @@ def signed(term: Term, bits: int) -> Term:
 
 
 class Lowering(ABC):
-    """Lowers the statements of a row; also the names that the source needs besides Python's own: see SUPPORT."""
+    """Lowers the statements of a row. The source uses the names in SUPPORT."""
 
     def __init__(self, byte_order: ByteOrder) -> None:
         self.byte_order = byte_order
         self.locals: dict[str, Term] = {}
         self._nonzero: list[t.Expr] = []
 
-    # What the surroundings spell
+    # Implemented by subclasses
 
     @abstractmethod
     def register(self, name: t.RegisterName) -> Term:
@@ -145,7 +144,7 @@ class Lowering(ABC):
             case t.Return():
                 return self.leave()
             case t.Lock(body):
-                # One machine runs in one thread, and no other machine shares its memory.
+                # A machine runs in one thread and shares its memory with no other.
                 return self.lines(body)
 
     # Expressions
@@ -178,7 +177,7 @@ class Lowering(ABC):
                 return self._call(name, args)
 
     def _canonical(self, node: t.Expr) -> Term:
-        """Return the term of the very number that the value of ``node`` is in its type."""
+        """Return the term of the value of ``node`` as a number of its type."""
         term = self.lower(node)
         return signed(term, node.type.bits) if node.type.signed else unsigned(term, node.type.bits)
 
@@ -195,7 +194,7 @@ class Lowering(ABC):
         return _bitwise(op, a, b, bits)
 
     def _divide(self, op: str, a: Term, b: Term, divisor: t.Expr) -> Term:
-        """Divide; a row that does not exclude a divisor of zero gets a trap."""
+        """Divide; with a trap for a zero divisor if the row does not exclude it."""
         if b.low <= 0 <= b.high and not self._is_nonzero(divisor):
             b = Term(f"divisor({b.text})", b.low, b.high)
             a = _unfolded(a)
@@ -232,7 +231,7 @@ class Lowering(ABC):
         return Term(f"({a.text} if {test.text} else {b.text})", min(a.low, b.low), max(a.high, b.high))
 
     def _is_nonzero(self, node: t.Expr) -> bool:
-        """Whether a condition around ``node`` says that it is not zero; signedness makes no difference."""
+        """Whether an enclosing condition excludes that ``node`` is zero; signedness does not matter."""
         if isinstance(node, t.Cast) and node.type.bits >= node.value.type.bits and self._is_nonzero(node.value):
             return True
         return any(
@@ -289,7 +288,7 @@ def _bitwise(op: str, a: Term, b: Term, bits: int) -> Term:
 
 
 def _shift(op: str, value: Term, amount: Term, bits: int) -> Term:
-    """Shift; a row that does not keep the amount below the width gets a trap."""
+    """Shift; with a trap for an amount as large as the width if the row does not exclude it."""
     value = signed(value, bits) if op == "s>>" else unsigned(value, bits)
     by, most = amount.text, amount.high
     if most >= bits:
@@ -304,7 +303,7 @@ def _shift(op: str, value: Term, amount: Term, bits: int) -> Term:
 
 
 def _unfolded(term: Term) -> Term:
-    """Return ``term`` with bounds that do not say which number it is: what is made of it may trap and must be run."""
+    """Return ``term`` with wider bounds, so that an operation on it, which may trap, is not folded."""
     return Term(term.text, min(term.low, -1), max(term.high, 1))
 
 
@@ -324,7 +323,7 @@ def _ordered_signed(a: Term, b: Term, bits: int) -> tuple[Term, Term]:
 
 
 def _decide(op: str, a: Term, b: Term) -> bool | None:
-    """Return the outcome of a comparison if the bounds of its operands tell it."""
+    """Return the result of a comparison, or None if the bounds of its operands do not determine it."""
     match op:
         case "<":
             return True if a.high < b.low else False if a.low >= b.high else None
@@ -341,7 +340,7 @@ def _decide(op: str, a: Term, b: Term) -> bool | None:
             return None if equal is None else not equal
 
 
-# What the source calls
+# Functions that the source calls
 
 
 def swap(value: int, size: int) -> int:
@@ -360,7 +359,7 @@ def remainder(a: int, b: int) -> int:
 
 
 def divisor(value: int) -> int:
-    """Return ``value``, which a row divides by without having excluded zero.
+    """Return ``value``, a divisor that may be zero.
 
     Raises:
         Trap: it is zero.
@@ -371,7 +370,7 @@ def divisor(value: int) -> int:
 
 
 def amount(value: int, bits: int) -> int:
-    """Return ``value``, by which a row shifts ``bits`` bits without having masked it.
+    """Return ``value``, the amount of a shift of ``bits`` bits, which may be too large.
 
     Raises:
         Trap: it is as large as the width.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict, Unpack
 
 from ..spec.encoding import ByteOrder
 from .faults import FaultKind, Trap
@@ -23,27 +23,36 @@ from .memory import (
     window_address,
 )
 
-#: R0 to R10, and the five numbers that fit the field but name no register: only a table that is not RFC 9669's
-#: can reach those.
+#: R0 to R10, and the five other numbers that fit the field, which only a table other than RFC 9669's can use.
 REGISTER_SLOTS: Final = 16
 
-#: A helper function: gets the machine and R1 to R5, gives R0. It may raise :class:`.faults.Trap`; any other exception
-#: comes out of the execution unchanged.
+#: A helper function: takes the machine and R1 to R5, returns R0. It may raise :class:`.faults.Trap`; other exceptions
+#: propagate from the execution.
 Helper: TypeAlias = "Callable[[Machine, int, int, int, int, int], int]"
 
 
+class Platform(TypedDict, total=False):
+    """What a program can use besides its input memory.
+
+    ``maps`` are array maps; plain bytes are the one value of a map. Programs refer to them by index, both with
+    map_by_fd and with map_by_idx. ``helpers`` are helper functions by static id, those of :mod:`.helpers` if none are
+    given; ``btf_helpers`` those by BTF id; ``variables`` platform variables by id.
+    """
+
+    maps: Sequence[bytes | ArrayMap]
+    helpers: Mapping[int, Helper]
+    btf_helpers: Mapping[int, Helper] | None
+    variables: Mapping[int, bytes] | None
+
+
 class Machine:
-    """State and surroundings of one program.
+    """The machine state of one program, and its platform.
 
     Args:
         byte_order: of the numbers in memory.
         memory: input; R1 is its address and R2 its length at entry, both 0 if there is none.
-        maps: array maps; plain bytes stand for the one value of a map. Programs refer to them by index, both with
-            map_by_fd and with map_by_idx.
-        helpers: helper functions by static id; those of :mod:`.helpers` if none are given.
-        btf_helpers: helper functions by BTF id.
-        variables: platform variables by id.
-        frames: the discipline of local calls.
+        frames: the calling convention of local calls.
+        platform: see :class:`Platform`.
     """
 
     __slots__ = (
@@ -56,11 +65,8 @@ class Machine:
         *,
         byte_order: ByteOrder = "little",
         memory: bytes | None = None,
-        maps: Sequence[bytes | ArrayMap] = (),
-        helpers: Mapping[int, Helper] = LINUX_HELPERS,
-        btf_helpers: Mapping[int, Helper] | None = None,
-        variables: Mapping[int, bytes] | None = None,
         frames: type[Frames] = Frames,
+        **platform: Unpack[Platform],
     ) -> None:
         self.byte_order = byte_order
         self.registers = [0] * REGISTER_SLOTS
@@ -73,11 +79,11 @@ class Machine:
         if memory:
             self.input = self.memory.add(Region("input memory", self.packet, bytearray(memory)))
             self.registers[1], self.registers[2] = self.packet, len(memory)
-        self.helpers = {"static": helpers, "btf": btf_helpers or {}}
-        self.maps = [self._add_map(index, definition) for index, definition in enumerate(maps)]
+        self.helpers = {"static": platform.get("helpers", LINUX_HELPERS), "btf": platform.get("btf_helpers") or {}}
+        self.maps = [self._add_map(index, definition) for index, definition in enumerate(platform.get("maps", ()))]
         self.variables = {
             number: self.memory.add(Region(f"variable {number}", window_address(VARIABLE_WINDOW, i), bytearray(value)))
-            for i, (number, value) in enumerate((variables or {}).items())
+            for i, (number, value) in enumerate((platform.get("variables") or {}).items())
         }
         self.frames = frames(self.memory)
         self.frames.enter_program(self.registers)
@@ -114,7 +120,7 @@ class Machine:
         """Return the map that has ``handle``.
 
         Raises:
-            Trap: no map has.
+            Trap: there is none.
         """
         for candidate in self.maps:
             if candidate.handle == handle:
@@ -142,14 +148,14 @@ class Machine:
 
     @staticmethod
     def code_addr(pc: int, distance: int) -> int:
-        """Return the address of the instruction ``distance`` slots from slot ``pc + 1``; it is no readable memory."""
+        """Return the address of the instruction ``distance`` slots from slot ``pc + 1``; it is not readable."""
         return (window_address(CODE_WINDOW) + 8 * (pc + 1 + distance)) & ADDRESS_MASK
 
     def call_helper(self, by: str, number: int, r1: int, r2: int, r3: int, r4: int, r5: int) -> int:
         """Call helper function ``number``, an id of the kind ``by`` (``static`` or ``btf``), and return R0.
 
         Raises:
-            Trap: the machine has no such function, or the function does not accept its arguments.
+            Trap: there is no such function, or the function rejects its arguments.
         """
         function = self.helpers[by].get(number)
         if function is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Maps: what a program is given, and what a machine makes of it."""
+"""Maps: definitions, and maps of a machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .memory import Region
 
 @dataclass(frozen=True, slots=True)
 class ArrayMap:
-    """An array map of ``entries`` values, ``value_bytes`` each; all of them in ``initial``, one after the other.
+    """An array map of ``entries`` values of ``value_bytes`` bytes; ``initial`` has all of them.
 
-    Values lie 8-aligned in memory, so ``stride`` is ``value_bytes`` rounded up. Programs can write to the values
-    unless ``writable`` is false.
+    Values are aligned to 8 bytes in memory: ``stride`` is ``value_bytes`` rounded up. Programs can write to the values
+    if ``writable``.
     """
 
     initial: bytes
@@ -28,13 +28,13 @@ class ArrayMap:
 
     @property
     def stride(self) -> int:
-        """The distance of two values in memory."""
+        """The distance between two values in memory, in bytes."""
         return -(-self.value_bytes // 8) * 8
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A map in a machine: its handle, an address that cannot be read, and where its values are."""
+    """A map of a machine: its handle, an unreadable address, and the region with its values."""
 
     definition: ArrayMap
     handle: int

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of a machine: disjoint regions at explicit 64-bit addresses.
 
-The address space is divided into windows of 4 GiB. A region begins at the start of a window and ends inside it, and
-of two neighbouring windows at most one is used. So whatever lies before or after a region within reach of a 16-bit
-offset is unmapped, an address leads to its region by a shift, and an address cut to 32 bits leads nowhere.
+The address space is divided into windows of 4 GiB. A region begins at the start of a window and ends inside it, and no
+two adjacent windows are used. So all addresses within a 16-bit offset of a region are unmapped, a shift finds the
+region of an address, and an address truncated to 32 bits is unmapped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WINDOW_BITS: Final = 32
 OFFSET_MASK: Final = (1 << WINDOW_BITS) - 1
 ADDRESS_MASK: Final = (1 << 64) - 1
 
-#: First windows of each use; a use takes every second window from there on.
+#: First window of each use; a use takes every second window from there.
 INPUT_WINDOW: Final = 0x10
 STACK_WINDOW: Final = 0x100
 VARIABLE_WINDOW: Final = 0x1000
@@ -33,7 +33,7 @@ Access: TypeAlias = Literal["read", "write"]
 
 
 def window_address(first: int, index: int = 0) -> int:
-    """Return the address of the window that is number ``index`` of the use that begins at window ``first``."""
+    """Return the address of window number ``index`` of the use that begins at window ``first``."""
     return (first + 2 * index) << WINDOW_BITS
 
 
@@ -54,7 +54,7 @@ class Region(NamedTuple):
 class Memory:
     """The regions of a machine, with a load and a store for each width in its byte order.
 
-    ``loads[n](address)`` gives the unsigned number in the ``n`` bytes at ``address``, ``stores[n](address, value)``
+    ``loads[n](address)`` returns the unsigned number in the ``n`` bytes at ``address``, ``stores[n](address, value)``
     writes it; ``n`` is 1, 2, 4 or 8 and addresses need no alignment. Both raise :class:`.faults.Trap`.
     """
 
@@ -74,8 +74,8 @@ class Memory:
         """Map ``region``.
 
         Raises:
-            ValueError: its base is no start of a window, it is longer than a window, or a window that it or its
-                guard space needs is taken.
+            ValueError: its base is not the start of a window, it is longer than a window, or its window or an adjacent
+                one is in use.
         """
         window = region.base >> WINDOW_BITS
         if region.base & OFFSET_MASK or len(region.data) > OFFSET_MASK or not 0 < window < 1 << 32:
@@ -116,7 +116,7 @@ class Memory:
         """Write ``data``.
 
         Raises:
-            Trap: a byte is in no region, or in one that is read-only.
+            Trap: a byte is in no region, or in a read-only one.
         """
         offset = address & OFFSET_MASK
         region = self.regions.get(address >> WINDOW_BITS)
@@ -125,12 +125,12 @@ class Memory:
         region.data[offset : offset + len(data)] = data
 
     def denied(self, access: Access, address: int, size: int) -> Trap:
-        """Return the trap that tells why ``size`` bytes at ``address`` cannot be accessed."""
+        """Return the trap for an invalid access of ``size`` bytes at ``address``."""
         return _denied(self.regions, access, address, size)
 
 
-# The format of a number is its own check of the upper bound: it raises where the region ends too early.
-# The functions know the dictionaries and not the memory, which therefore goes as soon as it is no longer used.
+# struct checks the upper bound: it raises if the region ends too early. The functions refer to the dictionaries and not
+# to the memory, so that there is no reference cycle.
 
 
 def _loader(code: struct.Struct, size: int, readable: Mapping[int, bytearray], regions: Mapping[int, Region]) -> Load:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row functions: each row of the table compiled to a function that executes one instruction of a machine.
 
-``row_code(row, byte_order).make(pc, dst, src, offset, imm, next_imm)`` gives a function ``step(registers, machine)``
-for an instruction with these fields at slot ``pc``. It returns None to go on with the next instruction, the distance
-of a jump that is taken, or a :class:`LocalCall` or :data:`RETURN`.
+``row_code(row, byte_order).make(pc, dst, src, offset, imm, next_imm)`` returns a function ``step(registers, machine)``
+for an instruction with these fields at slot ``pc``. It returns None to continue with the next instruction, the distance
+of a taken jump, or a :class:`LocalCall` or :data:`RETURN`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORD: Final = (1 << 64) - 1
 
 
 class LocalCall(NamedTuple):
-    """What a step gives that calls the function ``distance`` slots from the next instruction."""
+    """Returned by a step that calls the function ``distance`` slots from the next instruction."""
 
     distance: int
 
@@ -33,7 +33,7 @@ class Return:
     """The class of :data:`RETURN`."""
 
 
-#: What a step gives that returns from a function.
+#: Returned by a step that returns from a function.
 RETURN: Final = Return()
 
 Move: TypeAlias = int | LocalCall | Return | None
@@ -42,13 +42,10 @@ MakeStep: TypeAlias = Callable[[int, int, int, int, int, int], Step]
 
 
 class RowCode(NamedTuple):
-    """A compiled row; the flags tell whether steps depend on their slot, and which registers they assign."""
+    """A compiled row, and whether its steps depend on their slot."""
 
     make: MakeStep
     uses_pc: bool
-    writes_dst: bool
-    writes_src: bool
-    writes_r10: bool
 
 
 @lru_cache(maxsize=2048)
@@ -59,7 +56,7 @@ def row_code(row: Instruction, byte_order: ByteOrder) -> RowCode:
     exec(compile(source, f"<{row.name}>", "exec"), names)
     make: MakeStep = names["make"]  # type: ignore[assignment]  # defined by the source
     uses_pc = any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*row.means))
-    return RowCode(make, uses_pc, "dst" in row.writes, "src" in row.writes, "r10" in row.writes)
+    return RowCode(make, uses_pc)
 
 
 def row_source(row: Instruction, byte_order: ByteOrder) -> str:
@@ -77,7 +74,7 @@ def row_source(row: Instruction, byte_order: ByteOrder) -> str:
 
 
 class _RowLowering(Lowering):
-    """Spells registers as items of the list ``r``, fields as variables, and memory and platform as ``m``."""
+    """Registers are items of the list ``r``, fields are variables, memory and platform are attributes of ``m``."""
 
     def register(self, name: t.RegisterName) -> Term:
         return Term(_register_item(name), 0, WORD)
@@ -117,7 +114,7 @@ def _register_item(name: t.RegisterName) -> str:
 def platform_call(machine: str, pc: str, name: str, args: list[Term]) -> Term:
     """Return the term of a platform function: a method or, without arguments, an attribute of the machine.
 
-    Code addresses count from the slot after the first half of their instruction (erratum ``code-addr-base``).
+    Code addresses are relative to the second slot of their instruction (erratum ``code-addr-base``).
     """
     texts = [arg.text for arg in args]
     if name == "code_addr":

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units: part of a program as one Python function, for programs that run long.
+"""Units: parts of a program compiled to one Python function each, for programs that run long.
 
-A unit holds what can be reached from where it is entered by jumps. It does not change what a program does: local calls,
-returns and whatever goes wrong with control are left to the interpreter (:mod:`.interpreter`), at the slot where they
-are, and so is the rest of a budget that might end inside of the unit.
+A unit has the instructions that are reachable by jumps from its entry. Local calls, returns and invalid control flow
+are left to the interpreter (:mod:`.interpreter`), as is the rest of a budget that might end inside the unit.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .rows import WORD, platform_call
 
 
 class Line(NamedTuple):
-    """A line of source, and the slot that it belongs to."""
+    """A line of source, and the slot of its instruction."""
 
     indent: int
     text: str
@@ -29,7 +28,7 @@ class Line(NamedTuple):
 
 
 def unit_at(executable: Executable, slot: int) -> Unit | None:
-    """Return the unit to be entered at ``slot``, made at the first request; None if there can be none."""
+    """Return the unit with the entry ``slot``, compiled at the first request; None if that is not possible."""
     units = executable.units
     if slot not in units:
         unit = units[slot] = compile_unit(executable, slot)
@@ -39,11 +38,11 @@ def unit_at(executable: Executable, slot: int) -> Unit | None:
 
 
 def compile_unit(executable: Executable, entry: int) -> Unit | None:
-    """Make the unit that is entered at slot ``entry``; None if its control flow is too complex for Python."""
+    """Compile the unit with the entry ``entry``; None if its control flow is too complex for Python."""
     program = executable.program
 
     def leaves(slot: int, item: Decoded) -> bool:
-        """Whether to leave what ``item`` does to the interpreter, and not to go on after it."""
+        """Whether to leave ``item`` to the interpreter, so that the unit ends there."""
         control = control_of(item.instruction)
         lost = isinstance(control.transfer, t.Jump) and destination(program, slot, item) is None
         return lost or writes_frame_pointer(item) or not control.regular
@@ -63,7 +62,7 @@ def compile_unit(executable: Executable, entry: int) -> Unit | None:
 
 
 class _UnitLowering(Lowering):
-    """Spells registers as variables and knows the fields; registers have the bounds that the lines before leave."""
+    """Registers are local variables with known intervals; fields are constants."""
 
     def __init__(self, executable: Executable) -> None:
         super().__init__(executable.byte_order)
@@ -72,7 +71,7 @@ class _UnitLowering(Lowering):
         self.services: set[str] = set()
 
     def begin(self, pc: int, item: Decoded, bounds: dict[int, Term]) -> None:
-        """Turn to the instruction at ``pc``, where registers have ``bounds``."""
+        """Begin the instruction at ``pc``, where registers have ``bounds``."""
         self.pc, self.item, self.bounds = pc, item, bounds
 
     def _read(self, index: int) -> Term:
@@ -123,8 +122,8 @@ class _UnitLowering(Lowering):
 class _Writer:
     """Writes the function of a unit.
 
-    In its source, ``n`` counts executed instructions; it is brought up to date where a tree of blocks is left. ``b``
-    tells which block is next where that is not clear, ``limit`` is the last argument of :data:`RunUnit`.
+    In its source, ``n`` is the number of executed instructions, updated at the exits of a tree of blocks; ``b`` is the
+    label variable (see :mod:`.flow`), and ``limit`` the last argument of :data:`RunUnit`.
     """
 
     def __init__(self, executable: Executable, blocks: dict[int, Block], arranged: flow.Plan) -> None:
@@ -160,7 +159,7 @@ class _Writer:
         since = self.since
 
         def locate(trap: Trap, executed: int) -> None:
-            """Tell ``trap`` the slot of the line that raised it and how many instructions were executed."""
+            """Add to ``trap`` the slot of the line that raised it and the number of executed instructions."""
             assert trap.__traceback__ is not None
             pc = slots[trap.__traceback__.tb_lineno]
             trap.place = pc, executed + since[pc]
@@ -187,7 +186,7 @@ class _Writer:
                 self.lines += lines
 
     def _after_loop(self, item: flow.Item, around: flow.Sequence, indent: int) -> None:
-        """Go on from where a loop inside another one was left for somewhere outside of the sequence."""
+        """Write the continuation after an inner loop that has exits out of the sequence."""
         ahead = item.exits & around.blocks - {around.head}
         beyond = item.exits - around.blocks
         if around.head in item.exits:
@@ -201,9 +200,9 @@ class _Writer:
     def _tree(
         self, start: int, sequence: flow.Sequence, executed: int, bounds: dict[int, Term], indent: int
     ) -> tuple[list[Line], bool]:
-        """Return the lines of a block and the blocks written inside it, and whether their end is never reached.
+        """Return the lines of a block and the blocks nested in it, and whether their end is unreachable.
 
-        ``executed`` instructions precede it since ``n`` was last brought up to date.
+        ``executed`` is the number of instructions before it that ``n`` does not include.
         """
         block, low = self.blocks[start], self.lowering
         lines: list[Line] = []
@@ -234,7 +233,7 @@ class _Writer:
     def _arm(
         self, pc: int, target: int, sequence: flow.Sequence, executed: int, bounds: dict[int, Term], indent: int
     ) -> tuple[list[Line], bool]:
-        """Return the lines that go on at ``target`` after ``pc``, and whether their end is never reached."""
+        """Return the lines that continue at ``target`` after ``pc``, and whether their end is unreachable."""
         if target in self.plan.inlined and target != sequence.head:
             return self._tree(target, sequence, executed, bounds, indent)
         lines = [Line(indent, f"n += {executed}", pc)] if executed else []
@@ -248,7 +247,7 @@ class _Writer:
 
 
 def _condition(test: Term, arms: list[tuple[list[Line], bool]], indent: int, pc: int) -> tuple[list[Line], bool]:
-    """Return the lines of ``if test: first arm; else: second arm``, as flat as can be."""
+    """Return the lines of ``if test: first arm; else: second arm``, without an else where possible."""
     (then, then_ends), (otherwise, otherwise_ends) = arms
     if_true, if_false = Line(indent, f"if {test.text}:", pc), Line(indent, f"if not {test.text}:", pc)
     if then_ends:

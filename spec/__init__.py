@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ISA is: the instruction table and everything derived from it without running a program."""
+"""The instruction set: the table of instructions, and what is derived from it without running a program."""

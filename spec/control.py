@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where control goes: what an instruction does to it, and the basic blocks and loops of a program.
+"""Control flow: what an instruction does to it, and the basic blocks and natural loops of a program.
 
-All of it follows from the meanings of the rows. Places in a program are 64-bit slots. The functions about graphs take
-what comes after each node.
+All of it is derived from the meanings of the rows. Positions in a program are 64-bit slots. The graph functions take
+the successors of each node.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .table import Instruction
 
 P = TypeVar("P", bound=Hashable)
 
-#: Statements that transfer control to another place than the next instruction.
+#: Statements that transfer control to anything but the next instruction.
 ControlTransfer: TypeAlias = t.Jump | t.CallLocal | t.Return
 ReferenceKind: TypeAlias = Literal["jump", "call", "code address"]
 
 
 class Reference(NamedTuple):
-    """What a row refers to in the program: how, at which distance, and the field that holds it, if one does."""
+    """A reference of a row to a slot: its kind, the distance, and the field that holds the distance, if one does."""
 
     kind: ReferenceKind
     distance: t.Expr
@@ -32,10 +32,10 @@ class Reference(NamedTuple):
 
 
 class Control(NamedTuple):
-    """What a row does to control.
+    """The effect of a row on control flow.
 
-    It ``continues`` if control may go on to the next instruction, be it after a call. It is ``regular`` if ``transfer``
-    comes last, and nothing else in it transfers control.
+    It ``continues`` if control may reach the next instruction, also after a call returns. It is ``regular`` if
+    ``transfer`` is its last statement and its only transfer of control.
     """
 
     transfer: ControlTransfer | None
@@ -46,7 +46,7 @@ class Control(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def control_of(row: Instruction) -> Control:
-    """Return what ``row`` does to control."""
+    """Return the effect of ``row`` on control flow."""
     found = [node for node in t.walk(*row.means) if isinstance(node, ControlTransfer)]
     return Control(
         transfer=found[0] if found else None,
@@ -81,7 +81,7 @@ def _field(distance: t.Expr) -> str | None:
 
 
 class Target(NamedTuple):
-    """What an instruction refers to, which may lie outside of the program; see :class:`Reference`."""
+    """The slot that an instruction refers to, which may be outside the program; see :class:`Reference`."""
 
     kind: ReferenceKind
     slot: int
@@ -89,10 +89,10 @@ class Target(NamedTuple):
 
 
 def targets(slot: int, item: Decoded) -> list[Target]:
-    """Return what ``item`` at ``slot`` refers to besides the next instruction, as far as its fields tell."""
+    """Return the slots that ``item`` at ``slot`` refers to, besides the next one, where its fields determine them."""
     found = []
     for kind, distance, field in control_of(item.instruction).references:
-        # An address of code counts from the slot after the first one of its instruction (erratum code-addr-base).
+        # A code address is relative to the slot after the first one of its instruction (erratum code-addr-base).
         after = slot + (1 if kind == "code address" else item.instruction.slots)
         if field is not None:
             found.append(Target(kind, after + getattr(item, field), field))
@@ -102,12 +102,12 @@ def targets(slot: int, item: Decoded) -> list[Target]:
 
 
 def target_of(slot: int, item: Decoded) -> int | None:
-    """Return where the instruction at ``slot`` jumps or which function it calls; None if its fields do not tell."""
+    """Return the target of the jump or local call at ``slot``; None if the fields do not determine it."""
     return next((target.slot for target in targets(slot, item) if target.kind != "code address"), None)
 
 
 def successors_of(slot: int, item: Decoded) -> tuple[int, ...]:
-    """Return where control may go on after ``item`` at ``slot``, that of a jump that is taken first; not into calls."""
+    """Return the successors of ``item`` at ``slot``, a taken jump first; functions that it calls are not included."""
     control = control_of(item.instruction)
     after = (slot + item.instruction.slots,) if control.continues else ()
     if control.transfer is None:
@@ -130,10 +130,10 @@ def destination(program: Sequence[Decoded | None], slot: int, item: Decoded) -> 
 
 
 class Block(NamedTuple):
-    """A basic block: the slots of its instructions, and where control may go on, see :func:`successors_of`.
+    """A basic block: the slots of its instructions and its successors, see :func:`successors_of`.
 
-    ``call`` is the first slot of the function that it calls at its end. Jumps and calls to where no instruction begins
-    are left out. A block of no slots is where control leaves the program, or what was to be looked at.
+    ``call`` is the first slot of the function that it calls at its end. Jumps and calls to slots without an instruction
+    are left out. A block without slots is where control leaves the program, or the part of it that is followed.
     """
 
     slots: tuple[int, ...]
@@ -150,7 +150,7 @@ def blocks(
 ) -> dict[int, Block]:
     """Return the basic blocks that control reaches from ``entry``, by first slot, in order.
 
-    Control is not followed to instructions that it ``leaves`` at, nor, if not ``into_functions``, into calls.
+    Instructions for which ``leaves`` is true are not followed, nor, if not ``into_functions``, are calls.
     """
     leaders = {entry}
     after: dict[int, tuple[int, ...]] = {}
@@ -196,12 +196,12 @@ def blocks(
 
 
 def loop_heads(successors: Mapping[int, Iterable[int]]) -> set[int]:
-    """Return the blocks that a jump leads back to; every loop has one."""
+    """Return the targets of backward jumps; every loop has one."""
     return {target for first, following in successors.items() for target in following if target <= first}
 
 
 def natural_loops(successors: Mapping[int, Iterable[int]], entry: int) -> dict[int, set[int]]:
-    """Return the natural loops by header: their blocks. What is entered elsewhere than at the header is none.
+    """Return the blocks of each natural loop, by header. Loops with a second entry are left out.
 
     ``successors`` has the blocks that control reaches from ``entry``.
     """
@@ -226,7 +226,7 @@ def _body(header: int, before: Mapping[int, Iterable[int]]) -> set[int]:
 
 
 def reached(starts: Iterable[P], successors: Callable[[P], Iterable[P]]) -> set[P]:
-    """Return ``starts`` and all that they lead to."""
+    """Return ``starts`` and all nodes reachable from them."""
     found: set[P] = set()
     todo = list(starts)
     while todo:
@@ -238,9 +238,9 @@ def reached(starts: Iterable[P], successors: Callable[[P], Iterable[P]]) -> set[
 
 
 def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: Container[P]) -> list[list[P]]:
-    """Return the strongly connected components of what ``roots`` lead to through ``within``, first ones first.
+    """Return the strongly connected components reachable from ``roots`` through ``within``, in topological order.
 
-    (Tarjan's algorithm, with a stack of its own.)
+    (Tarjan's algorithm, without recursion.)
     """
     number: dict[P, int] = {}
     low: dict[P, int] = {}
@@ -283,5 +283,5 @@ def components(successors: Mapping[P, Iterable[P]], roots: Iterable[P], within: 
 
 
 def is_cyclic(component: Sequence[P], successors: Mapping[P, Iterable[P]]) -> bool:
-    """Whether a strongly connected component has an edge: whether its nodes can be come back to."""
+    """Whether a strongly connected component has a cycle."""
     return len(component) > 1 or component[0] in successors[component[0]]

@@ -33,10 +33,10 @@ Rule: TypeAlias = Literal[
 
 
 class DecodeError(InputError):
-    """Bytes that are no program of the instruction set.
+    """Bytes that do not encode a program.
 
-    ``rule`` names what is broken, ``slot`` is the index of the 64-bit slot, ``field`` the field at fault (``opcode``,
-    ``dst``, ``src``, ``offset``, ``imm``, ``next_imm``; None for the length) and ``value`` what it holds.
+    ``rule`` is the violated rule, ``slot`` the index of the 64-bit slot, ``field`` the invalid field (``opcode``,
+    ``dst``, ``src``, ``offset``, ``imm``, ``next_imm``; None for the length) and ``value`` its value.
     """
 
     def __init__(self, rule: Rule, slot: int, field: str | None, value: int, message: str) -> None:
@@ -45,7 +45,7 @@ class DecodeError(InputError):
 
 
 class Slot(NamedTuple):
-    """The fields of 64 bits of program (section 3.1), uninterpreted; ``dst`` and ``src`` are 0..15."""
+    """The fields of one 64-bit slot (section 3.1), not interpreted; ``dst`` and ``src`` are 0..15."""
 
     opcode: int
     dst: int
@@ -65,11 +65,11 @@ class Decoded(NamedTuple):
     next_imm: int = 0
 
     def register(self, name: RegisterName) -> int:
-        """Return the number of the register that ``name`` stands for in this instruction."""
+        """Return the number of the register that ``name`` denotes in this instruction."""
         return self.dst if name == "dst" else self.src if name == "src" else int(name[1:])
 
 
-#: A decoded program by slot: None stands at the second slot of a wide instruction.
+#: A decoded program by slot; the second slot of a wide instruction is None.
 Program: TypeAlias = list[Decoded | None]
 
 
@@ -105,12 +105,12 @@ def pack(slots: Iterable[Slot], byte_order: ByteOrder = "little") -> bytes:
     return b"".join(parts)
 
 
-#: Each byte with its halves exchanged.
+#: Each byte with its two 4-bit halves swapped.
 _SWAPPED_HALVES = bytes(byte >> 4 | (byte & 15) << 4 for byte in range(256))
 
 
 def swap_byte_order(code: bytes) -> bytes:
-    """Return a little-endian program as a big-endian one, and the other way round.
+    """Convert a little-endian program to big-endian, or vice versa.
 
     Raises:
         DecodeError: the length is no multiple of 8 bytes.
@@ -124,7 +124,7 @@ def swap_byte_order(code: bytes) -> bytes:
 
 
 def identify(slots: Sequence[Slot], index: int, table: Isa | None = None) -> Decoded | DecodeError:
-    """Return the instruction that begins at ``slots[index]``, or (not raised) the reason why there is none."""
+    """Return the instruction at ``slots[index]``, or the error (not raised) if there is none."""
     slot = slots[index]
     found = _candidates(slot, table or isa())
     if isinstance(found, Instruction):
@@ -143,7 +143,7 @@ def decode(code: bytes, byte_order: ByteOrder = "little", table: Isa | None = No
     """Decode a program; the result is indexed by slot.
 
     Raises:
-        DecodeError: at the first slot that holds no instruction of the table (that of RFC 9669 if none is given).
+        DecodeError: at the first slot without an instruction of the table (RFC 9669's if None).
     """
     table = table or isa()
     program: Program = []
@@ -157,9 +157,9 @@ def decode(code: bytes, byte_order: ByteOrder = "little", table: Isa | None = No
 
 
 def instructions(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[Decoded | DecodeError]:
-    """Yield what begins at each place of a program where an instruction should: one, or (not raised) why there is none.
+    """Yield each instruction of a program, or the error (not raised) where there is none.
 
-    After an error the next place is the next slot, or the one after it if the fault is in a second slot.
+    After an error decoding resumes at the next slot, or after the second slot if that is invalid.
 
     Raises:
         DecodeError: the length is no multiple of 8 bytes.
@@ -173,7 +173,7 @@ def instructions(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[Dec
             yield found
             index += 1
             continue
-        # Wide, or wrong: both are told by the slot and the one after it.
+        # A wide instruction or an error: this takes the next slot as well.
         other = identify(unpack(code[at : at + 2 * SLOT_BYTES], byte_order), 0, table)
         if isinstance(other, DecodeError):
             second = other.slot == 1
@@ -186,7 +186,7 @@ def instructions(code: bytes, byte_order: ByteOrder, table: Isa) -> Iterator[Dec
 
 @lru_cache(maxsize=1 << 16)
 def _narrow(raw: bytes, byte_order: ByteOrder, table: Isa) -> Decoded | None:
-    """Return the instruction that one slot encodes; None if it is wide or there is none."""
+    """Return the instruction that one slot encodes; None if it is wide or invalid."""
     (slot,) = unpack(raw, byte_order)
     found = _candidates(slot, table)
     return Decoded(found, *slot[1:]) if isinstance(found, Instruction) and not found.wide else None
@@ -204,10 +204,10 @@ def check_length(code: bytes) -> None:
 
 
 def make(row: Instruction, **operands: int) -> Decoded:
-    """Return ``row`` with ``operands``; fields that the row fixes get their value, other operands are 0.
+    """Return an instruction of ``row`` with ``operands``; other operands are 0, fixed fields have their value.
 
     Raises:
-        ValueError: a value that the field does not admit.
+        ValueError: a field does not allow its value.
     """
     fixed = {name: rule.value for name, rule in row.fields.items() if isinstance(rule, Fixed)}
     made = Decoded(row, **(fixed | operands))
@@ -223,10 +223,10 @@ def slots_of(decoded: Decoded) -> tuple[Slot, ...]:
 
 
 def encode(program: Iterable[Decoded | None], byte_order: ByteOrder = "little") -> bytes:
-    """Encode instructions; the inverse of :func:`decode`. None entries (second slots) are passed over.
+    """Encode instructions; the inverse of :func:`decode`. None entries (second slots) are skipped.
 
     Raises:
-        ValueError: a field holds a value that its instruction does not admit.
+        ValueError: a field does not allow its value.
     """
     slots: list[Slot] = []
     for item in program:
@@ -248,7 +248,7 @@ _Mismatch: TypeAlias = tuple[Rule, str, int, str]
 
 @lru_cache(maxsize=1 << 16)
 def _candidates(slot: Slot, table: Isa) -> Instruction | _Mismatch:
-    """Return the row that ``slot`` begins, or what is wrong with the closest row."""
+    """Return the row that ``slot`` matches, or its first mismatch with the closest row."""
     rows = table.by_opcode.get(slot.opcode)
     if not rows:
         return "unknown-opcode", "opcode", slot.opcode, f"opcode {slot.opcode:#04x} is not defined"
@@ -258,7 +258,7 @@ def _candidates(slot: Slot, table: Isa) -> Instruction | _Mismatch:
     closest = min(rows, key=lambda row: len(wrong[row]))
     if not wrong[closest]:
         return closest
-    # The first field that no row of this opcode tolerates beside what else the slot holds.
+    # The first field whose value matches no row of this opcode.
     name = wrong[closest][0]
     value: int = getattr(slot, name)
     rules = [row.fields[name] for row in rows if wrong[row][:1] == [name]]
@@ -289,8 +289,8 @@ def _list(values: list[int]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-#: Bits of the opcode that belong together, by instruction class (section 3): class and source and code of arithmetic
-#: and jumps, class and size and mode of loads and stores.
+#: Masks of the fields of an opcode (section 3): class, source and code of arithmetic and jump instructions; class, size
+#: and mode of loads and stores.
 _ARITHMETIC_PARTS = (0x07, 0x08, 0xF0)
 _MEMORY_PARTS = (0x07, 0x18, 0xE0)
 
@@ -301,7 +301,7 @@ def opcode_parts(opcode: int) -> tuple[int, ...]:
 
 
 def differing_part(a: int, b: int) -> int | None:
-    """Return the mask of the one field in which two opcodes differ; None if they differ in more, or not at all."""
+    """Return the mask of the only field in which two opcodes differ; None if they are equal or differ in more."""
     if opcode_parts(a) != opcode_parts(b):
         return None
     differing = [part for part in opcode_parts(a) if (a ^ b) & part]

@@ -3,7 +3,7 @@
 
 
 class InputError(ValueError):
-    """A file, a text or an option cannot be used; the message says what is wrong, where, and what to do about it.
+    """An invalid file, text or option; the message says what is wrong, where, and how to correct it.
 
-    Readers raise subclasses. The command line shows the message, without a traceback, and ends with exit status 2.
+    Readers raise subclasses. The command line shows the message without a traceback and exits with status 2.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row is: its kind, operation and width, computed from its meaning and its fields.
+"""Classification of rows: kind, operation and width, computed from the meaning and the fields.
 
-Whoever chooses rows, or something for a row, asks here; names, mnemonics and section numbers are for people.
+All code that selects rows uses this; names, mnemonics and section numbers are only shown to readers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .table import Instruction
 
 
 class Kind(Enum):
-    """What an instruction is for."""
+    """The kinds of instructions."""
 
     ALU = "computes a register from registers and an immediate"
     SWAP = "changes the byte order of a register"
@@ -33,15 +33,14 @@ class Kind(Enum):
 
 
 class Facts(NamedTuple):
-    """What a row is.
+    """The properties of a row.
 
-    ``operation`` is the operator of the pseudocode between the two operands (``+``, ``s/``) of ALU and ATOMIC, or
-    ``negate``, ``move``, ``extend``, ``exchange``, ``compare-exchange``; of CONDITION the operator that compares, or
-    ``&`` where common bits are asked for; of SWAP and ADDRESS the function; of HELPER how it is identified. It is None
-    where the meaning is another one.
+    ``operation`` is, for ALU and ATOMIC, the operator of the pseudocode (``+``, ``s/``) or ``negate``, ``move``,
+    ``extend``, ``exchange``, ``compare-exchange``; for CONDITION the comparison operator, or ``&`` for a bit test; for
+    SWAP and ADDRESS the function; for HELPER the kind of id. It is None for any other meaning.
 
-    ``width`` is how many bits are computed, compared, swapped or accessed. ``extends`` is how many bits are extended by
-    their sign, 0 if none. ``locked`` says that the access to memory is atomic.
+    ``width`` is the number of bits computed, compared, swapped or accessed; ``extends`` the number of bits that are
+    sign-extended, or 0. ``locked`` says that the memory access is atomic.
     """
 
     kind: Kind
@@ -131,7 +130,7 @@ def _comparison(condition: t.Expr | None) -> str | None:
 
 
 def _computation(value: t.Expr, *, atomic: bool = False) -> str | None:
-    """Return the operation of a value; a guard against a divisor of zero and the mask of a shift are parts of it."""
+    """Return the operation of a value; the check of a divisor for zero and the mask of a shift amount belong to it."""
     match value:
         case t.Cast(_, inner):
             return _computation(inner, atomic=atomic)
@@ -153,7 +152,7 @@ def _computation(value: t.Expr, *, atomic: bool = False) -> str | None:
 
 
 def _is_operand(node: t.Expr) -> bool:
-    """Whether ``node`` is a register, a field or what was in memory, as it is or converted."""
+    """Whether ``node`` is a register, a field or the old value in memory, with or without casts."""
     while isinstance(node, t.Cast):
         node = node.value
     return isinstance(node, t.Register | t.Field | t.Local)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Constant folding: the value of an expression that depends on nothing but the fields of an instruction."""
+"""Constant folding: the value of an expression of which all leaves are constants or fields of the instruction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from . import tree as t
 from .encoding import Decoded
 
-#: What can be folded without knowing signs.
+#: Operators that do not depend on signedness.
 FOLDED: Final[dict[str, Callable[[int, int], int]]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "&": operator.and_, "|": operator.or_,
     "^": operator.xor,
@@ -18,7 +18,7 @@ FOLDED: Final[dict[str, Callable[[int, int], int]]] = {
 
 
 def fold(node: t.Expr, item: Decoded) -> int | None:
-    """Return the bits of an expression, if it depends on nothing but the fields of ``item``."""
+    """Return the bits of an expression, or None if it uses more than constants and the fields of ``item``."""
     match node:
         case t.Const(value, kind):
             return value & kind.mask

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance groups (RFC 9669 section 2.4): what a program needs, and what a runtime that claims groups supports."""
+"""Conformance groups (RFC 9669 section 2.4): those that a program needs, and those that a claim includes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .encoding import Decoded
 from .table import Isa, isa
 
-#: Groups that nearly every program uses: a program is counted under them only if it needs no other.
+#: Groups that nearly every program uses: a program is counted under them only if it needs no others.
 FOUNDATION = ("base64", "base32")
 
 
@@ -30,9 +30,9 @@ def closure(groups: Iterable[str], table: Isa | None = None) -> frozenset[str]:
 
 
 def asked(claimed: Iterable[str] | None, table: Isa | None = None) -> frozenset[str]:
-    """Return the groups about which a runtime is asked: those that it ``claimed``, with all that they include.
+    """Return the groups that are tested on a runtime: those that it ``claimed``, with all that they include.
 
-    One that claims nothing (None) is asked about all but those whose instructions do what each implementation likes.
+    Without a claim (None), all but the implementation-specific groups are tested.
 
     Raises:
         KeyError: a name is no conformance group.
@@ -53,19 +53,15 @@ def required(program: Iterable[Decoded | None], table: Isa | None = None) -> fro
 def minimal(groups: Iterable[str], table: Isa | None = None) -> frozenset[str]:
     """Return ``groups`` without those that another of them includes."""
     groups = frozenset(groups)
-    included = frozenset().union(*(closure(table_groups, table) for table_groups in _inclusions(groups, table)))
+    includes = (table or isa()).groups
+    included = frozenset().union(*(closure(includes[group], table) for group in groups))
     return groups - included or frozenset({"base32"})
 
 
 def reported(groups: Iterable[str]) -> frozenset[str]:
     """Return the groups under which a program that needs ``groups`` is counted.
 
-    A program that tests 64-bit atomics is made of base64 instructions too: it tells about atomic64, not base64.
+    A program that tests 64-bit atomics also has base64 instructions, but its result is about atomic64.
     """
     special = frozenset(groups) - frozenset(FOUNDATION)
     return special or frozenset(groups)
-
-
-def _inclusions(groups: frozenset[str], table: Isa | None) -> list[frozenset[str]]:
-    includes = (table or isa()).groups
-    return [includes[group] for group in groups]

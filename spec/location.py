@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the specification is read from: this package, or the folder that the variable ``BPF_ISA_SPEC`` names.
+"""Location of the specification: this package, or the folder in the environment variable ``BPF_ISA_SPEC``.
 
-Such a folder has an ``isa.yaml``, and a ``requirements.yaml`` and an ``errata.yaml`` where it needs others than this
-package's: RFC 9669 with an extension is the package's table with more rows. The folder is the specification of the
-whole process and of those that it starts. A process has one specification, so that what is derived from it can be kept.
+Such a folder has an ``isa.yaml`` and, where they differ from this package's, a ``requirements.yaml`` and an
+``errata.yaml``. An extension of RFC 9669 is this package's table with more rows. The variable applies to the whole
+process and its children. A process has one specification, so that derived data can be cached.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import InputError
 
-#: The variable of the environment that names another folder.
+#: The environment variable that names another folder.
 VARIABLE = "BPF_ISA_SPEC"
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def specification_file(name: str) -> Path:
     """Return where the file ``name`` of the specification is.
 
     Raises:
-        LocationError: the variable is set to what is no specification.
+        LocationError: the variable names a folder without an ``isa.yaml``.
     """
     folder = os.environ.get(VARIABLE)
     if not folder:

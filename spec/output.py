@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that commands write: whole, or as they were before."""
+"""Atomic replacement of the files that commands write."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-#: In place of a file: standard output.
+#: Denotes standard output.
 STDOUT = Path("-")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a stream, and make a file of what was written to it when the block ends without an error.
+    """Yield a stream, and replace the file by what was written to it if the block ends without an error.
 
-    Until then the file has another name in the same folder. Links are followed. What is no regular file (a pipe, a
-    terminal, /dev/null) is written to as it is, since another one in its place would not be the same thing. So is
-    standard output, which :data:`STDOUT` stands for.
+    Until then the data is in a temporary file in the same folder. Symbolic links are followed. Anything but a regular
+    file (a pipe, a terminal, /dev/null) is written to directly, as is standard output (:data:`STDOUT`).
 
     Raises:
         OSError: the file cannot be written. The error names ``path`` and says so.
@@ -53,7 +52,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _mask() -> int:
-    """Return the mask of the process, which can be read only by setting it."""
+    """Return the umask of the process, which can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the pseudocode of a row to its typed tree: ``parse("dst = (u32)dst + imm")``.
 
-The grammar is ``pseudocode.lark``. Beyond C's own conversions between types, which have to be written as casts,
-four things are implied, as in the RFC's examples:
+The grammar is ``pseudocode.lark``. Conversions between types have to be written as casts. Four things
+are implicit, as in the RFC's examples:
 
 * a number takes the type of what it is combined with;
 * ``offset`` and ``imm`` are sign-extended where they are added to an address or to the program counter;
@@ -31,7 +31,7 @@ _SHIFTS = frozenset(["<<", ">>", "s>>"])
 
 
 class PseudocodeError(InputError):
-    """The pseudocode of a row is malformed or ill-typed; the message says what is wrong, ``column`` where (from 1)."""
+    """Malformed or ill-typed pseudocode; the message says what is wrong, ``column`` (from 1) where."""
 
     def __init__(self, message: str, column: int | None = None) -> None:
         super().__init__(message if column is None else f"{message} (column {column})")
@@ -45,10 +45,10 @@ def _parser() -> Lark:
 
 
 def parse(text: str, known: Mapping[str, t.Type] | None = None) -> tuple[t.Stmt, ...]:
-    """Return the typed tree of the pseudocode ``text``, which may use names that are ``known``, with their types.
+    """Return the typed tree of the pseudocode ``text``, which may use the names in ``known``, with these types.
 
     Raises:
-        PseudocodeError: the text does not follow the grammar, has an unknown or idle name, or mixes widths.
+        PseudocodeError: the text does not follow the grammar, has an unknown or unused name, or mixes widths.
     """
     try:
         block = _parser().parse(text)
@@ -145,7 +145,7 @@ class _Elaborator:
     # Expressions
 
     def expression(self, raw: _RawNode, wanted: t.Type | None = None) -> t.Expr:
-        """Type ``raw``; ``wanted`` is the type that a bare number takes."""
+        """Type ``raw``; ``wanted`` is the type of a bare number."""
         assert isinstance(raw, Tree)
         method: Callable[..., t.Expr] = getattr(self, "_get_" + raw.data)
         return method(raw, wanted, *raw.children)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other readings of RFC 9669: what instructions do for those who read it in another way than an erratum decided.
+"""Alternative readings of RFC 9669: the meanings of instructions that an erratum decided against.
 
-Errata tell so under ``otherwise``, as the pseudocode of ``isa.yaml``. A program whose outcome is another one under
-such a reading relies on the decision.
+Errata give them under ``otherwise``, as pseudocode of ``isa.yaml``. A program with a different outcome under such a
+reading relies on the decision.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .pseudocode import parse
 from .requirements import Operand, load_errata
 from .table import Fixed, Instruction, isa
 
-#: What ``otherwise`` calls the number that the row assigns to a register, before it is assigned.
+#: The name, in ``otherwise``, of the value that the row assigns to a register, before the assignment.
 DECIDED = "decided"
 
 
 @cache
 def other_readings() -> Mapping[str, Mapping[str, Instruction]]:
-    """Return, by erratum and by the name of the row, the instructions as they are read otherwise.
+    """Return, by erratum and name of the row, the instructions with their alternative meanings.
 
     Raises:
-        PseudocodeError: a text is wrong.
+        PseudocodeError: an ``otherwise`` is not valid.
     """
     found: dict[str, dict[str, Instruction]] = {}
     for erratum in load_errata().values():
@@ -39,7 +39,7 @@ def other_readings() -> Mapping[str, Mapping[str, Instruction]]:
 
 
 def _columns(row: Instruction) -> Iterator[Operand]:
-    """Yield what a row has in the columns src_reg, offset and imm of Appendix A."""
+    """Yield the columns src_reg, offset and imm of Appendix A for a row."""
     for name in ("src", "offset", "imm"):
         rule = row.fields[name]
         yield rule.value if isinstance(rule, Fixed) else "any"
@@ -53,7 +53,7 @@ def _means(row: Instruction, text: str) -> tuple[t.Stmt, ...]:
 
 
 def _amended(means: Iterable[t.Stmt], more: tuple[t.Stmt, ...]) -> Iterator[t.Stmt]:
-    """Yield ``means`` with ``more`` in place of what it assigns to a register, or before it if that is another one."""
+    """Yield ``means`` with ``more`` in place of its assignment to a register; both if ``more`` assigns another one."""
     for statement in means:
         match statement:
             case t.Lock(body):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requirements of RFC 9669 (``requirements.yaml``) and the registry of errata (``errata.yaml``).
 
-Both files are data with JSON Schemas in ``schema/``; this module reads them and refuses what the schema refuses,
-ids that occur twice and references that lead nowhere.
+Both files have JSON Schemas in ``schema/``. This module reads them and rejects violations of the schema, duplicate ids
+and dangling references.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Source:
 class Requirement:
     """One testable statement of a document, in this project's words.
 
-    ``section`` is named as for :func:`document_of`. ``keyword`` is the BCP 14 word of the sentence, or ``statement``;
-    ``binds`` says who has to keep it; ``reason`` is given if and only if nothing verifies it; ``errata`` are ids of
-    entries that bear on it. It is about the instructions whose names match one of ``rows`` (a pattern, or a class of
-    section 3.3, a colon and a pattern) and that have an operand in the field ``operand``, or nothing in the field
+    ``section`` is named as for :func:`document_of`. ``keyword`` is the BCP 14 keyword of the sentence, or
+    ``statement``; ``binds`` says to what it applies; ``reason`` is given if and only if nothing verifies it; ``errata``
+    are ids of related entries. It applies to the instructions whose names match one of ``rows`` (a pattern, or a class
+    of section 3.3, a colon and a pattern) and that have an operand in the field ``operand``, or zero in the field
     ``unused``, where these are given.
     """
 
@@ -74,7 +74,7 @@ class Requirement:
     unused: Field | None = None
 
     def is_about(self, row: Instruction) -> bool:
-        """Whether it says something about an instruction."""
+        """Whether it applies to an instruction."""
         if self.operand is not None and not isinstance(row.fields[self.operand], table.Operand):
             return False
         if self.unused is not None:
@@ -89,9 +89,8 @@ class Requirement:
 class Selector:
     """Rows of Appendix A: those whose columns hold the values that are not None.
 
-    Where the description differs from the body, ``when`` tells for which operands and ``decided`` what the
-    instruction does for them instead, both in the notation of the appendix. ``otherwise`` is what the instruction does
-    for those who read the text in another way than was decided, as the pseudocode of isa.yaml.
+    Where the description differs from the body, ``when`` gives the operands and ``decided`` the meaning for them, both
+    in the notation of the appendix. ``otherwise`` is the alternative meaning, as pseudocode of isa.yaml.
     """
 
     opcode: int
@@ -103,17 +102,17 @@ class Selector:
     otherwise: str | None = None
 
     def selects(self, opcode: int, src: Operand, offset: Operand, imm: Operand) -> bool:
-        """Tell whether a row of Appendix A with these columns is meant."""
+        """Whether a row of Appendix A with these columns is selected."""
         asked = ((self.src, src), (self.offset, offset), (self.imm, imm))
         return self.opcode == opcode and all(want is None or want == have for want, have in asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Erratum:
-    """A place where the texts disagree or leave something open, and the decision.
+    """A contradiction or an open point in the texts, and the decision.
 
-    ``level`` is the highest that a vector which relies on the decision may have: ``must`` where another sentence or the
-    appendix settles the matter. ``says`` maps each of ``sections`` to a paraphrase; ``fields`` are the columns of the
+    ``level`` is the highest level of a vector that relies on the decision: ``must`` where another sentence or the
+    appendix decides it. ``says`` maps each of ``sections`` to a paraphrase; ``fields`` are the columns of the
     rows ``opcodes`` of Appendix A in which ``isa.yaml`` differs from them (only a ``discrepancy`` has any).
     """
 
@@ -159,13 +158,13 @@ def document_of(section: str) -> tuple[Source, str]:
 
 @cache
 def requirements_of(row: Instruction) -> Mapping[str, Requirement]:
-    """Return the requirements about an instruction by id, in the order of the file."""
+    """Return the requirements that apply to an instruction by id, in the order of the file."""
     return MappingProxyType({name: item for name, item in load_requirements().items() if item.is_about(row)})
 
 
 @cache
 def rows_of(requirement: str) -> frozenset[str]:
-    """Return the names of the instructions that a requirement is about; none if there is no such requirement."""
+    """Return the names of the instructions that a requirement applies to; none if there is no such requirement."""
     item = load_requirements().get(requirement)
     return frozenset(row.name for row in table.isa().instructions if item is not None and item.is_about(row))
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read YAML strictly: whatever could be misread is refused, with file, line and column.
+"""Strict YAML reader: ambiguous input is rejected, with file, line and column.
 
-Refused are duplicate keys, tabs, anchors and aliases (so that no document grows beyond its own size), tags, several
+Rejected are duplicate keys, tabs, anchors and aliases (so that no document grows beyond its own size), tags, several
 documents in a file, integers of more than 64 bits, text that is not UTF-8 or has control characters, and plain
 scalars that YAML versions read differently (``no``, ``010``, ``1_000``, ``12:30``, ``4.1``): those must be quoted.
-The result is built from the C parser's events, which is several times faster than PyYAML's own constructors; where
-PyYAML was built without that, from its own parser's, which are the same.
+The result is built from the C parser's events, which is several times faster than PyYAML's own constructors, or from
+the events of PyYAML's own parser if there is no C parser.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _Parser: Callable[[str | bytes], yaml.SafeLoader | yaml.CSafeLoader] = getattr(y
 
 Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | bool | None"
 
-#: Larger files are a mistake; reading stops before they cost memory.
+#: Larger files are rejected before they take memory.
 LARGEST_FILE = 64 << 20
 DEEPEST = 40
-#: No integer of 64 bits needs more characters, but for zeros before it.
+#: No integer of 64 bits without leading zeros has more characters.
 _LONGEST_INTEGER = 80
 
-#: Tabs, and characters that YAML does not allow.
+#: Tabs and the characters that YAML does not allow.
 _UNFIT = re.compile("[^\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z")
 _AMBIGUOUS = re.compile(
@@ -45,7 +45,7 @@ _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~
 
 
 class YamlError(InputError):
-    """A YAML text that cannot be accepted.
+    """A YAML text that is not accepted.
 
     ``file`` is its name, ``line`` and ``column`` count from 1, ``message`` says what is wrong.
     """
@@ -57,7 +57,7 @@ class YamlError(InputError):
 
 @dataclass(slots=True)
 class Document:
-    """What a file says (``data``), and on which line each of its mappings and sequences begins."""
+    """The data of a file, and the line where each of its mappings and sequences begins."""
 
     name: str
     data: Data
@@ -75,14 +75,14 @@ def load(path: Path) -> Document:
         YamlError: the file cannot be read or is not acceptable YAML.
     """
     try:
-        with path.open("rb") as file:  # devices and pipes do not tell their size
+        with path.open("rb") as file:  # the size of devices and pipes is unknown
             raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
             raise YamlError(str(path), 1, 1, f"larger than {LARGEST_FILE >> 20} MiB")
     except OSError as error:
         raise YamlError(str(path), 1, 1, f"cannot be read: {error.strerror}") from None
     if raw.isascii() and b"\t" not in raw:
-        with suppress(yaml.YAMLError):  # bytes spare two copies of the text; what is wrong with it is said below
+        with suppress(yaml.YAMLError):  # faster than text; errors are reported below
             return _Builder(str(path), raw).document()
     try:
         text = raw.decode("utf-8")
@@ -93,7 +93,7 @@ def load(path: Path) -> Document:
 
 
 def loads(text: str, name: str = "<text>") -> Document:
-    """Read YAML from ``text``; ``name`` stands for the file in errors.
+    """Read YAML from ``text``; ``name`` is the file name in errors.
 
     Raises:
         YamlError: the text is not acceptable YAML.
@@ -106,8 +106,8 @@ def loads(text: str, name: str = "<text>") -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        # The parser reads ahead, and what it does not bear differs between versions (6.0.4 limits the depth): if
-        # something before that place is refused here, this comes first.
+        # The parser reads ahead, and its limits differ between versions (6.0.4 limits the depth): an error of this
+        # module before that position takes precedence.
         with suppress(yaml.YAMLError):
             _Builder(name, text[: mark.index if mark else 0]).document()
         raise YamlError(name, line, column, f"not YAML: {error.problem or error.context}") from None
@@ -125,7 +125,7 @@ class _Builder:
         self.name = name
         self.lines: dict[int, int] = {}
         self.loader = _Parser(text)
-        # Only after the last event of the stream there is none.
+        # There is always a next event before the end of the stream.
         self.next_event = cast("Callable[[], yaml.Event]", self.loader.get_event)
 
     def document(self) -> Document:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instruction table: ``isa.yaml`` read, checked and typed.
 
-``isa()`` gives the table. A row that could not be right (unknown field, pseudocode with a type error, an encoding
-that another row has too, an operand that its meaning does not use) raises :class:`TableError` with the row's name.
-The pseudocode of a row is parsed when something asks what the row means; to encode, decode and count, nothing does.
+``isa()`` returns the table. An invalid row (an unknown field, a type error in the pseudocode, an encoding that overlaps
+with another row's, an operand that the meaning does not use) raises :class:`TableError` with the row's name. The
+pseudocode of a row is parsed at the first use of its meaning; encoding and decoding do not need it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TableError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A field that carries an operand: any number in ``low..high``."""
+    """A field with an operand: any number in ``low..high``."""
 
     low: int
     high: int
@@ -64,49 +64,13 @@ class Fixed:
         return value == self.value
 
 
-class Meaning:
-    """What an instruction does: pseudocode, and the typed tree of it, which is made when it is asked for.
-
-    ``reads`` and ``writes`` name what it uses (dst, src, r0, offset, imm, next_imm) and assigns (dst, src, r0).
-
-    Raises:
-        pseudocode.PseudocodeError: on any use, if the text is not right.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @staticmethod
-    def of(statements: tuple[tree.Stmt, ...]) -> Meaning:
-        """Return the meaning whose tree is ``statements``."""
-        meaning = Meaning(unparse.render(statements))
-        meaning.statements = statements
-        return meaning
-
-    @cached_property
-    def statements(self) -> tuple[tree.Stmt, ...]:
-        """The typed tree."""
-        from . import pseudocode
-
-        return pseudocode.parse(self.text)
-
-    @cached_property
-    def reads(self) -> frozenset[str]:
-        """What it uses."""
-        return tree.reads(*self.statements)
-
-    @cached_property
-    def writes(self) -> frozenset[str]:
-        """What it assigns."""
-        return tree.writes(*self.statements)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Instruction:
     """A row of ``isa.yaml``; compared by identity.
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
-    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any.
+    forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``means_text`` is
+    the pseudocode of what the instruction does.
     """
 
     name: str
@@ -115,34 +79,37 @@ class Instruction:
     opcode: int
     fields: Mapping[str, Operand | Fixed]
     asm: tuple[str, ...]
-    meaning: Meaning
+    means_text: str
     wide: bool
     line: int
     mnemonic: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def means(self) -> tuple[tree.Stmt, ...]:
-        """What the instruction does, as a typed tree."""
-        return self.meaning.statements
+        """What the instruction does, as a typed tree, which is made at the first use.
 
-    @property
-    def means_text(self) -> str:
-        """What the instruction does, in pseudocode."""
-        return self.meaning.text
+        Raises:
+            pseudocode.PseudocodeError: ``means_text`` is wrong.
+        """
+        from . import pseudocode
 
-    @property
+        return pseudocode.parse(self.means_text)
+
+    @cached_property
     def reads(self) -> frozenset[str]:
         """What the instruction uses: some of dst, src, r0, offset, imm, next_imm."""
-        return self.meaning.reads
+        return tree.reads(*self.means)
 
-    @property
+    @cached_property
     def writes(self) -> frozenset[str]:
         """What the instruction assigns: some of dst, src, r0."""
-        return self.meaning.writes
+        return tree.writes(*self.means)
 
     def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
         """Return the instruction with another meaning."""
-        return replace(self, meaning=Meaning.of(means))
+        row = replace(self, means_text=unparse.render(means))
+        row.__dict__["means"] = means
+        return row
 
     @property
     def instruction_class(self) -> str:
@@ -162,9 +129,9 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Isa:
-    """All instructions, in the order of the file, and the conformance groups with what each includes directly.
+    """All instructions, in the order of the file, and the conformance groups with those that each includes directly.
 
-    What the instructions of the groups ``implementation_specific`` do is left to each runtime.
+    The meaning of the instructions in the groups ``implementation_specific`` is left to each runtime.
     """
 
     instructions: tuple[Instruction, ...]
@@ -178,7 +145,7 @@ class Isa:
 def isa() -> Isa:
     """Return the instruction set of this process: RFC 9669's, unless ``BPF_ISA_SPEC`` is set (read once).
 
-    That the pseudocode of RFC 9669's rows is right is not checked again here: the tests do that.
+    The pseudocode of RFC 9669's rows is checked by the tests, not here.
 
     Raises:
         location.LocationError: the variable names no specification.
@@ -199,7 +166,7 @@ def load(path: Path) -> Isa:
 
 
 def build(document: strict_yaml.Document) -> Isa:
-    """Make the table of a document that was read; see :func:`load`."""
+    """Build the table of a YAML document; see :func:`load`."""
     table = _table(document)
     for row in table.instructions:
         _check_meaning(row)
@@ -258,14 +225,14 @@ def _row(raw: dict[str, Any], line: int, groups: Mapping[str, frozenset[str]]) -
         fields=rules,
         asm=_forms(raw["asm"]),
         mnemonic=_forms(raw.get("mnemonic", [])),
-        meaning=Meaning(str(raw["means"])),
+        means_text=str(raw["means"]),
         wide=wide,
         line=line,
     )
 
 
 def _check_meaning(row: Instruction) -> None:
-    """Check that the pseudocode of a row is right, and uses just the operands that the row has."""
+    """Check that the pseudocode of a row is valid and uses exactly the operands of the row."""
     from .pseudocode import PseudocodeError
 
     try:
@@ -295,7 +262,7 @@ def _rule(name: str, value: strict_yaml.Data) -> Operand | Fixed:
 
 
 def _check_disjoint(rows: tuple[Instruction, ...]) -> None:
-    """Two rows of one opcode must differ in the fixed value of a field, or no decoder could tell them apart."""
+    """Check that two rows of one opcode differ in the fixed value of a field."""
     for a, b in combinations(rows, 2):
         told_apart = any(
             isinstance(x, Fixed) and isinstance(y, Fixed) and x.value != y.value

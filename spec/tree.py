@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The typed tree of an instruction's meaning.
 
-One row of ``isa.yaml`` carries its meaning as pseudocode; :mod:`.pseudocode` parses and checks it and builds the
-nodes of this module. Whatever gives the tree a life (interpreter, JIT, solver, abstract domain, mutants) walks these
-nodes and knows nothing of the text, and nothing here knows of any of them.
+A row of ``isa.yaml`` has its meaning as pseudocode; :mod:`.pseudocode` parses and checks it and builds the nodes of
+this module. All backends (interpreter, JIT, solver, abstract domain, mutants) work on these nodes, not on the text.
 
 Values are bit patterns of ``type.bits`` bits. Signedness acts in two places only: a widening :class:`Cast` extends
 by the sign of its *operand's* type, and operators spelled with ``s`` read their operands as two's complement.
@@ -32,7 +31,7 @@ class Type:
         return (1 << self.bits) - 1
 
     def wrap(self, value: int) -> int:
-        """Return ``value`` reduced to this type: the number that its low bits stand for."""
+        """Return the number of this type that has the low bits of ``value``."""
         value &= self.mask
         return value - (1 << self.bits) if self.signed and value >> (self.bits - 1) else value
 
@@ -71,9 +70,9 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A 64-bit register: the one a field of the instruction names (``dst``, ``src``), or one by its number.
+    """A 64-bit register: one that a field of the instruction names (``dst``, ``src``), or one by its number.
 
-    Of the latter, the rows of the table use R0 only; trees made from them may use the others.
+    Rows of the table use R0 only by its number; trees derived from them may use others.
     """
 
     name: RegisterName
@@ -90,7 +89,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A name that an earlier :class:`Assign` of the same row bound."""
+    """A name bound by an earlier :class:`Assign` of the same row."""
 
     name: str
     type: Type
@@ -121,7 +120,7 @@ class Binary:
     """Arithmetic on operands of one width; wraps around.
 
     ``s/`` and ``s%`` truncate towards zero; INT_MIN ``s/`` -1 is INT_MIN and INT_MIN ``s%`` -1 is 0 (section 4.1).
-    Divisors of zero and shift amounts as large as the width never get here: rows guard and mask them.
+    Rows exclude divisors of zero and shift amounts as large as the width.
     """
 
     op: str
@@ -232,10 +231,10 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Statements that no other access to the same memory may interrupt (section 5.3).
+    """Statements whose memory accesses are one atomic operation (section 5.3).
 
-    The body reads one place of memory at most once, stores to the same place at most once, does at least one of both,
-    and may assign registers.
+    The body has at most one load and at most one store, at least one of them, both of the same type and address; it may
+    assign registers.
     """
 
     body: tuple[Stmt, ...]
@@ -268,7 +267,7 @@ def walk(*nodes: Node) -> Iterator[Node]:
 
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
-    """Return a copy of ``node`` in which each direct child ``c`` is ``change(c)``; the node itself if none changed."""
+    """Return ``node`` with each direct child ``c`` replaced by ``change(c)``; the node itself if none changes."""
     new: dict[str, object] = {}
     for name in _NAMES[type(node)]:
         value = getattr(node, name)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a typed tree back to pseudocode: ``render(row.means)``, the inverse of :mod:`.pseudocode`.
 
-``parse(render(means))`` is ``means`` again for every tree that the notation can say. Trees made from those of the
-table may say more (a register by number, operands whose signedness an operator does not take); they are rendered for
-the reader all the same. Conversions that the notation implies are left out, as in the rows.
+``parse(render(means)) == means`` for every tree that the notation can express. Derived trees that it cannot express (a
+register by number, operands of a signedness that the operator does not take) are rendered as well, for messages.
+Implicit conversions are left out, as in the rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from . import tree as t
 
-#: How tightly each operator binds, loosest first; an atom or a unary expression binds tightest.
+#: Precedence of operators, lowest first; atoms and unary expressions have the highest.
 _LEVELS = (
     ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">=", "s<", "s<=", "s>", "s>="),
     ("<<", ">>", "s>>"), ("+", "-"), ("*", "/", "s/", "%", "s%"),
@@ -29,7 +29,7 @@ def render(means: Iterable[t.Stmt]) -> str:
 
 
 def render_expression(expression: t.Expr, wanted: t.Type | None = None) -> str:
-    """Return the pseudocode of ``expression`` at a place that gives a bare number the type ``wanted``."""
+    """Return the pseudocode of ``expression`` where a bare number has the type ``wanted``."""
     return _at(_CHOOSE, expression, wanted)
 
 
@@ -57,7 +57,7 @@ def _statement(statement: t.Stmt) -> str:
 
 
 def _at(level: int, expression: t.Expr, wanted: t.Type | None) -> str:
-    """Render ``expression``, in parentheses if it binds more loosely than ``level``."""
+    """Render ``expression``, in parentheses if its precedence is below ``level``."""
     own, text = _expression(expression, wanted)
     return text if own >= level else f"({text})"
 
@@ -128,13 +128,13 @@ def _without_sign_extension(expression: t.Expr) -> t.Expr:
 def _without_zero_extension(expression: t.Expr) -> t.Expr:
     match expression:
         case t.Cast(t.U64, value) if not value.type.signed and t.BOOL.bits < value.type.bits < t.U64.bits:
-            # A number written here would be taken for one of 64 bits.
+            # A bare number would have 64 bits here.
             return expression if isinstance(value, t.Const | t.Choose) and _is_bare(value) else value
     return expression
 
 
 def _is_bare(expression: t.Expr) -> bool:
-    """Whether nothing in ``expression`` but its place tells the type of its numbers."""
+    """Whether the type of the numbers in ``expression`` depends on the context only."""
     if isinstance(expression, t.Choose):
         return _is_bare(expression.then) and _is_bare(expression.otherwise)
     return isinstance(expression, t.Const) or (isinstance(expression, t.Negate) and _is_bare(expression.value))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check data against the project's JSON Schemas, which lie in ``schema/`` folders beside what they describe."""
+"""Validation of data against the project's JSON Schemas, which are in ``schema/`` folders beside the code or data."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import jsonschema_rs
 
 from .errors import InputError
 
-#: Characters of what the library says; a value in it may be long.
+#: Most characters of a message of the library, which may quote a long value.
 _LONGEST = 300
 
 
 class SchemaError(InputError):
-    """Data that does not follow its schema: ``path`` leads to the place (keys and indices), the message says why."""
+    """A violation of a schema: ``path`` (keys and indices) is its position, the message the reason."""
 
     def __init__(self, path: tuple[str | int, ...], message: str) -> None:
         super().__init__(f"{'.'.join(map(str, path)) or 'the document'}: {message}")
@@ -37,19 +37,19 @@ def check(data: object, schema: Path) -> None:
     """Check ``data`` against the JSON Schema in the file ``schema``.
 
     Raises:
-        SchemaError: naming the first place that does not follow the schema.
+        SchemaError: the first violation.
     """
     validator, definition = _validator(schema)
     try:
         validator.validate(data)
     except jsonschema_rs.ValidationError as error:
         raise SchemaError(_path(data, error.instance_path), _explain(error, definition)) from None
-    except ValueError as error:  # a text with half a surrogate pair, say, which nothing in UTF-8 can be
+    except ValueError as error:  # a surrogate, which UTF-8 cannot encode
         raise SchemaError((), str(error)) from None
 
 
 def _path(data: object, steps: list[str | int]) -> tuple[str | int, ...]:
-    """Return ``steps`` into ``data`` with keys that look like indices as texts, and with those that are empty."""
+    """Return the path of ``steps`` into ``data``; the library turns digits into indices and drops empty keys."""
     path: list[str | int] = []
     place: Any = data
     for step in steps:
@@ -62,7 +62,7 @@ def _path(data: object, steps: list[str | int]) -> tuple[str | int, ...]:
 
 
 def _explain(error: jsonschema_rs.ValidationError, definition: Any) -> str:
-    """Say what is wrong in words: a schema's description says more than its pattern."""
+    """Return the reason in words; the description in a schema is clearer than its pattern."""
     for step in error.schema_path[:-1]:
         definition = definition[step]
     value, rule = error.instance, error.schema_path[-1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any runtime that has a command for the batch protocol: one process for many programs, JSON Lines both ways.
+"""Runtimes that implement the batch protocol: one process for many programs, JSON Lines in both directions.
 
 ``docs/batch-protocol.md`` specifies it, ``schema/`` has a JSON Schema for each message.
 """

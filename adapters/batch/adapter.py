@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs jobs in one process of a runtime; if that dies, the job it was at is to blame, and another takes the rest."""
+"""Runs jobs in one process of a runtime; if it dies, the current job is the cause, and a new process runs the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..protocol import Blames, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, U
 from .conversation import Broken, Conversation, Trouble
 
 _PROVIDED = {"maps": "maps", "variables": "platform variables", "helpers": "helper functions"}
-#: What reasons of a runtime begin with that blame no instruction.
+#: Prefixes of a runtime's reason codes that blame no instruction.
 _OF_THE_PLATFORM = frozenset({"platform", "policy"})
 _TROUBLE = {
     Trouble.DIED: OutcomeKind.CRASHED,
@@ -26,14 +26,14 @@ _TROUBLE = {
 
 
 class BatchAdapter(Closing):
-    """A runtime that speaks the batch protocol.
+    """A runtime that implements the batch protocol.
 
     Args:
         command: as a shell would read it, or its words.
         options: fields of :class:`..processes.settings.Settings`.
 
     Raises:
-        Unavailable: it cannot be executed, or does not introduce itself as the protocol demands.
+        Unavailable: it cannot be executed, or violates the protocol at the start.
     """
 
     def __init__(self, command: str | Sequence[str], **options: Any) -> None:
@@ -58,7 +58,7 @@ class BatchAdapter(Closing):
         self._conversation: Conversation | None = conversation
 
     def info(self) -> RuntimeInfo:
-        """Return the identity that the runtime has given."""
+        """Return the identity that the runtime reported."""
         return self._info
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
@@ -107,7 +107,7 @@ class BatchAdapter(Closing):
         return question
 
     def close(self) -> None:
-        """Ask the process to stop, and end it."""
+        """Send ``stop``, and end the process."""
         if self._conversation is not None:
             self._conversation.stop()
             self._conversation.close()
@@ -115,7 +115,7 @@ class BatchAdapter(Closing):
 
 
 def identity_of(said: dict[str, Any], settings: Settings) -> RuntimeInfo:
-    """Return the identity that a runtime has given.
+    """Return the identity that a runtime reported.
 
     Raises:
         Unavailable: it claims groups that do not exist.

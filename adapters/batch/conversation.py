@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One process of a runtime and the lines that are exchanged with it, in lock step: a question, then its answer."""
+"""A process of a runtime, and the exchange of requests and answers with it, one at a time."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from ..protocol import Reason
 PROTOCOL = 1
 SCHEMAS = Path(__file__).with_name("schema")
 IDENTITY, RESULT = SCHEMAS / "identity.schema.json", SCHEMAS / "result.schema.json"
-#: No honest answer is longer.
+#: No valid answer is longer.
 LONGEST_LINE = 1 << 24
-#: Members of answers that are words for people.
+#: Members of answers that are shown to users.
 _WORDS = ("name", "version", "architecture", "reason")
 _KEPT_ERRORS = 1 << 16
 _READ = 1 << 16
-#: A process that has closed its standard output is about to end, within so many seconds.
+#: Seconds until a process that has closed its standard output should end.
 _ENDING = 5.0
 
 
 class Trouble(Enum):
-    """In which way a conversation broke."""
+    """The ways in which a conversation can fail."""
 
     DIED = "died"
     SILENT = "silent"
@@ -44,7 +44,7 @@ class Trouble(Enum):
 
 
 class Broken(Exception):
-    """A conversation that cannot go on, and why."""
+    """A conversation that has failed, and the reason."""
 
     def __init__(self, trouble: Trouble, reason: Reason) -> None:
         super().__init__(str(reason))
@@ -52,14 +52,14 @@ class Broken(Exception):
 
 
 class Conversation(Closing):
-    """A process that was asked to start.
+    """A started process of a runtime.
 
     Args:
         command: its first word is the path of an executable.
-        settings: limits and surroundings.
+        settings: limits and environment.
 
     Raises:
-        Broken: it did not introduce itself as the protocol demands.
+        Broken: it violates the protocol at the start.
     """
 
     def __init__(self, command: Sequence[str], settings: Settings) -> None:
@@ -78,7 +78,7 @@ class Conversation(Closing):
         """Return the answer to ``question``.
 
         Raises:
-            Broken: there is none, or it does not follow ``schema``.
+            Broken: there is none, or it violates ``schema``.
         """
         line = self._exchange(json.dumps(question, separators=(",", ":")).encode() + b"\n")
         try:
@@ -101,24 +101,24 @@ class Conversation(Closing):
         return checked | {key: in_one_line(checked[key]) for key in _WORDS if key in checked}
 
     def stop(self) -> Ended | None:
-        """Say that there is nothing more to run; return how the process ended, or None if it goes on."""
+        """Send ``stop``; return how the process ended, or None if it still runs."""
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._process.stdin, b'{"cmd":"stop"}\n')
         return self._process.wait(self._timeout)
 
     def hang_up(self) -> Ended | None:
-        """Let its standard input end without a word; return how the process ended, or None if it goes on."""
+        """Close its standard input; return how the process ended, or None if it still runs."""
         self._process.close_stdin()
         return self._process.wait(self._timeout)
 
     def rest(self) -> bytes:
-        """Return what the process has said after its last answer."""
+        """Return the output of the process after its last answer."""
         while (data := _read(self._process.stdout)) is not None and data:
             self._heard += data
         return bytes(self._heard)
 
     def close(self) -> None:
-        """End the process and all that it has started."""
+        """Kill the process and its descendants."""
         self._process.close()
 
     def _exchange(self, line: bytes) -> bytes:
@@ -160,13 +160,13 @@ class Conversation(Closing):
         raise Broken(Trouble.SILENT, self._reason(Reason("timeout", f"no answer within {self._timeout:g} s")))
 
     def _write(self, left: memoryview) -> memoryview:
-        """Write what the pipe takes of ``left`` and return the rest."""
+        """Write as much of ``left`` as the pipe takes, and return the rest."""
         try:
             return left[os.write(self._process.stdin, left) :]
         except BlockingIOError:
             return left
         except BrokenPipeError:
-            # Why it does not listen any more shows in what it says, or in how it ends.
+            # Its output or its exit status shows the reason.
             return left[:0]
 
     def _remember(self, data: bytes) -> None:
@@ -189,7 +189,7 @@ class Conversation(Closing):
         return Broken(Trouble.DIED, self._reason(Reason("exit", f"it ended with exit status {ended.exit_status}")))
 
     def _reason(self, reason: Reason) -> Reason:
-        """Return ``reason`` with what the process has said last."""
+        """Return ``reason`` with the last output of the process."""
         text = reason.text
         if self._heard:
             text += f", after {shown(bytes(self._heard))} without a newline"
@@ -198,7 +198,7 @@ class Conversation(Closing):
 
 
 def _read(descriptor: int) -> bytes | None:
-    """Return what is there to be read, nothing at the end, None if there is nothing yet."""
+    """Return the available data, b"" at the end, None if there is none yet."""
     try:
         return os.read(descriptor, _READ)
     except BlockingIOError:

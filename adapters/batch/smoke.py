@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a command speak the batch protocol? Each check is one demand of ``docs/batch-protocol.md``.
+"""Checks of a command against the batch protocol; each check is one requirement of ``docs/batch-protocol.md``.
 
-The checks are about the conversation, not about the instruction set: they use a handful of base32 instructions and
-accept that a runtime supports few of them.
+They test the protocol, not the instruction set: they use a few base32 instructions, which need not be supported.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from ..protocol import RuntimeInfo, Unavailable
 from .adapter import identity_of
 from .conversation import Broken, Conversation, Trouble
 
-#: How many programs in a row a runtime should run without trouble.
+#: The number of consecutive programs that a runtime should run.
 MANY = 500
-#: As many slots as 16-bit jumps reach in one direction, twice.
+#: Twice the range of a 16-bit jump in one direction, in slots.
 LONG = 1 << 16
 _ANSWER = 0x2A
 
 
 class Missed(Exception):
-    """A demand that is not met; the message says what happened instead."""
+    """A requirement that is not met; the message says what happened instead."""
 
 
 class Finding(NamedTuple):
-    """What came of one check: ``problem`` is None if the demand is met, ``note`` says what could not be checked."""
+    """The result of a check: ``problem`` is None if it passes, ``note`` says what could not be checked."""
 
     demand: str
     problem: str | None = None
@@ -41,7 +40,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A command under test, and who it says it is."""
+    """A command under test, and its identity."""
 
     command: Sequence[str]
     settings: Settings
@@ -52,7 +51,7 @@ class Subject:
         return Conversation(self.command, self.settings)
 
     def program(self, text: str) -> str:
-        """Return the program that ``text`` is, in hexadecimal."""
+        """Return the program of the assembly ``text``, in hexadecimal."""
         return assemble(text, self.info.byte_order).hex()
 
     def returned(self, conversation: Conversation, seq: int, text: str, memory: str | None = None) -> dict[str, Any]:
@@ -72,7 +71,7 @@ Check: TypeAlias = Callable[[Subject], "str | None"]
 
 
 def smoke(command: Sequence[str], settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for each demand; if the first is not met, it is the only one.
+    """Yield a finding for each requirement; if the first is not met, it is the only one.
 
     Raises:
         Unavailable: the command cannot be executed, or claims conformance groups that do not exist.
@@ -228,4 +227,4 @@ CHECKS: dict[str, Check] = {
     "It stops when it is told to, with exit status 0": _stops,
     "It ends with its standard input": _ends,
 }
-"""What is checked after the introduction, in the order in which it is reported."""
+"""The checks after the start, in the order of the report."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPDK's BPF library, librte_bpf, through ctypes: its interpreter and its JIT, each in a process that may die.
+"""DPDK's BPF library, librte_bpf, through ctypes: its interpreter and its JIT, each in a separate process.
 
-It is used without DPDK's environment (``rte_eal_init``): loading and running programs needs none of that.
+DPDK's environment (``rte_eal_init``) is not needed to load and run programs.
 """

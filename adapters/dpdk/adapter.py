@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs jobs on librte_bpf in a process of its own, and says what its refusals mean."""
+"""Runs jobs on librte_bpf in a separate process, and classifies its error messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BEFORE = 1
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something that librte_bpf says about a program that it does not load; see ``messages.yaml``."""
+    """A message of librte_bpf about a program that it does not load; see ``messages.yaml``."""
 
     id: str
     kind: Literal["instruction", "policy"]
@@ -55,7 +55,7 @@ class DpdkAdapter(Closing):
         timeout: seconds for one program.
 
     Raises:
-        Unavailable: the library is not there, or does not work.
+        Unavailable: the library is missing or does not work.
     """
 
     def __init__(self, engine: Literal["interpreter", "jit"], timeout: float = 10.0) -> None:
@@ -97,10 +97,10 @@ def _before(job: Job) -> bytes:
 
 
 def _explained(job: Job, outcome: Outcome) -> Outcome:
-    """Return an outcome with reasons that count slots as the vector does and say what DPDK's words mean.
+    """Return an outcome with the slots of the vector and the classified message in its reason.
 
-    A program that DPDK does not load is ``rejected`` if it should be, and otherwise ``unsupported``: DPDK implements a
-    part of the instruction set only, and its verifier has rules of its own.
+    A program that DPDK does not load is ``rejected`` if it should be, and otherwise ``unsupported``: DPDK implements
+    only a part of the instruction set, and its verifier has additional rules.
     """
     code, said, _ = outcome.reason
     if code == "run":

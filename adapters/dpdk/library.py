@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the library; its name ends with DPDK's ABI version, which every distribution has another of."""
+"""Finds the library, whose name ends with DPDK's ABI version."""
 
 from __future__ import annotations
 

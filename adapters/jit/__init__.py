@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bundled JIT: the meanings of the instruction table compiled to machine code by LLVM."""
+"""The bundled JIT: compiles the meanings of the instruction table to machine code with LLVM."""

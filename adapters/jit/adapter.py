@@ -21,12 +21,12 @@ from .runtime.llvm import Level, support_function
 
 
 class JitAdapter(Closing):
-    """The bundled JIT. Jobs that come together are compiled together.
+    """The bundled JIT. The jobs of one call are compiled in one module.
 
     Args:
-        byte_order: of the machine; that of the host if None. The other order is run with swapped accesses.
+        byte_order: of the machine; that of the host if None. For the other order, accesses are byte-swapped.
         table: the instruction table; RFC 9669's if None.
-        level: how much to optimise.
+        level: the optimisation level.
 
     Raises:
         Unavailable: llvmlite cannot be used here.
@@ -51,7 +51,7 @@ class JitAdapter(Closing):
         )
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Run ``jobs``; see :class:`..protocol.Adapter`. The time of a compilation is shared out among its jobs."""
+        """Run ``jobs``; see :class:`..protocol.Adapter`. The time of a compilation is divided among its jobs."""
         start = perf_counter()
         refusals = [self._refusal(job) for job in jobs]
         accepted = [job for job, refused in zip(jobs, refusals, strict=True) if refused is None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that the JIT declines."""
+"""Errors for programs that the JIT does not compile."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from ...spec.errors import InputError
 
 
 class NotLowerable(InputError):
-    """A program that this engine declines; the message says why.
+    """A program that this engine does not compile; the message has the reason.
 
-    Either a row has a meaning of a shape that no row of RFC 9669 has, or there is too much to compile
-    (:class:`TooLarge`), or LLVM makes code of it that calls a function which nobody supplies.
+    A row has a meaning of a form that no row of RFC 9669 has, or the program is too large (:class:`TooLarge`), or the
+    code that LLVM generates calls an undefined function.
     """
 
 
 class TooLarge(NotLowerable):
-    """A program of which there would be more code than can be made in bounded time."""
+    """A program with more code than can be compiled in bounded time."""

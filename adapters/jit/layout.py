@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compiled code and its driver share: one block of 64-bit words for each run, and how compiled code stops."""
+"""The interface of compiled code and its driver: a block of 64-bit words for each run, and the kinds of traps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REGION_WORDS = 4
 
 
 class Trap(IntEnum):
-    """Why compiled code stops, as it tells its driver."""
+    """The reasons for which compiled code stops."""
 
     ACCESS = 1
     BUDGET = 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of a program: its basic blocks, its functions, and the numbers that may differ between its compilations."""
+"""The shape of a program: its basic blocks, its functions, and the constants that may differ between programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_BLOCKS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A program made ready for lowering.
+    """A program, analysed for lowering.
 
     ``blocks`` has the blocks that are reached, by first slot; the end of the program may be one, without instructions.
     ``functions`` maps the slots where the program and its local functions begin, the program's own first, to the first
@@ -68,7 +68,7 @@ class Plan:
 
 
 def shape_of(program: Program, entry: int = 0) -> Hashable:
-    """Return what two programs have in common if one compilation does for both: all but :attr:`Plan.constants`."""
+    """Return a key that is equal for programs that can share code: all but :attr:`Plan.constants`."""
     items = (
         None if item is None else item._replace(imm=0, next_imm=0) if has_free_numbers(item.instruction) else item
         for item in program
@@ -110,7 +110,7 @@ def plan_of(program: Program, entry: int = 0, most_blocks: int = MOST_BLOCKS) ->
 
 
 def _functions(blocks: Mapping[int, Block], starts: Iterable[int], most_blocks: int) -> dict[int, tuple[int, ...]]:
-    """Return the first slots of the blocks of each function; functions that share blocks have each their own."""
+    """Return the first slots of the blocks of each function; shared blocks are duplicated."""
     functions: dict[int, tuple[int, ...]] = {}
     left = most_blocks
     for start in starts:
@@ -142,7 +142,7 @@ def _check_arguments(call: t.Call, item: Decoded) -> None:
 def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
     """Return the offsets from R10, with sizes, where the function at ``entry`` stores; None if R10 is used otherwise.
 
-    Then pointers to the stack may be anywhere.
+    In that case other accesses may lead to the stack.
     """
     stores = set()
     for first in plan.functions[entry]:
@@ -168,7 +168,7 @@ def stack_use(plan: Plan, entry: int) -> frozenset[tuple[int, int]] | None:
 
 @lru_cache(maxsize=4096)
 def named_registers(row: Instruction) -> frozenset[int]:
-    """Return the registers that ``row`` uses whatever its fields hold; calls of helper functions use R0 to R5."""
+    """Return the registers that ``row`` uses implicitly; calls of helper functions use R0 to R5."""
     nodes = tuple(t.walk(*row.means))
     named = {int(n.name[1:]) for n in nodes if isinstance(n, t.Register) and n.name not in {"dst", "src"}}
     return frozenset(named) | (frozenset(range(6)) if any(isinstance(n, t.CallHelper) for n in nodes) else frozenset())
@@ -183,18 +183,9 @@ def _from_frame_pointer(address: t.Expr, item: Decoded) -> int | None:
             return None
 
 
-def registers_of(item: Decoded) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the registers that the meaning of ``item`` reads, and those that it writes; not what calls do."""
-    row = item.instruction
-    nodes = [node for node in t.walk(*row.means) if isinstance(node, t.Register)]
-    numbers = {node.name: item.register(node.name) for node in nodes}
-    read = frozenset(number for name, number in numbers.items() if name in row.reads)
-    return read, frozenset(number for name, number in numbers.items() if name in row.writes)
-
-
 @lru_cache(maxsize=4096)
 def has_free_numbers(row: Instruction) -> bool:
-    """Whether the immediates of ``row`` only make up the value of a register, as those of a 64-bit constant do."""
+    """Whether the immediates of ``row`` are only used for the value of a register, as in a 64-bit constant."""
     return row.wide and all(
         isinstance(node, t.Assign | t.Register | t.Cast | t.Binary | t.Negate | t.Field | t.Const)
         for node in t.walk(*row.means)

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled programs: ``compile(code)(memory)`` gives what :func:`bpf_isa.reference_vm.interpreter.execute` gives."""
+"""Compiled programs: ``compile(code)(memory)`` returns what :func:`bpf_isa.reference_vm.interpreter.execute` does."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from time import perf_counter
+from typing import Unpack
 
 from ...reference_vm.faults import Fault, Returned
 from ...reference_vm.frames import Frames
-from ...reference_vm.helpers import LINUX_HELPERS
 from ...reference_vm.interpreter import DEFAULT_BUDGET
-from ...reference_vm.machine import Helper, Machine
-from ...reference_vm.maps import ArrayMap
+from ...reference_vm.machine import Machine, Platform
 from ...reference_vm.verifier.safety import surroundings_of
 from ...spec.control import loop_heads
 from ...spec.encoding import ByteOrder, Program, decode, encode
@@ -31,17 +30,17 @@ from .runtime.llvm import Code, Level, Timings, Unresolved, generate
 from .runtime.support import DECLARATIONS
 from .trust import Acceptance, NotAccepted, digest_of
 
-#: How many shapes a compiler keeps the code of, in case that another program has the same.
+#: The number of shapes whose code a compiler caches.
 _KEPT_SHAPES = 512
-#: Lines of LLVM IR for one program; with them grows the time that LLVM takes.
+#: Limit for the lines of LLVM IR of one program, on which the time of LLVM depends.
 MOST_LINES = 300_000
-#: Lines (and instructions), and loops, of programs that are optimised; for these, it grows faster.
+#: Limits for lines (and instructions) and loops of programs that are optimised.
 MOST_LINES_OPTIMIZED, MOST_LOOPS_OPTIMIZED = 8_000, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Code for all programs that differ in the numbers of their 64-bit constants only, and how much it is optimised."""
+    """Code for all programs that differ only in their 64-bit constants, and its optimisation level."""
 
     plan: Plan
     code: Code
@@ -67,33 +66,22 @@ class CompiledProgram:
 
     @property
     def level(self) -> Level:
-        """How much it is optimised: programs that would take too long are not, whatever was asked for."""
+        """The optimisation level: ``fast`` for programs that are too large to optimise."""
         return self._shape.level
 
     def __call__(
         self,
         memory: bytes | None = None,
         *,
-        maps: Sequence[bytes | ArrayMap] = (),
-        helpers: Mapping[int, Helper] = LINUX_HELPERS,
-        btf_helpers: Mapping[int, Helper] | None = None,
-        variables: Mapping[int, bytes] | None = None,
         budget: int = DEFAULT_BUDGET,
+        **platform: Unpack[Platform],
     ) -> Returned | Fault:
         """Run on a new machine; see :class:`bpf_isa.reference_vm.machine.Machine` for what it has.
 
         Raises:
             Exception: what a helper function raises, other than a Trap.
         """
-        machine = Machine(
-            byte_order=self.byte_order,
-            memory=memory,
-            maps=maps,
-            helpers=helpers,
-            btf_helpers=btf_helpers,
-            variables=variables,
-        )
-        return self.run(machine, budget)
+        return self.run(Machine(byte_order=self.byte_order, memory=memory, **platform), budget)
 
     def run(self, machine: Machine, budget: int = DEFAULT_BUDGET) -> Returned | Fault:
         """Run on ``machine``, which no program has run on yet. Other threads may run on machines that share maps.
@@ -119,9 +107,9 @@ class CompiledProgram:
 class UncheckedProgram(CompiledProgram):
     """A program as machine code without checks.
 
-    R1 to R9 may have addresses of the host in the outcome. Where the program is not known to end
-    within the budget of a run, code is made that counts; it stops at the first beginning of a loop, or end of a local
-    function, after the budget is spent. Code that does not count tells no steps: they are 0.
+    R1 to R9 may have addresses of the host in the outcome. If the program is not known to end within the
+    budget of a run, code with a budget is compiled; it stops at the next loop header, or end of a local function, after
+    the budget is spent. Code without a budget has 0 steps in its outcome.
     """
 
     __slots__ = ("_counting", "_level", "accepted")
@@ -144,7 +132,7 @@ class UncheckedProgram(CompiledProgram):
         shape = self._shape
         if accepted.most_steps is None or accepted.most_steps > budget:
             if self._counting is None:
-                compiler = _trusting(self.byte_order, self._level, accepted, True, self.timings)
+                compiler = _trusting(self.byte_order, self._level, accepted, counted=True)
                 self._counting = compiler.shape_of(self.program, accepted.entry)
             shape = self._counting
         return self._run(shape, machine, budget, accepted)
@@ -158,7 +146,6 @@ def compile(
     level: Level = "full",
     entry: int = 0,
     accepted: Acceptance | None = None,
-    timings: Timings | None = None,
 ) -> CompiledProgram:
     """Compile one program that begins at slot ``entry``; ``table`` decodes bytes (RFC 9669's if None).
 
@@ -167,7 +154,7 @@ def compile(
     Raises:
         DecodeError: the bytes are no program of ``table``.
         NotAccepted: ``accepted`` is about another program, or another instruction set than that of RFC 9669.
-        NotLowerable: the program is declined; see there.
+        NotLowerable: the program cannot be compiled.
         Unavailable: llvmlite cannot be used here.
     """
     program = code if isinstance(code, list) else decode(code, byte_order, table)
@@ -176,17 +163,15 @@ def compile(
     if accepted and program != decode(encode(program, byte_order), byte_order):
         raise NotAccepted("the program has instructions that are not those of RFC 9669")
     if accepted is None:
-        (compiled,) = Compiler(byte_order, level=level, timings=timings).compile([program], entry)
+        (compiled,) = Compiler(byte_order, level=level).compile([program], entry)
         return compiled
-    compiler = _trusting(byte_order, level, accepted, accepted.most_steps is None, timings)
+    compiler = _trusting(byte_order, level, accepted, counted=accepted.most_steps is None)
     return UncheckedProgram(compiler.shape_of(program, entry), compiler, program, accepted)
 
 
-def _trusting(
-    byte_order: ByteOrder, level: Level, accepted: Acceptance, counted: bool, timings: Timings | None
-) -> Compiler:
+def _trusting(byte_order: ByteOrder, level: Level, accepted: Acceptance, *, counted: bool) -> Compiler:
     in_input = frozenset(slot for slot, place in accepted.places if place.kind == "input")
-    return Compiler(byte_order, level=level, checked=False, counted=counted, in_input=in_input, timings=timings)
+    return Compiler(byte_order, level=level, checked=False, counted=counted, in_input=in_input)
 
 
 class Compiler:
@@ -252,7 +237,7 @@ class Compiler:
         return [ready[shape] for shape in shapes]
 
     def _generate(self, plans: dict[Hashable, Plan], level: Level) -> dict[Hashable, Shape]:
-        """Compile ``plans``; those of which that would be too much without optimisation."""
+        """Compile ``plans``, without optimisation if they are too large."""
         start = perf_counter()
         lowered: dict[Hashable, tuple[str, Plan]] = {}
         rest: dict[Hashable, Plan] = {}
@@ -296,5 +281,5 @@ class Compiler:
         return lower_program(plan, style, name, numbers, MOST_LINES_OPTIMIZED)
 
     def clear(self) -> None:
-        """Forget what was compiled; code that a program still uses stays until that is gone."""
+        """Clear the cache; code that a program uses is freed with the program."""
         self._shapes.clear()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that may run unchecked, because somebody has shown that they need no checks.
+"""Acceptance of programs that may run without checks.
 
-Unchecked code has the host's own addresses in its registers: a program that is not safe would take the process with
-it. :func:`accept` asks the safety verifier. Another verifier, or a person who answers for it, can say so of more
-programs by making an :class:`Acceptance`.
+Unchecked code has the host's addresses in its registers: an unsafe program could corrupt the process. :func:`accept`
+uses the safety verifier. For other evidence of safety, construct an :class:`Acceptance`.
 """
 
 from __future__ import annotations
@@ -19,17 +18,16 @@ from ...spec.encoding import ByteOrder, Program, encode
 
 
 class NotAccepted(ValueError):
-    """A program that is not known to be safe; the message says which instruction stands in the way, and why."""
+    """A program that is not known to be safe; the message names the instruction and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The word of ``by`` that a program is safe with any contents of the memory in ``surroundings``.
+    """The statement of ``by`` that a program is safe with any contents of the memory in ``surroundings``.
 
-    ``digest`` is that of the program, see :func:`digest_of`, and ``entry`` the slot that it begins at. Within
-    ``most_steps`` instructions it comes to its end; if that is None, or more than the budget that it is run with, its
-    code counts. ``places`` has slots of instructions that access one region only, and
-    which.
+    ``digest`` is that of the program, see :func:`digest_of`, and ``entry`` the slot that it begins at. It ends within
+    ``most_steps`` instructions; if that is None, or more than the budget of a run, its code has a budget. ``places``
+    has the slots of instructions that access one region only, with the region.
     """
 
     digest: bytes
@@ -49,7 +47,7 @@ def accept(program: Program, byte_order: ByteOrder, surroundings: Surroundings, 
     """Return the acceptance of a program, from slot ``entry``, that the safety verifier proves to be safe.
 
     Raises:
-        NotAccepted: it does not; that need not mean that the program is unsafe.
+        NotAccepted: there is no proof; the program may be safe nevertheless.
     """
     try:
         proof = prove(program, byte_order, surroundings, entry)

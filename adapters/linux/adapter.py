@@ -17,7 +17,7 @@ from ..protocol import UNCLASSIFIED, Engine, Job, Outcome, OutcomeKind, Reason, 
 from .calls import NotRun, ProgramTypeName, Refused
 from .executor import Executor
 from .outcome import outcome
-from .policy import last_line, policy
+from .policy import last_line
 from .prepare import CannotPrepare, prepare
 from .syscall import BpfError, NoSuchSystemCall
 
@@ -51,10 +51,9 @@ class LinuxAdapter(Closing):
         except Unavailable:
             self._executor.close()
             raise
-        self._policy = policy()
 
     def close(self) -> None:
-        """Give back all maps."""
+        """Close all maps."""
         self._executor.close()
 
     def info(self) -> RuntimeInfo:
@@ -75,7 +74,7 @@ class LinuxAdapter(Closing):
         for job in jobs:
             try:
                 calls = prepare(job, plain=self._plain)
-                yield outcome(job, calls, self._executor.execute(calls), self._policy)
+                yield outcome(job, calls, self._executor.execute(calls))
             except CannotPrepare as error:
                 yield Outcome(OutcomeKind.UNSUPPORTED, reason=error.reason)
             except BpfError as error:

@@ -15,15 +15,15 @@ from .syscall import ArrayMap, Bpf, BpfError, ProgramRefused, ProgramType
 _IMM = struct.Struct("=i")
 #: Where the imm field begins in the 8 bytes of a slot.
 _IMM_AT = 4
-#: Maps that are kept for later vectors: most have the same few sizes of memory. Each takes two file descriptors.
+#: Maps that are cached: most vectors have the same few memory sizes. Each takes two file descriptors.
 _KEPT_MAPS = 64
 
 
 class Executor(Closing):
-    """Makes prepared calls; owns the maps they need, and uses each again for the next vector that wants its size.
+    """Makes prepared calls; owns the maps, and reuses each for vectors that need its size.
 
     Raises:
-        syscall.NoSuchSystemCall: this is no place with bpf(2).
+        syscall.NoSuchSystemCall: there is no bpf(2) here.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Executor(Closing):
         self._btf: int | None = None
 
     def close(self) -> None:
-        """Give all maps back."""
+        """Close all maps."""
         while self._maps:
             self._maps.popitem()[1].close()
         if self._btf is not None:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the verifier must be let in, so that it sees a program as a whole.
+"""Doors: opaque jumps that keep the kernel's verifier from removing parts of a program.
 
-The kernel's verifier refuses instructions that nothing leads to, and computes with constants: it decides conditional
-jumps whose operands it knows, and removes the jump together with the arm that is not taken. A program with constants
-would have its jumps run by the verifier, not by the interpreter or JIT. It also removes functions that are not called,
-even if their address is taken. Against all this helps a *door*: a jump or call before the program that is never taken,
-which the verifier cannot know.
+The kernel's verifier rejects unreachable instructions. It also propagates constants: it decides conditional jumps with
+known operands, and removes the jump and the dead arm, so that neither the interpreter nor the JIT executes the jump. It
+removes functions that are not called, even if their address is taken. A *door* prevents this: a jump or call before the
+program that is never taken, on a condition that the verifier does not know.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from typing import NamedTuple
 from ...spec.control import components, control_of, is_cyclic, loop_heads, reached, successors_of
 from .reading import Reading
 
-#: The verifier follows the program from each door on; more are not worth its time.
+#: The verifier follows the program from each door, which takes time.
 MOST_DOORS = 64
 
 
 class Doors(NamedTuple):
     """The doors that a program needs.
 
-    ``slots`` are those of the main program to jump to, ``functions`` the first slots of those to call. They are
-    ``required`` if the kernel refuses or spoils the program without them.
+    ``slots`` are the targets in the main program, ``functions`` the first slots of functions to call. They are
+    ``required`` if the kernel rejects or changes the program without them.
     """
 
     slots: tuple[int, ...]
@@ -38,8 +37,8 @@ class Doors(NamedTuple):
 def doors(reading: Reading, end: int) -> Doors:
     """Return the doors for a main program that ends before slot ``end``.
 
-    They lead to the beginnings of unreachable code, to both arms of conditional jumps, and to functions whose
-    address is taken. None leads into a loop, whose end the verifier would look for in vain.
+    They lead to unreachable code, to both arms of conditional jumps, and to functions whose address is taken. None
+    leads into a loop, for which the verifier could not prove termination.
     """
     functions = tuple(sorted(reading.addresses))
     if not reading.jumps and reading.ends == [end - 1]:
@@ -64,7 +63,7 @@ def doors(reading: Reading, end: int) -> Doors:
 
 
 def _leading_to_loops(starts: Iterable[int], successors: Mapping[int, tuple[int, ...]]) -> set[int]:
-    """Return the slots that lead to a loop, of ``starts`` and of what these lead to."""
+    """Return the slots reachable from ``starts`` from which a loop is reachable."""
     found: set[int] = set()
     for component in reversed(components(successors, starts, successors)):
         if is_cyclic(component, successors) or not found.isdisjoint(successors[component[0]]):

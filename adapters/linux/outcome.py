@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of a vector: reads a report of kernel calls as an outcome of the adapter protocol."""
+"""The outcome of a vector, from the report of its kernel calls."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from ...spec.encoding import ByteOrder
 from ..protocol import UNCLASSIFIED, Blames, Job, Outcome, OutcomeKind, Reason
 from . import wrapping
 from .calls import Load, NotRun, PreparedCalls, Ran, Refused, Report
-from .policy import Policy, last_line
+from .policy import classify, last_line
 
 
-def outcome(
-    job: Job, calls: PreparedCalls, report: Report, policy: Policy, byte_order: ByteOrder = sys.byteorder
-) -> Outcome:
+def outcome(job: Job, calls: PreparedCalls, report: Report, byte_order: ByteOrder = sys.byteorder) -> Outcome:
     """Return the outcome of ``job`` after ``calls`` were made for it.
 
-    A refusal is ``rejected`` if the kernel takes the program for no program of the instruction set, or if the job
-    wants to be rejected; ``unsupported`` if the kernel's own rules refuse what the instruction set allows.
+    A refusal is ``rejected`` if the kernel finds the encoding invalid or the job wants to be rejected, and
+    ``unsupported`` if it follows from the kernel's own safety policy.
     """
     outcomes = []
     failed = None
@@ -27,7 +25,7 @@ def outcome(
         if isinstance(result, Ran):
             outcomes.append(_returned(job, calls, result, byte_order))
         elif result is not None and not load.optional:
-            failed = _refused(job, load, result, policy) if isinstance(result, Refused) else _not_run(result)
+            failed = _refused(job, load, result) if isinstance(result, Refused) else _not_run(result)
     if not outcomes:
         assert failed is not None, "not all loads of a vector are optional"
         return failed
@@ -63,9 +61,9 @@ def _returned(job: Job, calls: PreparedCalls, run: Ran, byte_order: ByteOrder) -
     return Outcome(OutcomeKind.RETURNED, shown.get("r0"), shown, memory, seconds=run.seconds)
 
 
-def _refused(job: Job, load: Load, refusal: Refused, policy: Policy) -> Outcome:
+def _refused(job: Job, load: Load, refusal: Refused) -> Outcome:
     line = last_line(refusal.log)
-    message = policy.classify(line, refusal.errno)
+    message = classify(line, refusal.errno)
     if message is None:
         said = line or f"errno {refusal.errno}, {os.strerror(refusal.errno)}"
         return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, f"the kernel refuses the program: {said}"))

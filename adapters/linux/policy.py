@@ -1,40 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells the safety rules of the Linux verifier from its judgement of encodings: ``policy.yaml``, read and applied."""
+"""Classifies messages of the Linux verifier as safety policy or invalid encoding, by ``policy.yaml``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from ...spec import strict_yaml, validate
-from ...spec.errors import InputError
+from ...spec import strict_yaml
 from .calls import Origin
 
 POLICY_FILE = Path(__file__).parent / "policy.yaml"
-SCHEMA_FILE = Path(__file__).parent / "policy.schema.json"
 
 Kind: TypeAlias = Literal["policy", "encoding"]
 
-#: Lines of a verifier's log that follow the message: statistics, and the states that an endless loop repeats.
+#: Lines of a verifier's log after the message: statistics, and the states of an infinite loop.
 _AFTERWORDS = re.compile(
     r"(verification time \d|stack depth \d|processed \d+ insns|insns? processed|cur state:|old state:)"
 )
 
 
-class PolicyError(InputError):
-    """``policy.yaml`` is not what it should be; the message names file, entry and reason."""
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An entry of ``policy.yaml``: what the kernel says, and what kind of rule it follows.
+    """An entry of ``policy.yaml``: a message of the kernel and the kind of rule behind it.
 
-    ``assembly`` or ``encoded`` is the example that provokes it, in assembly or as bytes in little-endian byte order;
-    where neither is, ``unseen`` tells why.
+    ``assembly`` or ``encoded`` is a program that provokes it, in assembly or as bytes in little-endian byte order;
+    without an example, ``unseen`` has the reason.
     """
 
     id: str
@@ -48,17 +42,17 @@ class Message:
 
     @property
     def code(self) -> str:
-        """The word for machines, such as ``policy.unreachable``."""
+        """The reason code, such as ``policy.unreachable``."""
         return f"{self.kind}.{self.id}"
 
     def match(self, line: str, errno: int) -> bool:
-        """Whether this is what the kernel means by ``line``, its last word, and ``errno``."""
+        """Whether this entry matches ``line``, the last line of the log, and ``errno``."""
         if self.errno is not None:
             return not line and errno == self.errno
         return any(pattern.fullmatch(line) for pattern in self.patterns)
 
     def renumber(self, line: str, origins: Iterable[Origin]) -> str:
-        """Return ``line`` with slot numbers as in the vector's program; those of generated code stay as they are."""
+        """Return ``line`` with the slot numbers of the vector's program; those of generated code are not changed."""
         parts = tuple(origins)
         for pattern in self.patterns:
             if found := pattern.fullmatch(line):
@@ -76,23 +70,8 @@ def _vector_slot(slot: int, origins: tuple[Origin, ...]) -> int:
     return slot
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The table of messages."""
-
-    messages: tuple[Message, ...]
-    _known: dict[tuple[str, int], Message | None] = field(default_factory=dict, repr=False, compare=False)
-
-    def classify(self, line: str, errno: int) -> Message | None:
-        """Return the entry for the kernel's last word and errno; None if there is none."""
-        key = line, errno
-        if key not in self._known:
-            self._known[key] = next((message for message in self.messages if message.match(line, errno)), None)
-        return self._known[key]
-
-
 def last_line(log: str) -> str:
-    """Return the last line of a verifier's log that says something of the program; empty if none does."""
+    """Return the last line of a verifier's log before its statistics; empty if there is none."""
     for line in reversed(log.splitlines()):
         text = line.strip()
         if text and not _AFTERWORDS.match(text):
@@ -101,47 +80,25 @@ def last_line(log: str) -> str:
 
 
 @cache
-def policy() -> Policy:
-    """Return the table of this package (read once)."""
-    return load(POLICY_FILE)
-
-
-def load(path: Path) -> Policy:
-    """Read a table of messages.
-
-    Raises:
-        strict_yaml.YamlError: the file is no acceptable YAML.
-        PolicyError: an entry is malformed, or has the id of another.
-    """
-    document = strict_yaml.load(path)
-    try:
-        validate.check(document.data, SCHEMA_FILE)
-    except validate.SchemaError as error:
-        raise PolicyError(f"{path}: {error}") from None
-    data: Any = document.data
-    messages = tuple(_message(path, document.line(raw), raw) for raw in data["messages"])
-    seen: set[str] = set()
-    for message in messages:
-        if message.id in seen:
-            raise PolicyError(f"{path}: two entries have the id {message.id}")
-        seen.add(message.id)
-    return Policy(messages)
-
-
-def _message(path: Path, line: int, raw: dict[str, Any]) -> Message:
-    patterns = []
-    for text in raw.get("messages", ()):
-        try:
-            patterns.append(re.compile(text))
-        except re.error as error:
-            raise PolicyError(f"{path}:{line}: {raw['id']}: {text!r} is no regular expression: {error}") from None
-    return Message(
-        id=raw["id"],
-        kind=raw["kind"],
-        why=raw["why"],
-        patterns=tuple(patterns),
-        errno=raw.get("errno"),
-        assembly=raw.get("example"),
-        encoded=bytes.fromhex(raw["code"]) if "code" in raw else None,
-        unseen=raw.get("unseen"),
+def messages() -> tuple[Message, ...]:
+    """Return the entries of the table (read once)."""
+    data: Any = strict_yaml.load(POLICY_FILE).data
+    return tuple(
+        Message(
+            id=row["id"],
+            kind=row["kind"],
+            why=row["why"],
+            patterns=tuple(map(re.compile, row.get("messages", ()))),
+            errno=row.get("errno"),
+            assembly=row.get("example"),
+            encoded=bytes.fromhex(row["code"]) if "code" in row else None,
+            unseen=row.get("unseen"),
+        )
+        for row in data["messages"]
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def classify(line: str, errno: int) -> Message | None:
+    """Return the entry for the last line of the kernel's log and its errno; None if there is none."""
+    return next((message for message in messages() if message.match(line, errno)), None)

@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a vector becomes kernel calls.
+"""Conversion of a vector to kernel calls.
 
-The input memory is an array map, whose address the kernel lets a program use with any offset, width and atomic
-operation. All loads are privileged ones. There are three forms of the vector's program:
+The input memory is an array map, which the kernel allows to access with any offset, width and atomic operation. All
+loads are privileged. There are three forms of the vector's program:
 
 *whole*
     The program is the main program. Each EXIT of it (not those of its local functions) becomes a jump to an epilogue,
-    which stands before the first local function, because the kernel wants functions in one piece each. The program
-    keeps the whole stack and every call frame, and all its registers can be shown.
+    which is placed before the first local function, because the kernel requires contiguous functions. The program has
+    the whole stack and every call frame, and all its registers can be stored.
 
 *whole, with doors*
-    The whole form with :mod:`doors <.flow>` to what the verifier would otherwise refuse or remove. Run in addition to
-    the whole form, or instead of it where that would be refused or spoiled, as far as the verifier accepts it.
+    The whole form with :mod:`doors <.flow>` to code that the verifier would otherwise reject or remove. Run in addition
+    to the whole form, or instead of it where that would be rejected or changed, if the verifier accepts it.
 
 *function*
-    The program stands unchanged after a generated main program, which calls it as a function and shows R0. For
-    programs that the RFC rules out, or that do things the whole form does not keep (calls to the main program, jumps
-    between functions): nothing around them gives sense to what has none, so what makes the kernel refuse the program
-    alone makes it refuse this.
+    The program follows, unchanged, a generated main program, which calls it as a function and stores R0. For programs
+    that the RFC does not allow, or that the whole form would change (calls of the main program, jumps between
+    functions): the kernel rejects this form if it rejects the program alone.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ from .calls import NO_MAP, Load, Origin, PreparedCalls, ProgramTypeName
 from .flow import Doors, doors
 from .reading import Reading, read, traits
 
-#: The kernel's test run wants a packet to have at least the header of its link layer.
+#: The kernel's test run requires at least a link layer header.
 SHORTEST_PACKET = 14
-#: A packet lies in one page of 4096 bytes, with room for headers and for what the kernel knows about it.
+#: A packet, with headroom and the kernel's metadata, must fit in one page of 4096 bytes.
 LONGEST_PACKET = 3500
-#: Static ids of the helper functions that vectors mean by these names (``enum bpf_func_id``).
+#: Static ids of helper functions (``enum bpf_func_id``) by their names in vectors.
 HELPERS = {"map_lookup_elem": 1, "map_update_elem": 2, "map_delete_elem": 3}
 _CONTEXT = 6
 
 
 class CannotPrepare(Exception):
-    """No kernel call can run this vector."""
+    """The kernel cannot run this vector."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{code}: {text}")
@@ -58,11 +57,11 @@ def prepare(
 
     Args:
         job: the vector.
-        byte_order: that of the machine which will make the calls.
+        byte_order: of the machine that makes the calls.
         plain: the program type for vectors that read no packet.
 
     Raises:
-        CannotPrepare: the kernel has no way to run it.
+        CannotPrepare: the kernel cannot run it.
     """
     if job.byte_order != byte_order:
         raise CannotPrepare(
@@ -85,7 +84,7 @@ def prepare(
 
 
 def _check_platform(job: Job, reading: Reading) -> None:
-    """Refuse what would be the kernel's own: its functions and variables are not those that vectors mean."""
+    """Reject helper functions and variables that differ between the kernel and the vector."""
     for slot, platform in reading.platform:
         item = reading.program[slot]
         assert item is not None
@@ -98,9 +97,9 @@ def _check_platform(job: Job, reading: Reading) -> None:
 
 
 def _helper(job: Job, number: int) -> int | None:
-    """Return Linux's number for what the job calls helper ``number``, None if Linux has no such helper.
+    """Return Linux's number for the job's helper ``number``, None if Linux has no such helper.
 
-    Numbers that the job says nothing of are Linux's own, as far as vectors may know them.
+    Numbers that the job does not define are Linux's own, if vectors may use them.
     """
     for helper in job.helpers:
         if helper.by == "static" and helper.number == number:
@@ -116,7 +115,7 @@ class _Piece(NamedTuple):
 
 
 class _Preparation:
-    """Puts together the loads of one job."""
+    """Builds the loads of one job."""
 
     def __init__(self, job: Job, reading: Reading, byte_order: ByteOrder) -> None:
         self.job, self.reading, self.order = job, reading, byte_order
@@ -131,7 +130,7 @@ class _Preparation:
         """Return the calls for the form that fits.
 
         Raises:
-            CannotPrepare: no form shows what is to be seen.
+            CannotPrepare: no form shows the observed registers.
         """
         observed = self.job.observe & frozenset(wrapping.REGISTERS)
         alone = self.job.wants_rejection and not self.reading.packet
@@ -160,9 +159,9 @@ class _Preparation:
         )
 
     def _references(self) -> tuple[tuple[int, int], ...]:
-        """Return the slots that name the vector's maps, with the map; give maps and helpers the kernel's numbers.
+        """Return the slots that name the vector's maps, with the map; replace map and helper numbers by the kernel's.
 
-        Numbers that name no map of the vector are made to name none, so that no other map gets in.
+        Numbers of maps that the vector does not have are replaced by one that the kernel does not have either.
         """
         for slot, platform in self.reading.platform:
             item = self.reading.program[slot]
@@ -188,7 +187,7 @@ class _Preparation:
         return self._load(pieces, functions=(0, *self.reading.functions))
 
     def _whole(self, end: int, observed: frozenset[str], needed: Doors | None = None) -> Load:
-        """Return the program with an epilogue in the place of its EXITs, and with doors if they are ``needed``.
+        """Return the program with an epilogue in place of its EXITs, and with doors if they are ``needed``.
 
         Local functions begin at slot ``end``.
         """
@@ -208,7 +207,7 @@ class _Preparation:
         return self._load(pieces, functions=tuple(self.reading.functions))
 
     def _doors(self, needed: Doors, inserted: int) -> bytes:
-        """Return the doors into the program that follows them; before its functions, ``inserted`` slots are new."""
+        """Return the doors to the program after them, whose functions are moved by ``inserted`` slots."""
         after = wrapping.DOOR_SLOTS * len(needed.slots) + wrapping.FUNCTION_DOOR_SLOTS * len(needed.functions)
         parts = [wrapping.choose_door(self.order), wrapping.pass_doors(after, self.order, context=self.reading.packet)]
         numbers = count(1)
@@ -248,7 +247,7 @@ class _Preparation:
 
 
 def _takes_context(reading: Reading) -> bool:
-    """Whether a program that reads packets expects, as on Linux, their context in R1: it moves R1 to R6 itself."""
+    """Whether a program that reads packets moves their context from R1 to R6 itself, as on Linux."""
     moves = uses = False
     for _, item in reading.instructions():
         row = traits(item.instruction)
@@ -258,7 +257,7 @@ def _takes_context(reading: Reading) -> bool:
 
 
 def _fits_whole(reading: Reading, end: int) -> bool:
-    """Whether an epilogue before slot ``end`` is out of reach of all but EXIT, and moves what follows it as a whole."""
+    """Whether an epilogue can be inserted before slot ``end``: no jump or fall-through crosses it."""
     program = reading.program
     if not 0 < end <= len(program):
         return False

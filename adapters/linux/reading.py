@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel calls for a program depend on: where it ends, jumps and calls, which maps and constants it names.
+"""The properties of a program that its kernel calls depend on: exits, jumps, calls, maps and platform features.
 
-All of it comes from the rows' meaning, never from opcodes. A program that does not decode is read as far as it goes.
+All of it is derived from the meanings of rows. Undefined instructions of a program are skipped.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from ...spec.table import Instruction, isa
 
 #: How an instruction names a map: by descriptor or by index.
 MapReference: TypeAlias = Literal["map_by_fd", "map_by_idx"]
-#: What the platform must supply for an instruction.
+#: Platform features that an instruction needs.
 Platform: TypeAlias = Literal["helper", "btf", "variable"]
 
 
 class Traits(NamedTuple):
-    """What matters of a row here, besides what it does to control.
+    """The properties of a row, besides its control flow.
 
-    A ``copy`` does nothing but set dst to src. ``bases`` are the fields with the registers through which memory is
-    reached.
+    A ``copy`` only sets dst to src. ``bases`` are the fields with the address registers of memory accesses.
     """
 
     map: MapReference | None
@@ -57,9 +56,9 @@ def traits(row: Instruction) -> Traits:
 
 @dataclass(slots=True)
 class Reading:
-    """A program, read.
+    """The properties of a program.
 
-    ``program`` is indexed by slot; None stands at second slots, and where there is no instruction (``malformed``).
+    ``program`` is indexed by slot; second slots and undefined instructions (``malformed``) are None.
     ``ends`` are the slots of EXIT, ``jumps`` triples of slot, target and whether there is a condition, ``calls`` pairs
     of a slot and the first slot of the function that it calls or takes the address of, ``addresses`` the first slots of
     functions whose address is taken, ``maps`` pairs of slot and kind of reference, ``platform`` pairs of slot and what
@@ -92,7 +91,7 @@ def read(code: bytes, byte_order: ByteOrder) -> Reading:
     """Read a program.
 
     Raises:
-        DecodeError: ``code`` is no whole number of slots; whatever else is wrong makes it ``malformed``.
+        DecodeError: the length is not a multiple of 8; after any other error the program is ``malformed``.
     """
     try:
         reading = Reading(decode(code, byte_order), malformed=False)
@@ -128,7 +127,7 @@ def _read_what_can_be(code: bytes, byte_order: ByteOrder) -> Reading:
         if not isinstance(found, DecodeError):
             program += [found, None] if found.instruction.wide else [found]
         elif _packet_opcode(slots[len(program)].opcode):
-            # However wrong its fields are, a packet access goes on to the next slot.
+            # A packet access with invalid fields continues at the next slot.
             reading.packet = True
             program.append(None)
         else:

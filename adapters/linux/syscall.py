@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bpf(2) system call by ctypes: array maps in shared memory, program load, test run.
 
-The numbers and structures here are the kernel's user-space interface (``include/uapi/linux/bpf.h``), no part of the
+The numbers and structures here are the kernel's user-space API (``include/uapi/linux/bpf.h``), not part of the
 instruction set. Every failure is a :class:`BpfError` with the command and errno; a program that the kernel refuses
 is a :class:`ProgramRefused` with the verifier's log.
 """
@@ -15,7 +15,8 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from enum import IntEnum, IntFlag
+from enum import IntEnum
+from typing import Any
 
 #: Number of bpf(2) by machine (``platform.machine()``) of a process with 64-bit pointers.
 SYSCALL_NUMBERS_64 = {
@@ -43,9 +44,9 @@ SYSCALL_NUMBERS_32 = {
     "mips": 4355,
 }
 
-#: A verifier log never needs more at the level used here (messages only, no trace of states).
+#: Enough for a verifier log without the trace of states.
 LOG_SIZE = 64 << 10
-#: How often a call is made again that the kernel gave up because of a signal.
+#: Retries of a call that a signal interrupted.
 _RETRIES = 10
 
 
@@ -66,23 +67,10 @@ class ProgramType(IntEnum):
     RAW_TRACEPOINT = 17
 
 
-class LoadFlags(IntFlag):
-    """Flags of a program load. ``BPF_F_TEST_RND_HI32`` is deliberately missing: it changes the program."""
-
-    NONE = 0
-    ANY_ALIGNMENT = 1 << 1
-
-
-class LogLevel(IntFlag):
-    """What the verifier writes to its log. Error messages are written at every level but ``OFF``."""
-
-    OFF = 0
-    STATES = 1
-    STATISTICS = 4
-
-
 _ARRAY_MAP = 2  # BPF_MAP_TYPE_ARRAY
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
+_ANY_ALIGNMENT = 1 << 1  # BPF_F_ANY_ALIGNMENT; BPF_F_TEST_RND_HI32 is not set: it changes the program
+_LOG_STATISTICS = 4  # BPF_LOG_STATS; error messages are written at every level, and cost next to nothing
 _LICENSE = b"GPL\0"
 
 
@@ -93,9 +81,6 @@ class BpfError(OSError):
         super().__init__(error, f"bpf({command.name}): {_explain(error)}")
         self.command = command
 
-    def __reduce__(self) -> tuple[type[BpfError], tuple[Command, int]]:
-        return type(self), (self.command, self.errno or 0)
-
 
 class ProgramRefused(BpfError):
     """The kernel did not load a program; ``log`` is what its verifier said, empty if it said nothing."""
@@ -104,12 +89,9 @@ class ProgramRefused(BpfError):
         super().__init__(Command.PROG_LOAD, error)
         self.log = log
 
-    def __reduce__(self) -> tuple[type[BpfError], tuple[int, str]]:  # type: ignore[override]  # OSError's is wider
-        return type(self), (self.errno or 0, self.log)
-
 
 class NoSuchSystemCall(Exception):
-    """This machine or platform has no bpf(2) that is known here; the message says which it is."""
+    """There is no known bpf(2) on this machine or platform, which the message names."""
 
 
 #: The kernel's own ENOTSUPP, which user space has no name for.
@@ -137,75 +119,51 @@ def syscall_number() -> int:
     return numbers[machine]
 
 
+def _u32(*names: str) -> list[tuple[str, type[Any]]]:
+    return [(name, ctypes.c_uint32) for name in names]
+
+
+def _u64(*names: str) -> list[tuple[str, type[Any]]]:
+    return [(name, ctypes.c_uint64) for name in names]
+
+
+# Members of ``union bpf_attr``; the kernel takes those that are missing at the end for zeros.
+
+
 class _MapCreate(ctypes.Structure):
     _fields_ = [
-        ("map_type", ctypes.c_uint32),
-        ("key_size", ctypes.c_uint32),
-        ("value_size", ctypes.c_uint32),
-        ("max_entries", ctypes.c_uint32),
-        ("map_flags", ctypes.c_uint32),
-        ("inner_map_fd", ctypes.c_uint32),
-        ("numa_node", ctypes.c_uint32),
+        *_u32("map_type", "key_size", "value_size", "max_entries", "map_flags", "inner_map_fd", "numa_node"),
         ("map_name", ctypes.c_char * 16),
     ]
 
 
 class _ProgLoad(ctypes.Structure):
     _fields_ = [
-        ("prog_type", ctypes.c_uint32),
-        ("insn_cnt", ctypes.c_uint32),
-        ("insns", ctypes.c_uint64),
-        ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32),
-        ("log_size", ctypes.c_uint32),
-        ("log_buf", ctypes.c_uint64),
-        ("kern_version", ctypes.c_uint32),
-        ("prog_flags", ctypes.c_uint32),
+        *_u32("prog_type", "insn_cnt"),
+        *_u64("insns", "license"),
+        *_u32("log_level", "log_size"),
+        *_u64("log_buf"),
+        *_u32("kern_version", "prog_flags"),
         ("prog_name", ctypes.c_char * 16),
-        ("prog_ifindex", ctypes.c_uint32),
-        ("expected_attach_type", ctypes.c_uint32),
-        ("prog_btf_fd", ctypes.c_uint32),
-        ("func_info_rec_size", ctypes.c_uint32),
-        ("func_info", ctypes.c_uint64),
-        ("func_info_cnt", ctypes.c_uint32),
-        ("line_info_rec_size", ctypes.c_uint32),
-        ("line_info", ctypes.c_uint64),
-        ("line_info_cnt", ctypes.c_uint32),
-        ("attach_btf_id", ctypes.c_uint32),
-        ("attach_btf_obj_fd", ctypes.c_uint32),
-        ("core_relo_cnt", ctypes.c_uint32),
-        ("fd_array", ctypes.c_uint64),
+        *_u32("prog_ifindex", "expected_attach_type", "prog_btf_fd", "func_info_rec_size"),
+        *_u64("func_info"),
+        *_u32("func_info_cnt", "line_info_rec_size"),
+        *_u64("line_info"),
+        *_u32("line_info_cnt", "attach_btf_id", "attach_btf_obj_fd", "core_relo_cnt"),
+        *_u64("fd_array"),
     ]
 
 
 class _TestRun(ctypes.Structure):
     _fields_ = [
-        ("prog_fd", ctypes.c_uint32),
-        ("retval", ctypes.c_uint32),
-        ("data_size_in", ctypes.c_uint32),
-        ("data_size_out", ctypes.c_uint32),
-        ("data_in", ctypes.c_uint64),
-        ("data_out", ctypes.c_uint64),
-        ("repeat", ctypes.c_uint32),
-        ("duration", ctypes.c_uint32),
-        ("ctx_size_in", ctypes.c_uint32),
-        ("ctx_size_out", ctypes.c_uint32),
-        ("ctx_in", ctypes.c_uint64),
-        ("ctx_out", ctypes.c_uint64),
-        ("flags", ctypes.c_uint32),
-        ("cpu", ctypes.c_uint32),
-        ("batch_size", ctypes.c_uint32),
+        *_u32("prog_fd", "retval", "data_size_in", "data_size_out"),
+        *_u64("data_in", "data_out"),
+        *_u32("repeat", "duration"),
     ]
 
 
 class _BtfLoad(ctypes.Structure):
-    _fields_ = [
-        ("btf", ctypes.c_uint64),
-        ("btf_log_buf", ctypes.c_uint64),
-        ("btf_size", ctypes.c_uint32),
-        ("btf_log_size", ctypes.c_uint32),
-        ("btf_log_level", ctypes.c_uint32),
-    ]
+    _fields_ = [*_u64("btf", "btf_log_buf"), *_u32("btf_size")]
 
 
 class ArrayMap:
@@ -225,18 +183,18 @@ class ArrayMap:
         """The map's value as it is now."""
         return self._memory[: self.size]
 
-    def write(self, data: bytes, start: int = 0) -> None:
-        """Replace the bytes of the value from ``start`` on with ``data``."""
-        self._memory[start : start + len(data)] = data
+    def write(self, data: bytes) -> None:
+        """Replace the first bytes of the value with ``data``."""
+        self._memory[: len(data)] = data
 
     def close(self) -> None:
-        """Give the map back; programs that use it keep it alive in the kernel."""
+        """Close the map; loaded programs keep it alive in the kernel."""
         self._memory.close()
         os.close(self.descriptor)
 
 
 class Bpf:
-    """The system call, with buffers that are used again and again: one instance per thread.
+    """The system call, with reused buffers: one instance per thread.
 
     Raises:
         NoSuchSystemCall: see :func:`syscall_number`.
@@ -251,9 +209,10 @@ class Bpf:
         self._license = ctypes.create_string_buffer(_LICENSE)
         self._load = _ProgLoad(
             license=ctypes.addressof(self._license),
-            log_level=LogLevel.STATISTICS,
+            log_level=_LOG_STATISTICS,
             log_size=LOG_SIZE,
             log_buf=ctypes.addressof(self._log),
+            prog_flags=_ANY_ALIGNMENT,
             prog_name=b"bpf_isa",
         )
         self._run = _TestRun()
@@ -292,8 +251,6 @@ class Bpf:
         *,
         maps: Sequence[int] = (),
         functions: tuple[int, bytes] | None = None,
-        flags: LoadFlags = LoadFlags.ANY_ALIGNMENT,
-        level: LogLevel = LogLevel.STATISTICS,
     ) -> int:
         """Load a program; return its file descriptor, which the caller closes.
 
@@ -302,8 +259,6 @@ class Bpf:
             code: instructions in the byte order of this machine.
             maps: descriptors of the maps that the program refers to by index.
             functions: descriptor of type information, and the ``struct bpf_func_info`` of each function.
-            flags: see :class:`LoadFlags`.
-            level: what the verifier writes to the log. Writing only messages costs next to nothing.
 
         Raises:
             ProgramRefused: the kernel did not load it.
@@ -314,8 +269,6 @@ class Bpf:
         attributes.prog_type = program_type
         attributes.insns = ctypes.addressof(text)
         attributes.insn_cnt = len(code) // 8
-        attributes.prog_flags = flags
-        attributes.log_level = level
         attributes.fd_array = ctypes.addressof(descriptors) if maps else 0
         btf, records = functions or (0, b"")
         info = ctypes.create_string_buffer(records, len(records))
@@ -341,7 +294,7 @@ class Bpf:
         """
         attributes = self._run
         attributes.prog_fd = program
-        # What a run leaves here, for other program types, the kernel does not take as input again.
+        # Outputs of an earlier run, which the kernel rejects as inputs for some program types.
         attributes.data_size_out = attributes.duration = 0
         if packet is None:
             attributes.data_in = attributes.data_size_in = 0
@@ -353,7 +306,7 @@ class Bpf:
         return int(attributes.retval)
 
     def _again(self, interrupted: int, command: Command, attributes: ctypes.Structure) -> int:
-        """Call, and call again where the kernel gave up because a signal was pending."""
+        """Call, with retries if the kernel gave up because of a pending signal."""
         for _ in range(_RETRIES):
             try:
                 return self._call(command, attributes)

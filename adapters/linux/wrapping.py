@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code generated around a vector's program: what comes before it, and what shows its registers afterwards.
+"""Generated code around a vector's program: the entry code, and the epilogue that stores its registers.
 
-The *scratch* map is all zero before a run. At :func:`register_at` the epilogue leaves registers (all 64 bits: what the
-system call itself returns has 32); at ``COMPLETED_AT`` it leaves 1, so that a run that never got there is noticed. At
-``DOOR_AT`` stands the number of the door through which the program is entered, which is always 0: none.
+The *scratch* map is all zero before a run. At :func:`register_at` the epilogue stores registers (64 bits: the system
+call itself returns 32); at ``COMPLETED_AT`` it stores 1, to detect a run that does not reach it. ``DOOR_AT`` has the
+number of the door that is taken, which is always 0: none.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SCRATCH_SIZE = DOOR_AT + 8
 DOOR_SLOTS, FUNCTION_DOOR_SLOTS = 2, 3
 
 _QUADWORD = {"little": Struct("<Q"), "big": Struct(">Q")}
-#: Generated code names maps by these descriptors, and whoever loads it puts the real ones in their place.
+#: Generated code names maps by these numbers, which are relocated to descriptors.
 SCRATCH, MEMORY = 0, 1
 
 
 def register_at(name: str) -> int:
-    """Return where in the scratch map the epilogue leaves register ``name``."""
+    """Return the offset in the scratch map where the epilogue stores register ``name``."""
     return 8 * REGISTERS.index(name)
 
 
@@ -43,8 +43,8 @@ def quadword(value: bytes, at: int, byte_order: ByteOrder) -> int:
 def entry(length: int | None, byte_order: ByteOrder, context: str | None = None) -> bytes:
     """Return the code that sets R1 and R2 to address and length of the input memory, to 0 and 0 if there is none.
 
-    ``context`` is the register that shall hold the kernel's context of the packet, if the program reads one: R6, where
-    the kernel wants it, or R1, from where the program moves it there.
+    ``context`` is the register for the kernel's context of the packet, if the program reads one: R6, as the kernel
+    requires, or R1, if the program moves it to R6.
     """
     lines = [f"{context} = r1"] if context not in {None, "r1"} else []
     if context == "r1":
@@ -58,9 +58,9 @@ def entry(length: int | None, byte_order: ByteOrder, context: str | None = None)
 
 @lru_cache(maxsize=1024)
 def epilogue(observed: frozenset[str], byte_order: ByteOrder) -> bytes:
-    """Return the code that shows the registers ``observed`` and ends the program.
+    """Return the code that stores the registers ``observed`` and ends the program.
 
-    Other registers may never have been written, and the kernel lets no one read those.
+    Other registers may be uninitialised, and the kernel does not allow to read those.
     """
     stored = [name for name in REGISTERS if name in observed]
     free = [name for name in REGISTERS if name not in observed]
@@ -95,15 +95,15 @@ def jump(distance: int, byte_order: ByteOrder) -> bytes:
 
 @lru_cache(maxsize=1)
 def choose_door(byte_order: ByteOrder) -> bytes:
-    """Return the code that loads the number of a door into R0: it is 0, but the verifier cannot know that."""
+    """Return the code that loads the number of a door into R0: 0, which the verifier does not know."""
     return assemble(f"r0 = map_val(map_by_fd({SCRATCH})) + 0\nr0 = *(u64 *)(r0 + {DOOR_AT})", byte_order)
 
 
 @lru_cache(maxsize=8)
 def pass_doors(distance: int, byte_order: ByteOrder, *, context: bool) -> bytes:
-    """Return the code that goes on ``distance`` slots further if the number of the door is 0, as it always is.
+    """Return the code that skips ``distance`` slots if the number of the door is 0, as it always is.
 
-    Otherwise it gives all registers a value, so that the code behind the doors may use them; with ``context`` not R6.
+    Otherwise it initialises all registers for the code after the doors; with ``context`` not R6.
     """
     registers = [number for number in range(3, len(REGISTERS)) if not (context and number == 6)]
     lines = [f"if r0 == 0 goto +{distance + len(registers)}", *(f"r{number} = 0" for number in registers)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runtimes that are wrong on purpose, each in one way in which real ones have been: the suite must convict them all.
+"""Faulty runtimes, each with one fault that real ones have had: the suite must find all of them.
 
-Each is the reference VM with a row of the instruction table, or the discipline of its frames, exchanged.
+Each is the reference VM with rows of the instruction table or the calling convention of local calls replaced.
 ``bpf-isa run -r miniature:NAME`` runs one.
 """

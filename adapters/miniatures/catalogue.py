@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The miniatures: what is wrong with each, where such a thing was seen, and which requirements it breaks."""
+"""The miniatures: the fault of each, where it was seen, and the requirements that it violates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...reference_vm.frames import Frames
-from ...spec.table import Isa
+from ...spec.encoding import ByteOrder
+from ...spec.table import Isa, isa
+from ..protocol import Unavailable
+from ..reference import ReferenceAdapter
 from .faults import (
     NothingPreserved,
     SharedStack,
@@ -26,8 +29,8 @@ def _unchanged(table: Isa) -> Isa:
 class Miniature:
     """A runtime with one fault.
 
-    ``fault`` says what it does; ``seen`` in what kind of real runtimes that was, and how it comes about. ``breaks``
-    are requirements (``rfc9669-`` is left out) that a vector which convicts it covers, each the reason of some.
+    ``fault`` describes it; ``seen`` is where it occurred, and its cause. ``breaks`` are requirements (without
+    ``rfc9669-``) that failing vectors cover, each by at least one.
     """
 
     fault: str
@@ -165,3 +168,15 @@ MINIATURES: Mapping[str, Miniature] = {
         unused_fields_free,
     ),
 }
+
+
+def open_miniature(name: str = "", byte_order: ByteOrder | None = None) -> ReferenceAdapter:
+    """Return the miniature ``name``; ``byte_order`` is that of the host if None.
+
+    Raises:
+        protocol.Unavailable: there is no such miniature.
+    """
+    miniature = MINIATURES.get(name)
+    if miniature is None:
+        raise Unavailable(f"miniature:{name}: there is none of this name; there are {', '.join(MINIATURES)}")
+    return ReferenceAdapter(byte_order, table=miniature.table(isa()), frames=miniature.frames, name=f"miniature:{name}")

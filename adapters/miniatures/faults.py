@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making faulty instruction tables and frames out of the right ones."""
+"""Faulty instruction tables and call frames."""
 
 from __future__ import annotations
 
@@ -9,29 +9,27 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ...reference_vm.frames import FRAME_POINTER, PRESERVED, Frame, Frames
-from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Meaning, Operand
+from ...spec.table import FIELD_RANGES, LAST_REGISTER, Fixed, Instruction, Isa, Operand
 
-#: The pseudocode that a row of the table is given in place of its own; None if it keeps its own.
+#: Returns the new pseudocode of a row; None if it is not changed.
 Rewrite: TypeAlias = Callable[[Instruction, Isa], str | None]
 
 
 def meaning(rewrite: Rewrite) -> Callable[[Isa], Isa]:
-    """Return what makes a table in which rows mean what ``rewrite`` says."""
+    """Return a function that changes the meanings in a table by ``rewrite``."""
+
+    def changed(row: Instruction, table: Isa) -> Instruction:
+        text = rewrite(row, table)
+        return row if text in {None, row.means_text} else replace(row, means_text=text)
 
     def change(table: Isa) -> Isa:
-        return _with_rows(table, {row.name: _meaning(row, rewrite(row, table)) for row in table.instructions})
+        return _with_rows(table, {row.name: changed(row, table) for row in table.instructions})
 
     return change
 
 
-def _meaning(row: Instruction, text: str | None) -> Instruction:
-    if text is None or text == row.means_text:
-        return row
-    return replace(row, meaning=Meaning(text))
-
-
 def rewritten(pattern: str, old: str, new: str) -> Callable[[Isa], Isa]:
-    """Return what replaces ``old`` by ``new`` in the pseudocode of the rows whose whole name matches ``pattern``.
+    """Return a function that replaces ``old`` by ``new`` in the pseudocode of rows whose name matches ``pattern``.
 
     ``pattern`` and ``old`` are regular expressions.
     """
@@ -43,7 +41,7 @@ def rewritten(pattern: str, old: str, new: str) -> Callable[[Isa], Isa]:
 
 
 def mistaken(pattern: str, other: str) -> Callable[[Isa], Isa]:
-    """Return what gives the rows that match ``pattern`` the meaning of another: ``other``, with groups of the match."""
+    """Return a function that gives rows that match ``pattern`` the meaning of ``other``, with groups of the match."""
 
     def rewrite(row: Instruction, table: Isa) -> str | None:
         found = re.fullmatch(pattern, row.name)
@@ -53,7 +51,7 @@ def mistaken(pattern: str, other: str) -> Callable[[Isa], Isa]:
 
 
 def upper_half_kept(pattern: str) -> Callable[[Isa], Isa]:
-    """Return what leaves the upper half of dst as it was, in rows of 32-bit arithmetic that match ``pattern``."""
+    """Return a function that keeps the upper half of dst in rows of 32-bit arithmetic that match ``pattern``."""
 
     def rewrite(row: Instruction, table: Isa) -> str | None:
         if not re.fullmatch(pattern, row.name):
@@ -73,7 +71,7 @@ def _free(row: Instruction, table: Isa) -> Instruction:
     siblings = [other for other in table.by_opcode[row.opcode] if other is not row]
 
     def rule(name: str, old: Operand | Fixed) -> Operand | Fixed:
-        # What tells it from another instruction is not unused.
+        # A field that distinguishes two instructions is not unused.
         selects = any(isinstance(other.fields[name], Fixed) and other.fields[name] != old for other in siblings)
         if not isinstance(old, Fixed) or not old.unused or selects:
             return old
@@ -99,7 +97,7 @@ class SharedStack(Frames):
 
 
 class NothingPreserved(Frames):
-    """R6 to R9 come back from a local call as the callee left them."""
+    """R6 to R9 are not restored after a local call."""
 
     def leave(self, registers: list[int]) -> int | None:
         """Return from a function without restoring its caller's registers."""

@@ -22,11 +22,11 @@ from ..processes.settings import Settings, find_program, why_not_started
 from ..protocol import Engine, Job, Outcome, OutcomeKind, Reason, RuntimeInfo, Unavailable
 from .outcome import outcome_of
 
-#: The kernel lets no single argument of a new program be longer, with the NUL at its end.
+#: The kernel's limit for one argument of a new program, without the NUL at its end.
 LONGEST_ARGUMENT = 32 * os.sysconf("SC_PAGESIZE") - 1
 #: A shell's exit statuses for a command that cannot be executed, or is not found; the dynamic loader's as well.
 _NOT_EXECUTED = {126, 127}
-#: The smallest program, of base32: it shows whether the plugin can be started at all.
+#: The smallest program, of base32, to check that the plugin starts.
 _SMALLEST = assemble("w0 = 0\nexit", sys.byteorder)
 
 
@@ -57,7 +57,7 @@ class PluginAdapter(Closing):
             raise
 
     def _try(self) -> None:
-        """Start the plugin once. What it does with the program is for the suite to judge."""
+        """Start the plugin once; its result is ignored."""
         ended = self._shooter.run(self._command(None), _text(_SMALLEST))
         if ended.ending is Ending.NOT_STARTED:
             raise Unavailable(f"{self._program}: {why_not_started(ended.status)}")
@@ -66,7 +66,7 @@ class PluginAdapter(Closing):
             raise Unavailable(f"{self._program}: it does not start: {said}")
 
     def info(self) -> RuntimeInfo:
-        """Return the identity of the plugin, as far as it is known: the protocol has no question for it."""
+        """Return the identity of the plugin as far as it is known; the protocol has no request for it."""
         settings = self._settings
         return RuntimeInfo(
             name=" ".join([Path(self._program).name, *map(shlex.quote, settings.args)]),
@@ -99,11 +99,11 @@ class PluginAdapter(Closing):
 
     @cached_property
     def _digest(self) -> str:
-        """What identifies the executable where nobody says its version."""
+        """The identity of the executable if its version is unknown."""
         return "sha256:" + hashlib.sha256(Path(self._program).read_bytes()).hexdigest()[:16]
 
     def close(self) -> None:
-        """End the process that starts plugins."""
+        """End the keeper."""
         self._shooter.close()
 
 
@@ -118,12 +118,12 @@ def split_command(command: str) -> tuple[str, tuple[str, ...] | None]:
 
 
 def _text(code: bytes) -> bytes:
-    """Return a program as plugins read it: some read no further than the first line, some want blanks between bytes."""
+    """Return a program as plugins read it: some read only the first line, some require blanks between bytes."""
     return code.hex(" ").encode() + b"\n"
 
 
 def _cannot_carry(job: Job) -> Reason | None:
-    """Return why a job cannot be put into words of the protocol, if it cannot."""
+    """Return the reason if the protocol cannot represent a job."""
     missing = missing_platform(job)
     if missing:
         text = f"the plugin protocol has no {' and no '.join(sorted(missing))}"
@@ -135,7 +135,7 @@ def _cannot_carry(job: Job) -> Reason | None:
 
 
 def _engine(arguments: Sequence[str]) -> Engine:
-    """Return what the options that plugins have in common say."""
+    """Return the engine from common options of plugins."""
     if "--jit" in arguments:
         return "jit"
     return "interpreter" if "--interpret" in arguments else "unknown"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end of a plugin's process means."""
+"""The outcome of a plugin's process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..processes.evidence import last_line, shown
 from ..protocol import NO_REASON, Outcome, OutcomeKind, Reason
 
 _R0 = re.compile(rb"\s*(?:0[xX])?0*([0-9a-fA-F]{1,16})\s*", re.ASCII)
-#: A shell reports the death of its last command by a signal in this way, and so does a plugin that is a shell script.
+#: The exit status of a shell script whose last command was killed by a signal begins here.
 _SHELL_SIGNAL = 128
 _MOST_SIGNALS = 64
-#: What programs say when they die by their own hand: the runtime did not refuse the program then, it failed.
+#: Messages of programs that abort: the runtime has failed, and not refused the program.
 _DEATHS = (
     ("sanitizer", re.compile(r"==\d+==\s*ERROR: \w*Sanitizer|: runtime error: ")),
     ("panic", re.compile(r"\bpanicked at (?!.*\n?called `\w+::(unwrap|expect)\w*\(\)` on an `Err` value)")),
@@ -24,8 +24,8 @@ _DEATHS = (
 def outcome_of(ended: Ended, limits: Limits) -> Outcome:
     """Return the outcome of a run of a plugin that was under ``limits``.
 
-    A plain error is ``rejected``: the protocol does not tell whether the program was refused before it ran or was
-    stopped while it ran, and where the suite wants a program to be refused, either will do.
+    An error is ``rejected``: the protocol does not distinguish a program that was rejected at load time from one that
+    was stopped while it ran, and both count as a refusal.
     """
     if ended.ending is Ending.TIMED_OUT:
         return _failed(OutcomeKind.TIMED_OUT, Reason("timeout", f"no answer within {limits.seconds:g} s"), ended)
@@ -58,7 +58,7 @@ def _error(ended: Ended) -> Outcome:
 
 
 def _failed(kind: OutcomeKind, reason: Reason, ended: Ended) -> Outcome:
-    """Return an outcome with the last words of the plugin: on standard error, or else on the other stream."""
+    """Return an outcome with the last line of the plugin on standard error, or else on standard output."""
     line = last_line(ended.errors)
     words = f"; stderr: {line}" if line else ""
     if not line and kind is OutcomeKind.REJECTED:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other people's programs as child processes: limited, listened to, and gone afterwards with all that they started."""
+"""Programs under test as child processes, with limits, whose descendants are killed at the end."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts programs by way of a keeper (:mod:`.main`), and says how they ended."""
+"""Starts programs through a keeper (:mod:`.main`), and returns how they ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import shots
 from .containment import PID_NAMESPACE, REAPER, USER_NAMESPACE
 from .ending import Ending
 
-#: Starts a keeper. It needs nothing but this package, by whatever name that is imported here.
+#: Starts a keeper, which imports only this package, as ``processes``.
 _START = "import sys; sys.path.append(sys.argv[1]); from processes.main import main; main(sys.argv[2:])"
 _PYTHON = [sys.executable, "-I", "-S", "-c", _START, str(Path(__file__).parents[1])]
 _WHERE = {
@@ -29,14 +29,14 @@ _WHERE = {
     USER_NAMESPACE: "in PID namespaces within user namespaces: whatever they start dies with them",
     REAPER: "below a process that kills what they leave behind: PID namespaces cannot be used here",
 }
-#: A keeper needs no longer to kill and reap what it started, and to end.
+#: Seconds for a keeper to kill and reap its processes, and to end.
 _PATIENCE = 10.0
-#: From this exit status on, a keeper was killed by a signal.
+#: Exit statuses from here mean that a keeper was killed by a signal.
 _KILLED = 128
 
 
 class Limits(NamedTuple):
-    """What one run of a program may take.
+    """The limits of one run of a program.
 
     Seconds; bytes of address space of each process (None: any); bytes of standard output; processes at once; and
     bytes that all of them write, to files or whatever it is. ``contained`` is whether to put it into namespaces.
@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """The limits as the keeper gets them at its start."""
+        """The limits as arguments of the keeper."""
         numbers = (-1 if self.memory is None else self.memory, self.processes, self.written)
         return ["contained" if self.contained else "plain", *map(str, numbers)]
 
@@ -80,7 +80,7 @@ class Ended(NamedTuple):
         return os.WEXITSTATUS(self.status)
 
     def excess(self, limits: Limits) -> Reason | None:
-        """Return for what it was killed, other than for its time."""
+        """Return the limit for which it was killed, other than its time."""
         match self.ending:
             case Ending.OVERSIZED:
                 return Reason("oversized", f"it wrote more than {limits.output} bytes")
@@ -94,15 +94,15 @@ class Ended(NamedTuple):
 
 
 class Shooter(Closing):
-    """Runs programs one after the other, each in a session of its own that is gone when it has ended.
+    """Runs programs one after the other, each in a session of its own, whose processes are killed at the end.
 
     Args:
-        limits: what each run may take.
+        limits: the limits of each run.
         folder: where they run; the current one if None.
         environment: variables for them, in addition to those of this process.
 
     Raises:
-        OSError: the system has no room for the processes that start programs.
+        OSError: the keeper cannot be started.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Shooter(Closing):
         """Run ``command``, whose first word is the path of an executable, with ``data`` as its standard input.
 
         Raises:
-            OSError: the system does not let the process that starts programs do its work.
+            OSError: a system call of the keeper failed.
         """
         start = perf_counter()
         request = marshal.dumps((list(command), data, self._limits.seconds, self._limits.output))
@@ -151,16 +151,16 @@ class Shooter(Closing):
         return Ended(Ending.ABANDONED, signal.SIGKILL, seconds=perf_counter() - start)
 
     def close(self) -> None:
-        """End the process that starts programs."""
+        """End the keeper."""
         _end(self._process)
 
 
 class Resident:
-    """One program that stays: talk to it through ``stdin``, ``stdout`` and ``stderr``, which are descriptors.
+    """One long-running program, with the descriptors ``stdin``, ``stdout`` and ``stderr``.
 
     Args:
         command: its first word is the path of an executable.
-        limits: what it may take; not its time.
+        limits: its limits, except for time.
         folder: where it runs; the current one if None.
         environment: variables for it, in addition to those of this process.
 
@@ -196,7 +196,7 @@ class Resident:
                 os.close(descriptor)
 
     def wait(self, seconds: float) -> Ended | None:
-        """Wait for the program to end; return how it did, or None if it goes on for longer than ``seconds``."""
+        """Wait for the program to end; return how it ended, or None if it still runs after ``seconds``."""
         if self._last is None:
             self._control.settimeout(seconds)
             try:
@@ -206,7 +206,7 @@ class Resident:
         return self._last
 
     def kill(self) -> Ended:
-        """Kill the program with all that descends from it, if it has not ended; return how it ended."""
+        """Kill the program and its descendants, if it has not ended; return how it ended."""
         if self._last is None:
             self._control.shutdown(socket.SHUT_WR)
             self._last = self.wait(_PATIENCE) or Ended(Ending.ENDED, signal.SIGKILL)
@@ -219,7 +219,7 @@ class Resident:
         return Ended(Ending(int(words[0])), int(words[1]))
 
     def close(self) -> None:
-        """Kill the program if it goes on, and close the descriptors."""
+        """Kill the program if it still runs, and close the descriptors."""
         self.kill()
         self._control.close()
         for descriptor in (self.stdin, self.stdout, self.stderr):
@@ -228,24 +228,24 @@ class Resident:
         _end(self._process)
 
     def close_stdin(self) -> None:
-        """Let the program's standard input end."""
+        """Close the program's standard input."""
         if self.stdin >= 0:
             os.close(self.stdin)
             self.stdin = -1
 
 
 class Containment(NamedTuple):
-    """What programs under test are put into: one of the words of :mod:`.containment`, and words for people."""
+    """The containment of programs under test: a constant of :mod:`.containment`, and its description."""
 
     kind: str
     where: str
 
 
 def containment() -> Containment:
-    """Return what programs under test are put into on this machine, unless the user wants less.
+    """Return the default containment of programs under test on this machine.
 
     Raises:
-        OSError: the system has no room for the process that finds out.
+        OSError: the process that determines it cannot be started.
     """
     command = [*_PYTHON, "containment"]
     kind, error = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
@@ -254,7 +254,7 @@ def containment() -> Containment:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal; real-time signals have none but their number."""
+    """Return the name of a signal; real-time signals have only a number."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -272,7 +272,7 @@ def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, ...] | None:
     """Return the next answer of a keeper (see :mod:`.shots`); None if it has ended.
 
     Raises:
-        OSError: it says that it has failed.
+        OSError: the keeper reports an error.
     """
     assert process.stdout is not None
     size = int.from_bytes(process.stdout.read(shots.LENGTH_BYTES), "little")

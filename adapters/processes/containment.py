@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds programs under test together, by means of the kernel (namespaces(7), prctl(2)).
+"""Containment of programs under test by the kernel (namespaces(7), prctl(2)).
 
-In a PID namespace all processes die with the first one, whatever they do, and none can signal a process outside. In a
-mount namespace it has a ``/proc`` that shows its own processes. Users other than root need a user namespace for that,
-in which they keep their identity. Where the kernel or a container allows none of this there is the reaper: a process
-that inherits orphans.
+In a PID namespace all processes are killed when the first one ends, and none can signal a process outside. A mount
+namespace has a ``/proc`` for it. Users other than root need a user namespace, in which they keep their identity. Where
+the kernel or a container does not allow namespaces, a subreaper is used: a process that inherits orphans.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def separate() -> str:
     """Put all future children of this process into new namespaces; return which.
 
     Raises:
-        OSError: it may not, and this process is possibly spoilt; see :func:`possible`.
+        OSError: it is not allowed; this process may be unusable then, see :func:`possible`.
     """
     flags = _CLONE_NEWPID | _CLONE_NEWNS
     with suppress(PermissionError):
@@ -51,12 +50,12 @@ def separate() -> str:
 
 
 def possible() -> tuple[str, int]:
-    """Return what :func:`separate` would, or the reaper and an errno; a process that is thrown away tries it.
+    """Return the result of :func:`separate` in a child process, or the reaper and an errno.
 
-    Some systems let a user make a namespace but do nothing in it, and there is no way back out of that.
+    Some systems allow a user to create a namespace but not to use it, and a process cannot leave it.
 
     Raises:
-        OSError: there is no other process to be had.
+        OSError: the child process cannot be created.
     """
     ours, theirs = os.pipe()
     child = os.fork()
@@ -69,18 +68,18 @@ def possible() -> tuple[str, int]:
             os._exit(0)
     os.close(theirs)
     with os.fdopen(ours) as stream:
-        # Nothing is said where trying is enough to be killed.
+        # The child is killed by some seccomp filters.
         word, number = (stream.read() or f"{REAPER} {errno.EPERM}").split()
     os.waitpid(child, 0)
     return word, int(number)
 
 
 def settle(processes: int) -> None:
-    """As the first process of new namespaces: die with the parent, get ``/proc``, allow about so many processes."""
+    """Set up the first process of new namespaces: parent-death signal, ``/proc``, and a limit of ``processes``."""
     if os.getpid() != 1:
         raise RuntimeError("not the first process of a PID namespace")
     die_with_parent()
-    # Inside of containers ``/proc`` may be beyond reach; it only serves to look at processes.
+    # Containers may forbid to mount ``/proc``, which is only needed to inspect processes.
     with suppress(OSError):
         _call("mount", None, b"/", None, _MS_REC | _MS_SLAVE, None)
         _call("mount", b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)

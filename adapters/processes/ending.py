@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a run of a program came to its end: a word that the keeper and its clients have in common."""
+"""How a run of a program ended, for the keeper and its clients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import IntEnum
 
 
 class Ending(IntEnum):
-    """How a run of a program came to its end."""
+    """How a run of a program ended."""
 
-    ENDED = 0  # by itself, or by a signal that nobody here sent
+    ENDED = 0  # by itself, or by a signal from elsewhere
     NOT_STARTED = 1  # it could not be executed
-    # In the other cases it was killed with all that it had started:
-    TIMED_OUT = 2  # when its time was up
+    # In the other cases it was killed with its descendants:
+    TIMED_OUT = 2  # at its timeout
     OVERSIZED = 3  # because it wrote too much to standard output
     CROWDED = 4  # because too many of its processes ran at once
-    FILLED = 5  # because it wrote too much, to whatever it was
+    FILLED = 5  # because it wrote too much to files or pipes
     ABANDONED = 6  # because the keeper was killed or stopped

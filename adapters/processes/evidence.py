@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs say when they fail, in a form that fits into one line of a report."""
+"""Error messages of programs, as one line of a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST = 300
 #: Controls, and the halves of surrogate pairs, which no encoding can write.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-#: Last lines that say nothing about what happened.
+#: Last lines without information about the error.
 _EMPTY_WORDS = re.compile(r"note: .*\bRUST_BACKTRACE=|==\d+==\s*ABORTING")
 #: What Rust says after the message of a panic if RUST_BACKTRACE is set: numbered frames, some with places in source.
 _BACKTRACE = re.compile(r"^stack backtrace:\n(?:[ ]+\d+: .*\n(?:[ ]+at .*\n)*)*", re.IGNORECASE | re.MULTILINE)
@@ -21,7 +21,7 @@ _SUMMARY = re.compile(r"SUMMARY: .*Sanitizer")
 
 
 def last_line(said: bytes) -> str:
-    """Return the line of ``said`` that tells what happened: the last one, with few exceptions; empty if there is none.
+    """Return the line of ``said`` with the error: the last one, with a few exceptions; empty if there is none.
 
     A sanitizer ends with a summary and a report in between; Rust's panics end with a backtrace, a hint, or both.
     """
@@ -34,11 +34,11 @@ def last_line(said: bytes) -> str:
 
 
 def shown(data: bytes) -> str:
-    """Return the beginning of ``data`` as people can read it, in quotes."""
+    """Return the beginning of ``data``, escaped and in quotes."""
     return repr(data[:64])[1:] + (f" and {len(data) - 64} bytes more" if len(data) > 64 else "")
 
 
 def in_one_line(line: str) -> str:
-    """Return ``line`` without what would disturb a report: controls, escapes for terminals, hundreds of characters."""
+    """Return ``line`` without control characters and terminal escapes, shortened."""
     text = plain(_CONTROL.sub("", _ESCAPE.sub("", line.replace("\n", " "))).strip())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent of programs under test: starts them, and kills them with all that they have started."""
+"""The parent of programs under test: starts them, and kills them and their descendants."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import NamedTuple
 
 from .watch import Watch, children
 
-#: If none of the processes that were killed dies for so many seconds, they hang in the kernel, and are left to it.
+#: Seconds without an exit after which killed processes are considered to hang in the kernel.
 _REAPING = 5.0
 #: Python or this process ignores these, and what is ignored would stay ignored in new programs.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM]
 
 
 class Keeper(NamedTuple):
-    """What this process is: whether it is the first one of a namespace, and what the programs below it may take."""
+    """The keeper: whether it is the first process of a namespace, and the limits of its programs."""
 
     contained: bool
     processes: int
     written: int
 
     def watch(self) -> Watch:
-        """Return a watch over what is started from now on."""
+        """Return a watch over processes that are started from now on."""
         return Watch(self.processes, self.written)
 
     def kill_all(self, leader: int) -> int:
-        """Kill the process ``leader``, its group and all that descends from it; return the leader's wait status."""
-        # Until it is waited for, its number belongs to no other process.
+        """Kill the process ``leader``, its group and its descendants; return the leader's wait status."""
+        # Its process id is not reused before it is waited for.
         with suppress(PermissionError):
             os.killpg(leader, signal.SIGKILL)
         return kill_and_reap(_kill_everybody if self.contained else kill_children, leader)
@@ -55,13 +55,13 @@ def spawn(command: Sequence[str], streams: Sequence[int]) -> int:
 
 
 def reap_others(leader: int) -> None:
-    """Reap what has ended, but not ``leader``, which is left to :meth:`Keeper.kill_all`."""
+    """Reap all children that have ended except ``leader``, which :meth:`Keeper.kill_all` reaps."""
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != leader:
         os.waitpid(ended.si_pid, 0)
 
 
 def kill_and_reap(kill: Callable[[], None], leader: int = 0) -> int:
-    """Call ``kill`` and reap what dies until there are no children; return the wait status of ``leader``."""
+    """Call ``kill`` and reap children until there are none; return the wait status of ``leader``."""
     status = int(signal.SIGKILL)
     deadline = monotonic() + _REAPING
     with suppress(ChildProcessError):
@@ -78,14 +78,14 @@ def kill_and_reap(kill: Callable[[], None], leader: int = 0) -> int:
 
 
 def kill_children() -> None:
-    """Kill all children of this process; theirs become its children, and are killed the next time."""
+    """Kill all children of this process; their children are inherited, and killed by the next call."""
     for child in children():
         with suppress(PermissionError):
             os.kill(child, signal.SIGKILL)
 
 
 def _kill_everybody() -> None:
-    """Kill all processes in the namespace of which this is the first one; none can be forked meanwhile."""
+    """Kill all other processes in the namespace of which this is the first one, atomically."""
     if os.getpid() != 1:
         raise RuntimeError("not the first process of a PID namespace")
     with suppress(ProcessLookupError):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes between the suite and programs under test, so that nothing which these start outlives them.
+"""The processes between the suite and programs under test, which kill all descendants of these.
 
 They are started by :mod:`.client`, in a Python with the standard library only, and there are two. The first one, the
 guard, makes namespaces (:mod:`.containment`). The second one is the first in them, the keeper, and starts programs:
-they can do nothing to it, and die with it. Without namespaces the keeper inherits whatever programs leave behind,
-daemons included, and kills that; if it is killed or stopped itself, the guard does so in its place. When whoever has
-started them goes away, for whatever reason, the keeper kills what it has started, and ends.
+they cannot signal it, and are killed when it ends. Without namespaces the keeper inherits orphans, including daemons,
+and kills them; if it is killed or stopped itself, the guard does so instead. When the client ends, the keeper kills its
+processes, and ends.
 
     shots HOW MEMORY PROCESSES WRITTEN               requests on standard input, see :mod:`.shots`
     one HOW MEMORY PROCESSES WRITTEN FD COMMAND...   one command with these standard streams, see :mod:`.one`
-    containment                                      print what is possible here, and an errno why it is not more
+    containment                                      print the possible containment, and the errno of a better one
 
 ``HOW`` is ``contained``, if that is possible, or ``plain``. The limits are as in :class:`.client.Limits`; -1 is any
 memory.
@@ -29,8 +29,7 @@ from typing import NoReturn
 from . import containment, one, shots
 from .keeper import Keeper, kill_and_reap, kill_children
 
-#: A user other than root may start so many processes for each one of a run, in addition to all that there are: those
-#: which the user starts meanwhile count as well.
+#: Factor for RLIMIT_NPROC of users other than root, which also counts processes that the user starts meanwhile.
 _SPARE = 4
 
 
@@ -55,10 +54,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def start(wanted: Keeper, memory: int) -> Keeper:
-    """Become two processes: return in the keeper, while the guard waits for it to end, and ends.
+    """Fork: return in the keeper; the guard waits for it, and ends.
 
     Raises:
-        OSError: the system does not allow that; in either process.
+        OSError: a system call failed, in either process.
     """
     _limit(memory, wanted.processes)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
@@ -79,7 +78,7 @@ def start(wanted: Keeper, memory: int) -> Keeper:
 
 
 def _limit(memory: int, processes: int) -> None:
-    """Set limits for this process, to be inherited."""
+    """Set resource limits, which children inherit."""
     tasks = int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: tasks + _SPARE * processes}
     if memory >= 0:
@@ -88,13 +87,13 @@ def _limit(memory: int, processes: int) -> None:
         hard = resource.getrlimit(kind)[1]
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (limit, limit))
-    # Where memory runs out, the kernel is to kill these processes first.
+    # The kernel should kill these processes first if memory runs out.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _guard(keeper: int) -> NoReturn:
-    """Wait for the keeper to end, or kill it if it is stopped; kill what it leaves behind; end as it did."""
+    """Wait for the keeper, or kill it if it is stopped; kill its orphans; exit with its status."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nothing, number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keeper's part for a program that stays: one command that inherits standard input, output and error."""
+"""The keeper of one long-running command, which inherits standard input, output and error."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .keeper import Keeper, reap_others, spawn
 
 
 def serve(keeper: Keeper, control: int, command: Sequence[str]) -> None:
-    """Run ``command`` until it ends, takes too much, or the other end of ``control`` is closed.
+    """Run ``command`` until it ends, exceeds a limit, or the other end of ``control`` is closed.
 
-    At last two numbers and a newline are written to ``control``: how it ended, and the wait status or errno.
+    Then write two numbers and a newline to ``control``: how it ended, and the wait status or errno.
 
     Raises:
         OSError: it could not be executed.
@@ -24,7 +24,7 @@ def serve(keeper: Keeper, control: int, command: Sequence[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     leader = spawn(command, (0, 1, 2))
     for number in range(3):
-        # The pipes must end when the program closes them.
+        # The program's ends of the pipes must be the only ones.
         os.dup2(nothing, number)
     poll = select.poll()
     poll.register(os.pidfd_open(leader), select.POLLIN)
@@ -39,11 +39,11 @@ def serve(keeper: Keeper, control: int, command: Sequence[str]) -> None:
 
 
 def fail(error: OSError, control: int) -> None:
-    """Say that the program could not be started."""
+    """Report that the program could not be started."""
     _tell(control, Ending.NOT_STARTED, error.errno or errno.EINVAL)
 
 
 def _tell(control: int, how: Ending, status: int) -> None:
-    # Nobody may be left to read it.
+    # The client may have ended.
     with suppress(BrokenPipeError, ConnectionResetError):
         os.write(control, f"{how:d} {status}\n".encode())

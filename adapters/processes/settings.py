@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user can say about a runtime that is a program, and how its executable is found."""
+"""Settings of a runtime that is a program, and the search for its executable."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a program is run, and what it does not say about itself.
+    """How a program is run, and its identity.
 
     ``args`` are further words of its command, ``timeout`` seconds for one vector, ``memory`` the limit of each of its
     processes' address space (bytes, or as in ``"512 MiB"``; ``"unlimited"``), ``folder`` where it runs, ``contained``
-    whether in namespaces. The rest is its identity, for protocols that do not ask for it; None is for what is not
-    known.
+    whether in namespaces. The rest is its identity, for protocols without it; None if unknown.
     """
 
     args: tuple[str, ...] = ()
@@ -49,7 +48,7 @@ class Settings:
 
     @property
     def machine(self) -> str:
-        """The architecture: this machine's, if nothing else is said."""
+        """The architecture; this machine's by default."""
         return self.architecture or platform.machine()
 
     @property
@@ -81,7 +80,7 @@ def find_program(word: str, folder: Path | None) -> str:
 
 
 def why_not_started(error: int) -> str:
-    """Return why an existing file could not be executed, and what to do."""
+    """Return why an existing file could not be executed, and a remedy."""
     if error == errno.ENOEXEC:
         return f"no executable format: a script needs a #! line, a program must be for {platform.machine()}"
     if error == errno.ENOENT:

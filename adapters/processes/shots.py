@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keeper's part for programs that run one after the other, as it is asked to on standard input.
+"""The keeper of programs that run one after the other, by requests on standard input.
 
 Requests and answers are marshalled tuples. A request is (command, input, seconds, most bytes of output); the answer
-(how it ended, wait status or errno, standard output, end of standard error, seconds that it took). An empty answer at
-the beginning says that the keeper is ready; one of (errno, message), that it has failed and ends.
+(how it ended, wait status or errno, standard output, end of standard error, seconds that it took). The first answer
+is empty when the keeper is ready; (errno, message) means that it has failed and ends.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from .ending import Ending
 from .keeper import Keeper, reap_others, spawn
 from .watch import PAUSE
 
-#: Each message has its length before it, as so many bytes, little-endian.
+#: Size of the length before each message, little-endian.
 LENGTH_BYTES = 4
-#: How much of what a program says on standard error is kept: the end of it.
+#: Most bytes of standard error that are kept, from its end.
 KEPT_STDERR = 1 << 16
-#: How long an answer is that says why there are no more.
+#: Length of the tuple that reports a failure.
 FAILURE = 2
 _READ = 1 << 16
 _COMMANDS, _REPORTS = 0, 1
 
 
 def serve(keeper: Keeper) -> None:
-    """Answer requests until standard input ends, or nobody waits for the answer any more.
+    """Answer requests until standard input or output is closed.
 
     Raises:
-        OSError: the system does not let it do its work.
+        OSError: a system call failed.
     """
     _answer()
     with os.fdopen(_COMMANDS, "rb", closefd=False) as stream, suppress(BrokenPipeError):
@@ -45,7 +45,7 @@ def serve(keeper: Keeper) -> None:
 
 
 def fail(error: OSError) -> None:
-    """Say why there are no more answers."""
+    """Report a failure."""
     with suppress(BrokenPipeError):
         _answer(error.errno, error.strerror)
 
@@ -66,7 +66,7 @@ def _shoot(
     err, theirs_err = os.pipe()
     os.set_blocking(feed, False)
     left = memoryview(data)
-    # Nearly every program fits into the pipe: then it need not be fed while it runs.
+    # Nearly every input fits in the pipe, and need not be written while the program runs.
     left = left[os.write(feed, left) if data else 0 :]
     if not left:
         os.close(feed)
@@ -109,7 +109,7 @@ class _Shot:
             self._poll.register(feed, select.POLLOUT)
 
     def attend(self, deadline: float, keeper: Keeper) -> Ending:
-        """Listen to the program until it ends, takes too much, or the time is up; return which of these."""
+        """Read from the program until it ends, exceeds a limit or times out; return which."""
         watch, pause = None, PAUSE
         while (now := perf_counter()) < deadline:
             ending = self._listen(min(deadline, now + pause))
@@ -123,11 +123,11 @@ class _Shot:
         return Ending.TIMED_OUT
 
     def _listen(self, until: float) -> Ending | None:
-        """Do what the pipes need; return how the program has ended, if it has."""
+        """Serve the pipes; return how the program has ended, if it has."""
         while (left := until - perf_counter()) > 0:
             for descriptor, _ in self._poll.poll(left * 1000 + 1):
                 if descriptor == self._leader:
-                    # What it has written is there; children of it that still hold the pipes are not waited for.
+                    # All its output is in the pipes; descendants that hold them open are not waited for.
                     self._read(self._out, self.output)
                     self._read(self._err, self.errors)
                     return Ending.OVERSIZED if len(self.output) > self._most else Ending.ENDED
@@ -138,21 +138,21 @@ class _Shot:
                 elif descriptor == self._feed:
                     self._write()
                 elif descriptor == _COMMANDS:
-                    # Whoever asked is gone.
+                    # The client has ended.
                     return Ending.TIMED_OUT
             if len(self.output) > self._most:
                 return Ending.OVERSIZED
         return None
 
     def _read(self, descriptor: int, into: bytearray) -> None:
-        """Read what is there, but no more than two pipes full; of too much only so much is kept as proves it."""
+        """Read available data, at most twice; stop at the limit of output."""
         for _ in range(2):
             try:
                 data = os.read(descriptor, _READ)
             except BlockingIOError:
                 return
             if not data:
-                # A pipe that has ended would wake every poll.
+                # A closed pipe would wake every poll.
                 if descriptor in self._listened:
                     self._listened.remove(descriptor)
                     self._poll.unregister(descriptor)
@@ -169,7 +169,7 @@ class _Shot:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            # It does not want to know; whether that is right its answer tells.
+            # The program has closed its input; its output decides.
             self._left = self._left[:0]
         if not self._left:
             self._poll.unregister(self._feed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much the descendants of this process take, as ``/proc`` tells it: their number, and what they have written."""
+"""Resource use of the descendants of this process, from ``/proc``: their number and the bytes they have written."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from time import monotonic
 
 from .ending import Ending
 
-#: Seconds between two looks. They are longer where looking would take more than a fiftieth of the time.
+#: Seconds between two checks; longer if the checks take more than a fiftieth of the time.
 PAUSE, _RARELY = 0.2, 50
 _WRITTEN = re.compile(r"^(?:wchar|write_bytes): (\d+)$", re.MULTILINE)
 
 
 def children() -> list[int]:
-    """Return the children of this process, of which none goes away unnoticed: only their parent reaps them."""
+    """Return the children of this process, including zombies, which only their parent reaps."""
     try:
-        # Fast enough for children that live for a fraction of a millisecond, but not every kernel has it.
+        # Fast, but not every kernel has this file.
         return [int(name) for name in _children("self")]
     except FileNotFoundError:
         return _search(os.getpid())
@@ -30,16 +30,16 @@ def _children(process: str) -> list[str]:
     """Return the children of a process, as names in ``/proc``.
 
     Raises:
-        OSError: there is no such process any more, or the kernel does not tell.
+        OSError: the process has ended, or the kernel does not have this file.
     """
     tasks = Path("/proc", process, "task").iterdir()
     return " ".join(task.joinpath("children").read_text(encoding="ascii") for task in tasks).split()
 
 
 def _search(parent: int) -> list[int]:
-    """Return the children of ``parent``, by looking at all processes."""
+    """Return the children of ``parent``, by a search of all processes."""
     found = []
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted, thousands of times
+    for name in os.listdir("/proc"):  # noqa: PTH208 - only the names are needed, thousands of times
         if name.isdigit():
             with suppress(OSError):
                 stat = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
@@ -50,7 +50,7 @@ def _search(parent: int) -> list[int]:
 
 
 class Watch:
-    """Looks at what this process starts from now on. Sees nothing where the kernel does not tell.
+    """Watches processes that this one starts from now on, if the kernel has the files.
 
     Args:
         processes: so many may run at once.
@@ -63,7 +63,7 @@ class Watch:
         self.pause = PAUSE
 
     def look(self) -> Ending | None:
-        """Return what there is too much of, if anything is."""
+        """Return the exceeded limit, if any."""
         start = monotonic()
         names = ["self"]
         for name in names:
@@ -71,14 +71,14 @@ class Watch:
                 names += _children(name)
             if len(names) > self._processes:
                 return Ending.CROWDED
-        # What has ended counts as written by whoever has reaped it.
+        # The counters of a process are added to those of its parent when it is reaped.
         written = _written(names)
         self.pause = max(PAUSE, _RARELY * (monotonic() - start))
         return Ending.FILLED if max(a - b for a, b in zip(written, self._before, strict=True)) > self._written else None
 
 
 def _written(names: Iterable[str]) -> tuple[int, int]:
-    """Return how many bytes were handed to write(2) and the like, and how many to disks."""
+    """Return the number of bytes passed to write(2) and similar calls, and of bytes written to disks."""
     handed = to_disks = 0
     for name in names:
         # Not every kernel counts, and the counts of other users' processes may not be read.

@@ -25,8 +25,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ...adapters.protocol import Job
-from ...reference_vm.frames import FRAME_BYTES
-from ...reference_vm.verifier.structural import FRAME_POINTER
+from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER
 from ...spec import tree
 from ...spec.asm.assemble import assemble
 from ...spec.encoding import (

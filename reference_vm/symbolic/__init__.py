@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What instructions do, as terms of z3: the typed tree over bit-vectors. Needs the extra ``adequacy``."""
+"""Symbolic execution of instructions: the typed tree over z3's bit-vectors. Needs the extra ``adequacy``."""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the statements of a row on bit-vectors.
+"""Executes the statements of a row on bit-vectors.
 
-Platform functions and helper functions are uninterpreted: the same for the same arguments, and nothing else is known. A
-fault in reading memory that is not there is not modelled.
+Platform functions and helper functions are uninterpreted functions. Memory faults are not modelled.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ from .operations import OPERATIONS, Term
 
 @dataclass(slots=True)
 class State:
-    """What an instruction can change.
+    """The state that an instruction can change.
 
     ``registers`` are 64-bit terms, ``memory`` is an array from 64-bit addresses to bytes. ``control`` is the distance
-    of a jump, and the kind and number of a call, 64 bits each. ``address`` is the first that was accessed, None if none
-    was.
+    of a jump, and the kind and number of a call, 64 bits each. ``address`` is the first accessed address, or None.
     """
 
     registers: list[Term]
@@ -33,14 +31,14 @@ class State:
 
 
 class Machine:
-    """Runs the statements of a row on terms.
+    """Executes the statements of a row on terms.
 
     Args:
         fields: terms for the fields, as wide as their types.
         dst: number of the destination register.
         src: number of the source register.
         byte_order: of the memory.
-        start: the state before, which stays as it is.
+        start: the state before, which is not changed.
     """
 
     def __init__(self, fields: Mapping[str, Term], dst: int, src: int, byte_order: ByteOrder, start: State) -> None:
@@ -81,7 +79,7 @@ class Machine:
                 self.run(body)
 
     def call(self, kind: int, number: Term) -> None:
-        """Leave for a function: what it does is unknown, but the same for the same arguments."""
+        """Call a function, which is uninterpreted."""
         state, word = self.state, z3.BitVecSort(64)
         arguments = [state.registers[n] for n in range(1, 6)]
         state.control[1:] = [z3.BitVecVal(kind, 64), number]
@@ -92,7 +90,7 @@ class Machine:
                 state.registers[n] = z3.BitVec(f"scratch{n}", 64)
 
     def number(self, name: str) -> int:
-        """Return the number of the register that ``name`` stands for."""
+        """Return the number of the register ``name``."""
         return self.numbers[name] if name in self.numbers else int(name[1:])
 
     def get(self, expression: t.Expr) -> Term:
@@ -164,5 +162,5 @@ class Machine:
 
 
 def packet() -> Term:
-    """Return the address of the packet: any multiple of 4 GiB, so that places in it are easy to tell apart."""
+    """Return the address of the packet: any multiple of 4 GiB, which makes offsets in it easy to compare."""
     return z3.Concat(z3.BitVec("packet", 32), z3.BitVecVal(0, 32))

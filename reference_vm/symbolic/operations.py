@@ -15,19 +15,19 @@ Term: TypeAlias = Any
 
 
 def _ordered(operation: Callable[[Term, Term], Term], a: Term, b: Term) -> Term:
-    """Return one term for both orders of the operands."""
+    """Return the same term for both orders of the operands."""
     return operation(a, b) if a.get_id() <= b.get_id() else operation(b, a)
 
 
 def _narrow_operands(kind: int, a: Term, b: Term) -> tuple[Term, Term] | None:
-    """Return the 32-bit terms of which both 64-bit terms are extensions, if they are."""
+    """Return the 32-bit operands if both 64-bit terms are extensions."""
     if all(x.size() == t.U64.bits and x.decl().kind() == kind and x.arg(0).size() == t.U32.bits for x in (a, b)):
         return a.arg(0), b.arg(0)
     return None
 
 
-# Division is hard for the solver, and harder the wider it is. That of extended operands is done at their own width;
-# that by 1 is no division.
+# Division is expensive for the solver, more so in greater widths. Extended operands are divided in their own width, and
+# division by 1 is avoided.
 
 
 def _unsigned(op: str, a: Term, b: Term) -> Term:
@@ -52,7 +52,7 @@ def _signed(op: str, a: Term, b: Term) -> Term:
 
 
 def _without_sign(divisor: Term) -> Term:
-    """Return a divisor with the same remainders: they do not depend on its sign."""
+    """Return the divisor without a negation: remainders do not depend on its sign."""
     if divisor.decl().kind() == z3.Z3_OP_BNEG:
         return divisor.arg(0)
     if divisor.decl().kind() == z3.Z3_OP_SIGN_EXT and divisor.arg(0).decl().kind() == z3.Z3_OP_BNEG:
@@ -62,7 +62,7 @@ def _without_sign(divisor: Term) -> Term:
 
 
 def _by_zero(dividend: Term) -> Term:
-    """Return what z3 has for a signed division by zero."""
+    """Return z3's result of a signed division by zero."""
     return z3.If(dividend < 0, z3.BitVecVal(1, 64), z3.BitVecVal(-1, 64))
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many instructions a program executes at most.
+"""An upper bound for the number of instructions that a program executes.
 
-In each loop an induction variable is looked for: a register that only grows, or only shrinks. At the head it stands for
-a value of its own (:class:`.state.Place`, ``value``); its distance from that at the back edges is the step. Since it
-stays within the bounds that are known at the head, the trip count is bounded.
+In each loop an induction variable is searched: a register that only grows, or only shrinks. At the header its value is
+made symbolic (:class:`.state.Place`, ``value``); its distance from that at the back edges is the step. Since it stays
+in its interval at the header, the trip count is bounded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .state import HALF, Place, Pointer, State, Value
 
 P = TypeVar("P")
 _WHOLE = Place("value", 64)
-#: Points of loops that are looked at before it is given up, each once for every loop around it, and loops in loops.
+#: Limits: points of loops, each counted once for every loop around it, and nesting of loops.
 _MOST_POINTS, _MOST_NESTED = 300_000, 100
 
 
 class Edge(NamedTuple, Generic[P]):
-    """An edge from a program point to the next one, or to the end of the program, with its number of instructions."""
+    """An edge from a program point to the next one, or to the end of the program, and its number of instructions."""
 
     source: P
     target: P | None
@@ -31,13 +31,13 @@ class Edge(NamedTuple, Generic[P]):
 
 
 class Bounds(Generic[P]):
-    """Works out the bound of a program.
+    """Computes the bound of a program.
 
     Args:
         edges: all edges between program points.
-        states: what is known at each point.
-        returning: gives the states at the back edges to a point if its state is the given one, on paths through the
-            given points; None if they are not known.
+        states: the abstract state at each point.
+        returning: returns the states at the back edges to a point, given its state, on paths through the given points;
+            None if they are not known.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Bounds(Generic[P]):
                 self.after[source].append(target)
 
     def most_steps(self, start: P) -> int | None:
-        """Return how many instructions are executed at most from ``start``; None if no bound is known."""
+        """Return the greatest number of instructions executed from ``start``; None if no bound is known."""
         return self._longest(frozenset(self.states), start, None)
 
     def _longest(self, points: frozenset[P], first: P, head: P | None, nested: int = 0) -> int | None:
-        """Return the length of the longest path from ``first`` through ``points`` that does not come to ``head``."""
+        """Return the length of the longest path from ``first`` through ``points`` that does not reach ``head``."""
         self.looked_at += len(points)
         if self.looked_at > _MOST_POINTS:
             return None
@@ -103,7 +103,7 @@ class Bounds(Generic[P]):
             if not isinstance(values, ranges.Range) or values.constant is not None:
                 continue
             registers = list[Value](state.registers)
-            # Of a number that fits, arithmetic on 32 bits can be followed as well.
+            # For a number that fits in 32 bits, 32-bit arithmetic is followed as well.
             place = HALF if values.high >> 32 == 0 and not isinstance(value, Pointer) else _WHOLE
             registers[register] = Pointer(place, ranges.known(0))
             arrived = self.returning(head, replace(state, registers=tuple(registers)), points)
@@ -114,7 +114,7 @@ class Bounds(Generic[P]):
 
 
 def _trips(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | None:
-    """Return the greatest trip count if a number within ``values`` is as given at the ``ends`` of each trip."""
+    """Return the greatest trip count for a number in ``values``, given its values at the ``ends`` of an iteration."""
     steps: list[tuple[int, int]] = []
     for end in ends:
         if not isinstance(end, Pointer) or end.place != place:
@@ -124,7 +124,7 @@ def _trips(values: ranges.Range, place: Place, ends: Sequence[Value]) -> int | N
         steps = [(-high, -low) for low, high in steps]
     least, most = min(low for low, _ in steps), max(high for _, high in steps)
     span = min(values.high - values.low, values.signed_high - values.signed_low)
-    # If a step could lead past the greatest number of all, it would lead to one outside of the bounds.
+    # A step that wraps around would leave the interval.
     if least <= 0 or span + most >= 1 << place.number:
         return None
     return span // least + 1

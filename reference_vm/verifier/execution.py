@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Abstract execution: basic blocks on abstract states, and how much of that may be done.
+"""Abstract execution of basic blocks, within a limit.
 
-What is limited is work, not time: time is another on each machine.
+The limit is for work and not for time, so that it does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .state import Place, Pointer, State, called, returned
 from .surroundings import Surroundings
 from .transfer import Mode, Transfer, Unreached, Unsafe
 
-#: Work is counted in values that are compared. Executing an instruction is worth so many, besides its expressions
-#: (:mod:`.transfer`), and so is joining or widening a value.
+#: Work is counted in comparisons of values: the cost of an instruction, without its expressions (:mod:`.transfer`), and
+#: of a join or widening of a value.
 _OF_AN_INSTRUCTION, OF_A_JOIN = 10, 4
 _COMMON = {-1, 0, 1, 2, 1 << 8, 1 << 16, 1 << 31, 1 << 32, 1 << 63, -(1 << 31)}
 
 
 class Limit(NamedTuple):
-    """How many instructions may be executed, and how much work may be done for each of them, taken together."""
+    """The greatest number of executed instructions, and of the work per instruction on average."""
 
     most: int
     work: int
@@ -35,17 +35,17 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A program point: a slot, reached through calls that return to ``callers``."""
+    """A program point: a slot and the return addresses ``callers`` of the calls that led there."""
 
     callers: tuple[int, ...]
     slot: int
 
 
 class Execution:
-    """Executes a program on abstract states, from program point to program point, within a limit.
+    """Executes a program on abstract states, one basic block at a time, within a limit.
 
-    ``start`` is the point where the program begins, ``looked_at`` the number of instructions executed so far, ``done``
-    the other work, in values that were compared.
+    ``start`` is the entry point, ``looked_at`` the number of instructions executed so far, ``done`` the other work, in
+    comparisons of values.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Execution:
         self.start = Point((), entry)
         self.limit = limit
         self.looked_at = self.done = 0
-        #: What the accesses of each slot that was checked lead to; None if to more than one region.
+        #: The region that the accesses of each checked slot lead to; None if there is more than one.
         self.places: dict[int, Place | None] = {}
         found = blocks(program, entry)
-        #: How many instructions control may reach.
+        #: The number of reachable instructions.
         self.reachable = sum(len(block.slots) for block in found.values())
-        #: First slots of basic blocks, and those to which jumps lead back.
+        #: First slots of basic blocks, and targets of backward jumps.
         self.leaders = found.keys()
         self.heads = loop_heads({first: block.successors for first, block in found.items()})
         numbers = {*_COMMON, surroundings.memory_bytes}
@@ -68,13 +68,13 @@ class Execution:
             numbers |= {item.imm, t.U32.wrap(item.imm), t.U64.wrap(item.imm), item.offset}
             if item.instruction.wide:
                 numbers.add(item.next_imm % (1 << 32) << 32 | item.imm % (1 << 32))
-        #: Where widening stops: numbers that the program may compare with, and their neighbours; and a few of these.
+        #: Thresholds of widening: numbers that the program may compare with, plus or minus 1; and a few common ones.
         self.stops, self.few_stops = (
             sorted({number + near for number in some for near in (-1, 0, 1)}) for some in (numbers, _COMMON)
         )
 
     def entry_state(self) -> State:
-        """Return the state in which the program begins."""
+        """Return the abstract state at the entry of the program."""
         zero = ranges.known(0)
         size = self.surroundings.memory_bytes
         first = Pointer(Place("input"), zero) if size else zero
@@ -82,7 +82,7 @@ class Execution:
         return State(registers, ((),))
 
     def proof(self, most_steps: int | None, method: Literal["invariants", "paths"]) -> Proof:
-        """Return the proof, when everything has been checked."""
+        """Return the proof, after everything has been checked."""
         places = tuple((slot, place) for slot, place in sorted(self.places.items()) if place)
         return Proof(self.surroundings, most_steps, places, method, self.looked_at)
 
@@ -92,7 +92,7 @@ class Execution:
         return self.looked_at > most or self.looked_at * _OF_AN_INSTRUCTION + self.done > most * work
 
     def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
-        """Execute the basic block at ``point``; return its number of instructions, and the states after it.
+        """Execute the basic block at ``point``; return its number of instructions and the states of its successors.
 
         Raises:
             NotProved: an instruction is not known to be safe.
@@ -105,7 +105,7 @@ class Execution:
         while True:
             item = self.program[slot] if 0 <= slot < len(self.program) else None
             if item is None:
-                # Where the program begins elsewhere than at slot 0, the structural verifier has not looked.
+                # The structural verifier checks reachability from slot 0, not from another entry.
                 raise NotProved(slot, None, "no instruction begins here")
             count += 1
             self.looked_at += 1

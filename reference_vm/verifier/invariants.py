@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invariants: one abstract state for each program point, found by a fixpoint iteration with widening and narrowing."""
+"""Invariants: one abstract state per program point, from a fixpoint iteration with widening and narrowing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from .state import State, joined, state_includes, widened
 from .transfer import Mode
 
 LIMIT = Limit(most=150_000, work=26)
-#: Joins at a point before it is widened, and before it is widened to numbers that any program may have; and passes of
-#: narrowing.
+#: Joins at a point before widening, and before widening to the few common thresholds; and passes of narrowing.
 _JOINS, _MANY_JOINS, _PASSES = 3, 100, 6
 
 
@@ -25,7 +24,7 @@ def _order(point: Point) -> tuple[int, int, tuple[int, ...], Point]:
 class Invariants:
     """The search for an invariant at each program point."""
 
-    #: Whether something was widened, perhaps too far.
+    #: Whether there was widening, so that narrowing may help.
     guessed = False
 
     def __init__(self, execution: Execution) -> None:
@@ -59,10 +58,10 @@ class Invariants:
     def _grown(
         self, states: dict[Point, State], within: frozenset[Point] | None = None, back: list[State] | None = None
     ) -> dict[Point, State]:
-        """Return states for all points that those given lead to.
+        """Return states for all points reachable from the given ones.
 
-        With ``within``, only those points are looked at, the program is traced, and states that come ``back`` to what
-        is given go to that list.
+        With ``within``, only those points are followed, in the mode ``tracing``, and states at edges to the given
+        points are appended to ``back``.
         """
         given = frozenset(states)
         mode: Mode = "trusting" if within is None else "tracing"
@@ -93,7 +92,7 @@ class Invariants:
                         joins[target] = joins.get(target, 0) + 1
                         if joins[target] > _JOINS:
                             self.guessed = True
-                            # A program may have so many numbers that they would be too many for each loop.
+                            # With all numbers of a program as thresholds, some loops would take too long.
                             stops = self.execution.stops if joins[target] <= _MANY_JOINS else self.execution.few_stops
                             states[target] = widened(old, state, stops)
                 if target not in waiting:
@@ -102,7 +101,7 @@ class Invariants:
         return states
 
     def _narrowed(self, states: dict[Point, State]) -> dict[Point, State]:
-        """Compute each state anew from those before it."""
+        """Recompute each state from those of its predecessors."""
         states = dict(states)
         sources: dict[Point, dict[Point, list[State]]] = {}
         after: dict[Point, list[tuple[Point, State]]] = {}
@@ -134,7 +133,7 @@ class Invariants:
         return states
 
     def _checked(self, states: dict[Point, State]) -> list[Edge[Point]]:
-        """Check that every instruction is safe in the states, and that no edge leads out of them."""
+        """Check that every instruction is safe in the states, and that they include the state after every edge."""
         edges: list[Edge[Point]] = []
         if self.execution.start not in states or not state_includes(
             states[self.execution.start], self.execution.entry_state()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators of :mod:`...spec.tree` on sets of numbers: each gives a set that has all results, and may have more."""
+"""The operators of :mod:`...spec.tree` on sets of numbers: each returns a superset of all results."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def add(a: Range, b: Range) -> Range:
     signed_low, signed_high = a.signed_low + b.signed_low, a.signed_high + b.signed_high
     if signed_low < -half or signed_high >= half:
         signed_low, signed_high = -half, half - 1
-    # Bits are known up to where a carry may come in.
+    # Known bits of a sum: see tnum_add in the kernel.
     sums = a.value + b.value
     unknown = (sums + a.unknown + b.unknown ^ sums | a.unknown | b.unknown) & mask
     return some(bits, low, high, signed_low, signed_high, sums & mask & ~unknown, unknown)
 
 
 def negate(a: Range) -> Range:
-    """Return the numbers that add up to 0 with one of ``a``."""
+    """Return the negated numbers, modulo the width."""
     return sub(known(0, a.bits), a)
 
 
@@ -101,7 +101,7 @@ def exclusive(a: Range, b: Range) -> Range:
 
 
 def _by_amount(shift: Callable[[Range, int], Range], a: Range, amount: Range) -> Range:
-    """Return the results of shifting by each of the amounts, of which there are fewer than bits."""
+    """Return the results of a shift by each of the amounts below the width."""
     low, high = amount.low, min(amount.high, a.bits - 1)
     result = shift(a, low)
     for number in range(low + 1, high + 1):
@@ -150,7 +150,7 @@ def _right_signed(a: Range, amount: int) -> Range:
     return meet(bounds, signed(a.signed_low >> amount, a.signed_high >> amount, bits)) or bounds
 
 
-# Divisors of 0 and INT_MIN s/ -1 are no business of these: results for the other operands are included.
+# Rows handle divisors of 0 and INT_MIN s/ -1; the sets have the results for all other operands.
 
 
 def divide(a: Range, b: Range) -> Range:
@@ -166,7 +166,7 @@ def modulo(a: Range, b: Range) -> Range:
 
 
 def divide_signed(a: Range, b: Range) -> Range:
-    """Return the quotients of signed numbers, rounded towards 0."""
+    """Return the quotients of signed numbers, truncated towards 0."""
     most = max(abs(a.signed_low), abs(a.signed_high))
     if b.signed_low > 0:
         corners = [_truncated(x, y) for x in a[3:5] for y in b[3:5]]
@@ -214,7 +214,7 @@ def cut(a: Range, bits: int) -> Range:
 
 
 def extend(a: Range, bits: int, *, by_sign: bool) -> Range:
-    """Return the numbers in a greater width: extended by zeros, or by their signs."""
+    """Return the numbers zero-extended or sign-extended to a greater width."""
     if by_sign and a.signed_low < 0:
         high_bits = (1 << bits) - (1 << a.bits)
         sign = 1 << a.bits - 1
@@ -235,7 +235,7 @@ _SWAPPED = {">": "<", ">=": "<=", "s>": "s<", "s>=": "s<="}
 
 
 def narrowed(op: str, a: Range, b: Range) -> tuple[Range, Range] | None:
-    """Return what is left of both if ``a op b`` holds; None if it never does."""
+    """Return both sets narrowed to where ``a op b`` holds; None if it never does."""
     if op in _SWAPPED:
         swapped = narrowed(_SWAPPED[op], b, a)
         return swapped and (swapped[1], swapped[0])
@@ -264,7 +264,7 @@ def narrowed(op: str, a: Range, b: Range) -> tuple[Range, Range] | None:
 
 
 def _without(a: Range, number: int | None) -> Range | None:
-    """Return ``a`` without a number, as far as bounds can tell that it is missing."""
+    """Return ``a`` without a number, if that is a bound; otherwise ``a``."""
     if number is None:
         return a
     bits, low, high, signed_low, signed_high, value, unknown = a

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paths: each is followed by itself, as the kernel's verifier does, loops iteration by iteration."""
+"""Path enumeration: each path is followed separately, as in the kernel's verifier, and loops iteration by iteration."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .proof import NotProved, Proof
 from .state import Pointer, State, Value, state_includes
 
 LIMIT = Limit(most=30_000, work=60)
-#: Where paths are followed only for a bound of the number of steps.
+#: The limit if the program is proved safe and only a bound of its steps is missing.
 LIMIT_FOR_A_BOUND = LIMIT._replace(most=5_000)
-#: Comparisons of states that take as long as an instruction.
+#: Comparisons of states that cost as much as an instruction.
 _COMPARED = 10
 
 
 class TooManyPaths(Exception):
-    """More would have to be followed than may be."""
+    """The limit is exceeded."""
 
 
 class Paths:
-    """Each path by itself, until it ends or comes to a state that includes it and was seen before."""
+    """Follows each path until it ends or reaches a state that an earlier one includes."""
 
     def __init__(self, execution: Execution) -> None:
         self.execution, self.seen = execution, _Seen()
@@ -66,7 +66,7 @@ class _Seen:
     """The states that were followed, each with a number."""
 
     def __init__(self) -> None:
-        #: By point, by which registers have one possible value, and by these: most iterations of a loop differ there.
+        #: By point, by which registers are constants, and by their values, which usually differ between iterations.
         self._states: dict[Point, dict[tuple[bool, ...], dict[tuple[object, ...], list[tuple[State, int]]]]] = {}
         self.compared = self.done = 0
 
@@ -78,7 +78,7 @@ class _Seen:
         group.setdefault(tuple(compress(single, chosen)), []).append((state, number))
 
     def find(self, point: Point, state: State) -> int | None:
-        """Return the number of a state that allows for all that ``state`` does."""
+        """Return the number of an earlier state that includes ``state``."""
         single = [_single(value) for value in state.registers]
         for chosen, group in self._states.get(point, {}).items():
             self.compared += 1
@@ -91,7 +91,7 @@ class _Seen:
 
 
 def _single(value: Value) -> object:
-    """Return the number or the address that ``value`` stands for; None if there are several."""
+    """Return the constant number or address ``value``; None if it has several values."""
     if isinstance(value, Pointer):
         offset = value.offset.constant
         return None if offset is None else (value.place, offset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the safety verifier finds: a proof, or where there is none."""
+"""Results of the safety verifier: a proof, or the instruction where it fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .surroundings import Surroundings
 
 
 class NotProved(Exception):
-    """A program that is not known to be safe; that need not mean that it is not.
+    """The program is not proved safe; it may be safe nevertheless.
 
-    ``slot`` is where, ``instruction`` the name of its row, ``reason`` why, with the registers that matter.
+    ``slot`` and ``instruction`` (the name of the row) are the position, ``reason`` is the reason with the registers.
     """
 
     def __init__(self, slot: int, instruction: str | None, reason: str) -> None:
@@ -23,10 +23,10 @@ class NotProved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
+    """A proof that a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
 
-    ``places`` has the region that the instruction at a slot accesses, if it is always the same. ``method`` found it,
-    and executed ``looked_at`` instructions.
+    ``places`` has the region that the instruction at a slot accesses, if it is always the same. ``method`` found the
+    proof, and executed ``looked_at`` instructions on abstract states.
     """
 
     surroundings: Surroundings

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sets of numbers of one width, as a program's verifier knows them: two intervals and the bits that are known.
+"""The abstract domain of numbers of one width: an unsigned interval, a signed interval and known bits (tnum).
 
-A :class:`Range` stands for every number that lies in its unsigned interval, whose two's complement reading lies in
-its signed interval, and whose known bits are as given. Ranges form a lattice: :func:`join`, :func:`meet` and
+A :class:`Range` is the set of numbers in its unsigned interval whose two's complement reading is in its signed
+interval and whose known bits match. Ranges form a lattice: :func:`join`, :func:`meet` and
 :func:`widen`.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 class Range(NamedTuple):
     """Numbers of ``bits`` bits: unsigned in ``low..high``, signed in ``signed_low..signed_high``.
 
-    A bit that is 0 in ``unknown`` is as in ``value``, which is 0 where ``unknown`` is 1.
+    ``value`` and ``unknown`` are a tnum: bits that are 0 in ``unknown`` are known, other bits of ``value`` are 0.
     """
 
     bits: int
@@ -76,7 +76,7 @@ def as_signed(number: int, bits: int) -> int:
 
 
 def made(bits: int, low: int, high: int, signed_low: int, signed_high: int, value: int, unknown: int) -> Range | None:
-    """Return the set with what each part says of the others; None if it is empty."""
+    """Return the set, with each part narrowed by the others; None if it is empty."""
     mask, half = (1 << bits) - 1, 1 << bits - 1
     for _ in range(2):
         low, high = max(low, value), min(high, value | unknown)
@@ -95,7 +95,7 @@ def made(bits: int, low: int, high: int, signed_low: int, signed_high: int, valu
             low, high = max(low, signed_low & mask), min(high, signed_high & mask)
             if low > high:
                 return None
-        # Bits above the highest one in which the bounds differ are the same in all numbers between.
+        # Bits above the highest one in which the bounds differ are the same in the whole interval.
         differ = (1 << (low ^ high).bit_length()) - 1
         if (low ^ value) & ~unknown & ~differ & mask:
             return None
@@ -105,15 +105,15 @@ def made(bits: int, low: int, high: int, signed_low: int, signed_high: int, valu
 
 
 def some(bits: int, low: int, high: int, signed_low: int, signed_high: int, value: int, unknown: int) -> Range:
-    """Return what :func:`made` does; anything if that is empty, as it is for arguments that stand for no number.
+    """Return the set of :func:`made`, or that of all numbers if it is empty.
 
-    Whether parts of a set contradict each other is not always noticed when it is made.
+    Operands may be empty sets whose contradiction :func:`made` has not found.
     """
     return made(bits, low, high, signed_low, signed_high, value, unknown) or anything(bits)
 
 
 def of_bits(bits: int, value: int, unknown: int) -> Range:
-    """Return the numbers that have the bits of ``value``, but for those of ``unknown``."""
+    """Return the numbers whose bits are those of ``value`` where ``unknown`` is 0."""
     mask = (1 << bits) - 1
     return some(bits, 0, mask, -(1 << bits - 1), mask >> 1, value & mask & ~unknown, unknown & mask)
 
@@ -122,7 +122,7 @@ def of_bits(bits: int, value: int, unknown: int) -> Range:
 
 
 def includes(a: Range, b: Range) -> bool:
-    """Whether what is known of ``a`` holds for ``b`` as well, so that ``b`` is part of ``a``."""
+    """Whether ``b`` is a subset of ``a``."""
     return (
         a.low <= b.low
         and b.high <= a.high
@@ -134,7 +134,7 @@ def includes(a: Range, b: Range) -> bool:
 
 
 def join(a: Range, b: Range) -> Range:
-    """Return a set that has all of both."""
+    """Return a superset of both."""
     unknown = a.unknown | b.unknown | (a.value ^ b.value)
     return Range(
         a.bits,
@@ -148,7 +148,7 @@ def join(a: Range, b: Range) -> Range:
 
 
 def meet(a: Range, b: Range) -> Range | None:
-    """Return what is in both; None if nothing is."""
+    """Return the intersection; None if it is empty."""
     if (a.value ^ b.value) & ~(a.unknown | b.unknown):
         return None
     unknown = a.unknown & b.unknown
@@ -164,9 +164,9 @@ def meet(a: Range, b: Range) -> Range | None:
 
 
 def widen(old: Range, new: Range, stops: Sequence[int]) -> Range:
-    """Return a set that has ``new``; a bound that ``old`` does not have goes on to the next of ``stops``, sorted.
+    """Return a superset of both; a bound that has changed moves to the next of the thresholds ``stops``, sorted.
 
-    Repeated, this comes to an end after as many steps as there are stops and bits.
+    So every chain of widenings is finite.
     """
     mask, half = (1 << old.bits) - 1, 1 << old.bits - 1
     new = join(old, new)
@@ -190,6 +190,3 @@ def _stop_below(number: int, least: int, stops: Sequence[int]) -> int:
 def _stop_above(number: int, most: int, stops: Sequence[int]) -> int:
     at = bisect_left(stops, number)
     return min(stops[at], most) if at < len(stops) else most
-
-
-# Operators

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The safety verifier: whether a program stays in its memory and can be run without checks.
+"""The safety verifier: whether a program stays in its memory, so that it can be run without checks.
 
-:func:`prove` looks for what holds at each program point, whenever an execution reaches it: for each register whether it
-has a number or an address, in which region, and within which bounds. There are two methods:
+:func:`prove` computes an abstract state for each program point: for each register whether it has a number or an
+address, in which region, and the bounds. There are two methods:
 
-1. *Invariants* (:mod:`.invariants`). States that reach the same point are joined, and what grows in a loop is widened
-to
-   the next number that the program mentions; then what was widened too far is narrowed again. At last it is checked
-   that each edge leads from the invariant before it into that after it, and that every instruction is safe; this check
-   alone is relied on.
-2. *Paths* (:mod:`.paths`). Where that fails, paths are followed one by one as the kernel's verifier does, until each
-ends
-   or reaches a state that was seen before. This is also tried where no invariant gives a bound for the number of steps.
+1. *Invariants* (:mod:`.invariants`). States at the same point are joined; what grows in a loop is widened to the next
+   number that occurs in the program, and then narrowed. At the end it is checked that each edge leads from one
+   invariant into the next and that every instruction is safe. The proof relies on this check only.
+2. *Paths* (:mod:`.paths`). If that fails, paths are followed one by one, as in the kernel's verifier, until each ends
+   or reaches a state that an earlier one includes. This is also tried if no invariant gives a bound for the steps.
 
-What is proved: no access leaves its region, no store goes to a read-only one, there are no more than the frames that
-there can be, R0 is a number at the end, and nothing that the program computes depends on where memory is. Programs
-that call helper functions are refused. Not proved is that the program ends: :attr:`.proof.Proof.most_steps` has a bound
-for the instructions that it executes, if one was found; who runs the program must count where there is none.
+A proof says: no access leaves its region, no store goes to a read-only one, there are no more frames than allowed, R0
+is a number at the end, and no computed value depends on addresses of memory. Programs that call helper functions are
+rejected. Termination is not proved: :attr:`.proof.Proof.most_steps` is an upper bound for the executed instructions,
+if one is found; otherwise the engine must count them.
 """
 
 from __future__ import annotations
@@ -36,10 +33,10 @@ from .surroundings import Surroundings
 
 
 def surroundings_of(machine: Machine) -> Surroundings:
-    """Return what ``machine`` has.
+    """Return the surroundings of a program on ``machine``.
 
     Raises:
-        ValueError: a program has run on it, or it does not begin as every machine does: that would not do for a proof.
+        ValueError: a program has run on it, or it has other frames or registers than a new machine.
     """
     size, first = (len(machine.input.data), machine.input.base) if machine.input else (0, 0)
     frames = machine.frames
@@ -60,10 +57,10 @@ def prove(
 ) -> Proof:
     """Return the proof that ``program``, from slot ``entry``, is safe in ``surroundings``.
 
-    All its instructions have to be rows of ``table``, RFC 9669's if None.
+    All its instructions must be rows of ``table``, RFC 9669's if None.
 
     Raises:
-        NotProved: none was found.
+        NotProved: no proof was found.
     """
     for finding in verify(encode(program, byte_order), byte_order, None, table):
         if finding.severity == "error":

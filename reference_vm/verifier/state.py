@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program's verifier knows at one point: values of registers, and what is kept on the stacks.
+"""The abstract state at a program point: values of registers, and values spilled to the stacks.
 
-A value is a set of numbers (:class:`.ranges.Range`), an address in a region (:class:`Pointer`), or :data:`ADDRESS`: a
-number that depends on where memory is, so that nothing may depend on it.
+A value is a set of numbers (:class:`.ranges.Range`), an address in a region (:class:`Pointer`), or :data:`ADDRESS`: any
+number that depends on the addresses of memory, on which the result must not depend.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .ranges import Range
 class Place(NamedTuple):
     """A region of memory: the stack of frame ``number``, the input, the values of a map, or a variable.
 
-    A ``handle`` stands for a map and has no bytes. A ``value`` is none either: it stands for what a register held when
-    a loop was entered (:mod:`.bounds`), and :data:`HALF` for the lower half of that.
+    A ``handle`` denotes a map and has no bytes. A ``value`` has none either: it is the symbolic value of a register at
+    a loop header (:mod:`.bounds`); :data:`HALF` is its lower half.
     """
 
     kind: Literal["stack", "input", "map", "variable", "handle", "value"]
@@ -63,7 +63,7 @@ Value: TypeAlias = Range | Pointer | Address
 
 
 class Kept(NamedTuple):
-    """A value in ``size`` bytes of a stack, at ``offset`` from its end; bytes that nothing is said of hold numbers."""
+    """A value spilled to ``size`` bytes of a stack, at ``offset`` from its end; other bytes hold numbers."""
 
     offset: int
     size: int
@@ -75,14 +75,14 @@ Stack: TypeAlias = "tuple[Kept, ...]"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Registers R0 to R10; the stack of each frame, and what each caller had in R6 to R9."""
+    """Registers R0 to R10; the stack of each frame, and R6 to R9 of each caller."""
 
     registers: tuple[Value, ...]
     stacks: tuple[Stack, ...]
     preserved: tuple[tuple[Value, ...], ...] = ()
 
     def size(self) -> int:
-        """Return how many values there are."""
+        """Return the number of values."""
         return len(self.registers) + sum(map(len, self.stacks)) + sum(map(len, self.preserved))
 
 
@@ -90,7 +90,7 @@ class State:
 
 
 def includes(a: Value, b: Value) -> bool:
-    """Whether all that ``b`` can be is in ``a``."""
+    """Whether ``a`` includes ``b``."""
     if isinstance(a, Range):
         return isinstance(b, Range) and ranges.includes(a, b)
     if isinstance(a, Pointer):
@@ -116,7 +116,7 @@ def _overlap(kept: Kept, low: int, high: int) -> bool:
 
 
 def load(stack: Stack, low: int, high: int, size: int) -> Value:
-    """Return what ``size`` bytes between offsets ``low`` and ``high`` may hold."""
+    """Return the value of ``size`` bytes somewhere between offsets ``low`` and ``high``."""
     found = [kept for kept in stack if _overlap(kept, low, high)]
     for kept in found:
         if (kept.offset, kept.size) == (low, size) and high == low + size:
@@ -129,7 +129,7 @@ def load(stack: Stack, low: int, high: int, size: int) -> Value:
 def store(stack: Stack, low: int, high: int, size: int, value: Value) -> Stack | None:
     """Return the stack with ``size`` bytes somewhere between offsets ``low`` and ``high`` changed.
 
-    None if that cannot be followed: an address goes to a place that is not known, or part of one is replaced.
+    None if that cannot be tracked: an address is stored at an unknown offset, or part of one may be overwritten.
     """
     exact = high == low + size
     if not exact and not isinstance(value, Range):
@@ -154,7 +154,7 @@ def _place_of(kept: Kept) -> tuple[int, int]:
 
 
 def unknown(stack: Stack) -> Stack:
-    """Return the stack after a store to who knows where: numbers and addresses that it has may have been replaced."""
+    """Return the stack after a store to an unknown address, which may have overwritten any value."""
     return tuple(kept._replace(value=ADDRESS) for kept in stack if not isinstance(kept.value, Range))
 
 
@@ -198,7 +198,7 @@ def _stacks_combined(a: Stack, b: Stack, combine: Callable[[Range, Range], Range
 
 
 def state_includes(a: State, b: State) -> bool:
-    """Whether ``a`` allows for all that ``b`` does; both are of the same frames."""
+    """Whether ``a`` includes ``b``; both have the same frames."""
     if a is b:
         return True
     return (
@@ -220,17 +220,17 @@ def _combined(a: State, b: State, combine: Callable[[Range, Range], Range]) -> S
 
 
 def joined(a: State, b: State) -> State:
-    """Return a state that allows for both."""
+    """Return the join of two states."""
     return _combined(a, b, ranges.join)
 
 
 def widened(old: State, new: State, stops: Sequence[int]) -> State:
-    """Return a state that allows for ``new``, and in a number of steps that is bounded for all that follow."""
+    """Return the widening of ``old`` by ``new``."""
     return _combined(old, new, lambda a, b: ranges.widen(a, b, stops))
 
 
 def returned(state: State) -> State:
-    """Return the state after the innermost function has ended: its stack is gone, R6 to R10 are the caller's."""
+    """Return the state after a return: the innermost stack is gone, R6 to R10 are the caller's."""
     depth = len(state.stacks) - 1
 
     def alive(value: Value) -> Value:
@@ -243,6 +243,6 @@ def returned(state: State) -> State:
 
 
 def called(state: State) -> State:
-    """Return the state in which a function begins that is called now."""
+    """Return the state at the entry of a called function."""
     registers = (*state.registers[:10], Pointer(Place("stack", len(state.stacks)), ranges.known(0)))
     return State(registers, (*state.stacks, ()), (*state.preserved, state.registers[6:10]))

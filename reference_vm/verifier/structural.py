@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The structural verifier: what the encoding and the shape of a program rule out, whatever the program computes.
+"""The structural verifier: checks of encoding and control flow that do not depend on values.
 
-:func:`verify` reports every finding, not the first. All rules follow from the instruction table: which fields an
-instruction uses, which registers its meaning assigns, and where its meaning lets control go.
+:func:`verify` reports all findings. All rules are derived from the instruction table: the fields that an instruction
+uses, the registers that its meaning assigns, and its control flow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from ...spec.control import control_of, reached, targets
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
+from ..frames import FRAME_POINTER
 
-#: Every rule, with what it demands; findings cite the key.
+#: All rules with their texts; findings cite the key.
 RULES = {
     "empty-program": "a program has at least one instruction",
     "bad-length": "a program is a sequence of 64-bit slots (RFC 9669 section 3)",
@@ -33,12 +34,11 @@ RULES = {
     "outside-groups": "every instruction belongs to a declared conformance group (section 2.4)",
     "unreachable": "some path of control leads to every instruction",
 }
-FRAME_POINTER = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing that is wrong: in which 64-bit slot, which of :data:`RULES`, and a sentence about this case."""
+    """A violation of one of :data:`RULES` in a 64-bit slot, with a sentence."""
 
     slot: int
     rule: str
@@ -55,7 +55,7 @@ def verify(
     groups: Iterable[str] | None = None,
     table: Isa | None = None,
 ) -> list[Finding]:
-    """Return all findings about the program ``code``, in the order of slots; without errors among them it is valid.
+    """Return all findings for the program ``code``, in the order of slots; it is valid if none is an error.
 
     ``groups`` are conformance groups that the program may use, with what they include; None allows all.
 
@@ -90,14 +90,14 @@ def _finding(error: DecodeError) -> Finding:
 
 
 def _identify_all(code: bytes, byte_order: ByteOrder, table: Isa) -> tuple[dict[int, Decoded], list[Finding]]:
-    """Identify what each slot begins; go on after an error where the next instruction may begin."""
+    """Decode all instructions, with an error where there is none."""
     program: dict[int, Decoded] = {}
     findings: list[Finding] = []
     index = 0
     for found in instructions(code, byte_order, table):
         if isinstance(found, DecodeError):
             findings.append(_finding(found))
-            # A fault in the second slot belongs to the instruction in the first.
+            # An error in a second slot includes the first slot.
             index = found.slot + 1
         else:
             program[index] = found
@@ -118,7 +118,7 @@ def _outside(index: int, row: Instruction, allowed: frozenset[str]) -> Finding:
 
 
 class _Flow:
-    """Where control can go in one program."""
+    """The control flow of a program."""
 
     def __init__(self, program: dict[int, Decoded], length: int) -> None:
         self.program = program
@@ -127,7 +127,7 @@ class _Flow:
         self.targets = {index: found for index, item in program.items() if (found := targets(index, item))}
 
     def check_targets(self, index: int) -> Iterator[Finding]:
-        """Yield what is wrong with the places that the instruction at ``index`` refers to."""
+        """Yield the findings for the targets of the instruction at ``index``."""
         for what, target, _ in self.targets.get(index, ()):
             if not 0 <= target < self.length:
                 message = f"{what} to slot {target}, outside of slots 0 to {self.length - 1}"
@@ -137,7 +137,7 @@ class _Flow:
                 yield Finding(index, "jump-into-second-slot", message)
 
     def check_reach(self) -> Iterator[Finding]:
-        """Follow control from slot 0, and into what is called or has its address taken."""
+        """Check what is reachable from slot 0, including functions that are called or whose address is taken."""
         found = reached([0], self._onward)
         for index in found:
             if self._after(index) == self.length:
@@ -153,7 +153,7 @@ class _Flow:
         return found if after is None else [*found, after]
 
     def _after(self, index: int) -> int | None:
-        """Return the slot after what is at ``index`` if control may go on there, as after what is no instruction."""
+        """Return the next slot if control may reach it from ``index``, as after an undefined instruction."""
         item = self.program.get(index)
         if item is None:
             return index + 1 if 0 <= index < self.length else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program runs with: the regions of memory that its addresses may lead to."""
+"""The memory regions that a program may access."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .state import Place
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a program runs with: bytes of input memory; bytes of the values of each map, and whether they can be
-    written; bytes of each platform variable, by its number; and whether the input memory can be written."""
+    """The memory of a program: the size of the input memory; the size of the values of each map, and whether they are
+    writable; the size of each platform variable, by its number; and whether the input memory is writable. In bytes."""
 
     memory_bytes: int = 0
     maps: tuple[tuple[int, bool], ...] = ()
@@ -26,7 +26,7 @@ class Surroundings:
         return ", ".join(parts)
 
     def bounds(self, place: Place) -> tuple[int, int]:
-        """Return the offsets at which the region begins and ends."""
+        """Return the offsets of the start and the end of the region."""
         match place.kind:
             case "stack":
                 return -FRAME_BYTES, 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an instruction makes of what is known before it: the typed tree of its row, evaluated with sets of numbers.
+"""The transfer function: the typed tree of a row, evaluated on an abstract state.
 
-There is nothing here about any instruction: one rule for each kind of node of the tree.
+It has one rule per kind of node of the tree, and none for a single instruction.
 """
 
 from __future__ import annotations
@@ -26,22 +26,21 @@ class Unsafe(Exception):
 
 
 class Unreached(Exception):
-    """What is known of the state contradicts itself: no execution comes here."""
+    """The abstract state is empty: the point is unreachable."""
 
 
-#: What to do about something that is not known to be safe. ``checking``: refuse it. ``trusting``: leave out the
-#: executions for which it is unsafe, as when a first guess of what holds in a loop is still too wide. ``tracing``: the
-#: program is known to be safe, but the state has a value in a place of its own (:mod:`.bounds`) in place of what is
-#: known of a register.
+#: The treatment of an instruction that is not known to be safe. ``checking``: reject it. ``trusting``: assume that it
+#: is safe, while the states in loops may still be too wide. ``tracing``: the program is known to be safe, but a
+#: register has a symbolic value (:mod:`.bounds`).
 Mode: TypeAlias = Literal["checking", "trusting", "tracing"]
 
 
 class Transfer:
-    """Executes one instruction after the other on a state that it changes.
+    """Executes instructions on an abstract state.
 
     Raises:
         Unsafe: an instruction is not known to be safe, or cannot be traced.
-        Unreached: no execution that is safe comes here.
+        Unreached: the point is unreachable for safe executions.
     """
 
     def __init__(self, state: State, surroundings: Surroundings, byte_order: ByteOrder, mode: Mode) -> None:
@@ -49,21 +48,21 @@ class Transfer:
         self.stacks: list[Stack] = list(state.stacks)
         self.preserved = state.preserved
         self.surroundings, self.byte_order, self.mode = surroundings, byte_order, mode
-        #: The regions that each slot's accesses lead to, if they are all in one.
+        #: The region that the accesses of each slot lead to; None if there is more than one.
         self.places: dict[int, Place | None] = {}
         self.locals: dict[str, Value] = {}
         self.item: Decoded
         self.slot = 0
-        #: The work done, in values that could be compared instead: for expressions, accesses with the values on stacks
-        #: that they look through, and conditions.
+        #: The work done, in comparisons of values: for expressions, accesses with the stacks that they search, and
+        #: conditions.
         self.done = 0
 
     def state(self) -> State:
-        """Return what is known now."""
+        """Return the current state."""
         return State(tuple(self.registers), tuple(self.stacks), self.preserved)
 
     def execute(self, slot: int, item: Decoded) -> ControlTransfer | None:
-        """Execute ``item`` but for what transfers control, which is returned."""
+        """Execute ``item`` except for its transfer of control, which is returned."""
         self.slot, self.item = slot, item
         self.locals.clear()
         control: ControlTransfer | None = None
@@ -75,7 +74,7 @@ class Transfer:
         return control
 
     def branches(self, condition: t.Expr) -> Iterator[tuple[bool, State]]:
-        """Yield whether ``condition`` holds and the state in which it does, for each outcome that is possible."""
+        """Yield each possible outcome of ``condition``, with the narrowed state."""
         registers, bindings = self.registers, self.locals
         for holds in (True, False):
             self.done += _OF_A_CONDITION
@@ -101,7 +100,7 @@ class Transfer:
                 raise self._refusal("what a helper function does is not known")
 
     def _refusal(self, reason: str) -> Unsafe | Unreached:
-        """Return what to raise at something that is not known to be safe."""
+        """Return the exception for an instruction that is not known to be safe."""
         return Unreached() if self.mode == "trusting" else Unsafe(reason)
 
     def _store(self, kind: t.Type, address: t.Expr, value: Value) -> None:
@@ -162,7 +161,7 @@ class Transfer:
                 return self._platform(node)
 
     def _weighed(self, value: Value) -> Value:
-        """Count the work for the result of an operator: sets of several numbers take more."""
+        """Count the work for the result of an operator, which is more for sets of several numbers."""
         if isinstance(value, Range) and value.constant is None:
             self.done += _OF_A_SET
         return value
@@ -227,7 +226,7 @@ class Transfer:
         return any(not isinstance(kept.value, Range) for stack in self.stacks for kept in stack)
 
     def _accessed(self, address: t.Expr, size: int, *, writes: bool) -> Pointer | None:
-        """Return the place of an access; None if it is somewhere."""
+        """Return the address of an access; None if it is unknown."""
         self.done += _OF_AN_ACCESS
         value = self._value(address)
         if not isinstance(value, Pointer) or value.place.kind in {"handle", "value"}:
@@ -274,7 +273,7 @@ class Transfer:
     # Conditions
 
     def _assume(self, condition: t.Expr, holds: bool) -> bool:
-        """Narrow registers and names to where ``condition`` is ``holds``; return whether there is anything left."""
+        """Narrow registers and locals to where ``condition`` is ``holds``; return False if that is impossible."""
         if not isinstance(condition, t.Compare):
             value = self._value(condition)
             return not isinstance(value, Range) or value.constant in {None, int(holds)}
@@ -307,7 +306,7 @@ class Transfer:
         offsets = ranges.meet(left.offset, bounds), ranges.meet(right.offset, bounds)
         if offsets[0] is None or offsets[1] is None:
             return False
-        # Offsets into stacks are negative; addresses are in the order of offsets all the same.
+        # Offsets into stacks are negative, so they are compared as signed numbers.
         ordered = op if op in {"==", "!="} else f"s{op.removeprefix('s')}"
         narrowed = operators.narrowed(ordered, offsets[0], offsets[1])
         return bool(
@@ -317,13 +316,13 @@ class Transfer:
         )
 
     def _is_inside(self, pointer: Pointer) -> bool:
-        """Whether ``pointer`` leads into its region or to its end, so that it is not 0 and in the order of offsets."""
+        """Whether ``pointer`` is in its region or at its end, so that it is not 0 and compares as its offset does."""
         low, high = self.surroundings.bounds(pointer.place)
         inside = low <= pointer.offset.signed_low and pointer.offset.signed_high <= high
         return pointer.place.kind == "handle" or (inside and low < high)
 
     def _narrow(self, node: t.Expr, value: Value) -> bool:
-        """Note that ``node``, evaluated before, is in ``value``; return False if it cannot be."""
+        """Narrow ``node``, evaluated before, to ``value``; return False if that is impossible."""
         match node:
             case t.Register(name):
                 self.registers[self.item.register(name)] = value
@@ -351,7 +350,7 @@ class Transfer:
 
 
 def _before_cast(before: Range, after: Range, by_sign: bool) -> Range | None:
-    """Return what numbers ``before`` a cast can have been if they are ``after`` after it."""
+    """Return ``before``, the operand of a cast, narrowed to results in ``after``."""
     if before.bits < after.bits:
         half = 1 << before.bits - 1
         if by_sign:
@@ -372,7 +371,7 @@ def _before_cast(before: Range, after: Range, by_sign: bool) -> Range | None:
 
 
 def _before_mask(bits: int, after: Range, mask: int) -> Range:
-    """Return the numbers that can be ``after`` when only the bits of ``mask`` are left."""
+    """Return the numbers that are in ``after`` when masked with ``mask``."""
     everything = (1 << bits) - 1
     if after.low > 0 and mask & (mask - 1) == 0:
         return ranges.of_bits(bits, mask, everything & ~mask)

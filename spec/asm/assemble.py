@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The assembler: text in a dialect of :mod:`.syntax` to programs.
 
-A line holds any number of statements with ``;`` between them. A statement is an instruction, a label ``name:`` (an
-instruction may follow it), or ``.byte 0x95, 0, ...`` for bytes that are taken as they are, in either byte order;
-instructions and labels stand at multiples of 8 bytes. What stands between ``.rept 1000`` and ``.endr`` is repeated; it
-has no labels and no further repetitions.
+A line has statements separated by ``;``. A statement is an instruction, a label ``name:`` (an instruction may follow
+it), or ``.byte 0x95, 0, ...`` for literal bytes in either byte order; instructions and labels are at multiples of 8
+bytes. The statements between ``.rept 1000`` and ``.endr`` are repeated; labels and nesting are not allowed there.
 
 A number may also be a ``{hole}``, for :mod:`.template` to fill.
 
-In the dialect of mnemonics ``exit`` is a label too, unless the text defines one of that name: the first EXIT.
+In the dialect of mnemonics ``exit`` is the label of the first EXIT, unless the text defines that label.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def assemble(text: str, byte_order: ByteOrder = "little", table: Isa | None = No
     """Return the program that ``text`` describes, in bytes.
 
     Raises:
-        AsmError: the text is no assembly, a label is missing or twice there, or a number does not fit.
+        AsmError: a syntax error, an undefined or duplicate label, or a number out of range.
     """
     return join(complete(text, table or isa(), dialect), byte_order)
 
@@ -46,7 +45,7 @@ def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "ll
 
     Raises:
         AsmError: see :func:`assemble`.
-        DecodeError: bytes that the text gives with ``.byte`` are no instructions.
+        DecodeError: bytes of ``.byte`` are no instructions.
     """
     table = table or isa()
     program: Program = []
@@ -64,20 +63,20 @@ def assemble_program(text: str, table: Isa | None = None, dialect: Dialect = "ll
 
 
 class Label(NamedTuple):
-    """A place in a program and its name."""
+    """A label."""
 
     first: Token
 
 
 class Repeat(NamedTuple):
-    """The beginning of what stands so many ``times``."""
+    """``.rept``, with the number of repetitions."""
 
     first: Token
     times: int
 
 
 class EndOfRepeat(NamedTuple):
-    """Its end."""
+    """``.endr``."""
 
     first: Token
 
@@ -90,7 +89,7 @@ def read_line(text: str, table: Isa, dialect: Dialect = "llvm") -> tuple[Item, .
     """Read one line of assembly.
 
     Raises:
-        AsmError: it is wrong; the error's line is 0.
+        AsmError: a syntax error; its line is 0.
     """
     items: list[Item] = []
     statement: list[Token] = []
@@ -121,7 +120,7 @@ def _read_statement(tokens: list[Token], table: Isa, dialect: Dialect) -> Item:
             return syntax(table, dialect).match(tokens)
 
 
-#: Programs have at most so many slots on any runtime.
+#: No runtime takes programs with more slots.
 _MOST_REPETITIONS = 1 << 20
 
 
@@ -157,7 +156,7 @@ _A_BYTE = "a byte, -128 to 255"
 
 
 class _Block(NamedTuple):
-    """Instructions and bytes that stand ``times`` times one after the other."""
+    """Instructions and bytes that are repeated ``times`` times."""
 
     parts: tuple[Decoded | bytes, ...]
     times: int
@@ -173,7 +172,7 @@ class Placed(NamedTuple):
 
 
 def parts_of(item: Placed) -> tuple[Decoded | bytes, ...]:
-    """Return what is placed: of a block, what it repeats."""
+    """Return the instruction or bytes that are placed; of a block, one repetition."""
     return item.what.parts if isinstance(item.what, _Block) else (item.what,)
 
 
@@ -182,14 +181,14 @@ Labels: TypeAlias = dict[str, tuple[int, int]]
 
 
 class Layout(NamedTuple):
-    """A program whose labels are resolved; holes may be left in it."""
+    """A program with resolved labels; it may have holes."""
 
     items: list[Placed]
     labels: Labels
 
 
 def lay_out(text: str, table: Isa, dialect: Dialect = "llvm") -> Layout:
-    """Read ``text``, give each item its place and resolve labels.
+    """Read ``text``, assign an address to each item, and resolve labels.
 
     Raises:
         AsmError: see :func:`assemble`.
@@ -198,7 +197,7 @@ def lay_out(text: str, table: Isa, dialect: Dialect = "llvm") -> Layout:
 
 
 def complete(text: str, table: Isa, dialect: Dialect) -> list[Placed]:
-    """Lay out a text in which no hole may be left.
+    """Lay out a text without holes.
 
     Raises:
         AsmError: see :func:`assemble`.
@@ -211,7 +210,7 @@ def complete(text: str, table: Isa, dialect: Dialect) -> list[Placed]:
 
 
 class _Open(NamedTuple):
-    """A ``.rept`` whose ``.endr`` is still to come: its line, and which item of the program it begins with, where."""
+    """An open ``.rept``: its line, and the index and address of its first item."""
 
     line: int
     repeat: Repeat
@@ -220,7 +219,7 @@ class _Open(NamedTuple):
 
 
 class _Layouter:
-    """Gives the items of a text their places, one after the other."""
+    """Assigns addresses to the items of a text, in order."""
 
     def __init__(self, text: str, table: Isa, dialect: Dialect) -> None:
         self.at = 0
@@ -245,7 +244,7 @@ class _Layouter:
             self.label_first("exit")
 
     def label_first(self, mnemonic: str) -> None:
-        """Make a label of the first instruction that begins with ``mnemonic``, unless there is one of that name."""
+        """Label the first instruction that begins with ``mnemonic``, unless that label is defined."""
         for line, at, item in self.placed:
             if isinstance(item, Match) and item.first.text == mnemonic:
                 self.labels.setdefault(mnemonic, (at // SLOT_BYTES, line))
@@ -302,7 +301,7 @@ class _Layouter:
 
 
 def _part(line: int, item: Match | bytes | _Block) -> Decoded | bytes:
-    """Return an item between ``.rept`` and ``.endr`` as what is repeated."""
+    """Return an item between ``.rept`` and ``.endr``, which must not have holes or labels."""
     assert not isinstance(item, _Block)  # blocks do not nest
     if isinstance(item, bytes):
         return item
@@ -315,7 +314,7 @@ def resolve(match: Match, line: int, at: int, labels: Labels) -> Placed:
     """Place an instruction, with the distance to its label if it has one.
 
     Raises:
-        AsmError: the label is not among ``labels``, or too far away.
+        AsmError: the label is undefined or out of range.
     """
     if match.target is None:
         return Placed(line, at, match.decoded, match.holes)
@@ -347,5 +346,5 @@ def _bytes_of(what: Decoded | bytes | _Block, byte_order: ByteOrder) -> bytes:
 
 @lru_cache(maxsize=1 << 14)
 def encode_one(decoded: Decoded, byte_order: ByteOrder) -> bytes:
-    """Return the bytes of one instruction; it may name registers that no machine has."""
+    """Return the bytes of one instruction, also with registers that do not exist."""
     return pack(slots_of(decoded), byte_order)

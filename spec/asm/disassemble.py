@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disassembler: programs to text that assembles to the same bytes, whatever they are."""
+"""The disassembler: any bytes to text that assembles to the same bytes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .syntax import Dialect, syntax
 def format_instruction(
     decoded: Decoded, target: str | None = None, table: Isa | None = None, dialect: Dialect = "llvm"
 ) -> str:
-    """Return the assembly of one instruction; ``target``, a label, is printed in place of its jump distance.
+    """Return the assembly of one instruction, with the label ``target`` in place of its jump distance if given.
 
     Raises:
-        KeyError: the dialect has no form for it; that of LLVM has one for each.
+        KeyError: the dialect has no form for it; LLVM's has a form for each row.
     """
     return syntax(table or isa(), dialect).format(decoded, target)
 
@@ -40,9 +40,9 @@ def disassemble(
 ) -> str:
     """Return ``code`` as assembly, an instruction per line.
 
-    Whatever is no instruction, or has no form in the dialect, becomes a ``.byte`` line with a comment that says why.
-    With ``labels`` jumps go to labels (L1, L2, ... in the order of the program) instead of distances; with ``slots``
-    the index of its slot stands before each instruction, as a comment.
+    Bytes that are no instruction, or have no form in the dialect, become a ``.byte`` line with the reason as a comment.
+    With ``labels`` jumps have labels (L1, L2, ... in the order of the program) instead of distances; with ``slots``
+    each line begins with the index of its slot, as a comment.
     """
     lines = disassembled(code, byte_order, labels=labels, table=table, dialect=dialect)
     width = len(str(len(code) // SLOT_BYTES))
@@ -58,10 +58,10 @@ def disassemble(
 
 
 class Line(NamedTuple):
-    """A line of a program: an instruction, or bytes that are none, with the ``problem``.
+    """A line of a program: an instruction, or other bytes with the ``problem``.
 
-    ``text`` is its assembly, ``label`` the name of the place if something jumps there and names were asked for. The end
-    of a program to which something jumps is a line without text.
+    ``text`` is its assembly, ``label`` its label if it is a jump target and labels are requested. A jump target at the
+    end of the program is a line without text.
     """
 
     slot: int
@@ -100,7 +100,7 @@ def disassembled(
 
 
 class _Data(NamedTuple):
-    """Bytes that are no instruction, and why."""
+    """Bytes that are no instruction, and the reason."""
 
     data: bytes
     reason: str
@@ -110,7 +110,7 @@ _Line: TypeAlias = Decoded | _Data
 
 
 def _lines(code: bytes, byte_order: ByteOrder, table: Isa, dialect: Dialect) -> Iterator[tuple[int, _Line]]:
-    """Yield the instructions of ``code``, and what is none, each with its slot."""
+    """Yield the instructions and other bytes of ``code``, each with its slot."""
     whole = len(code) - len(code) % SLOT_BYTES
     program = unpack(code[:whole], byte_order)
     slot = 0
@@ -133,12 +133,12 @@ def _lines(code: bytes, byte_order: ByteOrder, table: Isa, dialect: Dialect) -> 
 
 
 def _target(slot: int, what: _Line, table: Isa) -> int:
-    """Return the slot that a jump goes to; -1 if ``what`` is no jump."""
+    """Return the target of a jump; -1 if ``what`` is no jump."""
     distance = syntax(table).distance(what) if isinstance(what, Decoded) else None
     return -1 if distance is None else slot + 1 + distance
 
 
 def _name_targets(lines: dict[int, _Line], places: set[int], table: Isa) -> dict[int, str]:
-    """Give a label to each of the slots ``places`` that something jumps to."""
+    """Assign labels to those of ``places`` that are jump targets."""
     targets = {_target(slot, what, table) for slot, what in lines.items()} & places
     return {slot: f"L{number}" for number, slot in enumerate(sorted(targets), 1)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates of the table, compiled: the tokens they consist of, and where the values of fields stand in them."""
+"""Compiled assembly templates: their tokens, and the positions of fields in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Style: TypeAlias = Literal["", "w", "%", "+", "?", "pc", "label"]
 
 
 class Placeholder(NamedTuple):
-    """A place in a template: the ``field`` (or ``imm64``) that it shows, and how."""
+    """A position in a template: the ``field`` (or ``imm64``) that is written there, and the style."""
 
     field: str
     style: Style
@@ -37,8 +37,8 @@ _STYLES: dict[str, frozenset[str]] = {
 class Form:
     """A compiled template of ``row``.
 
-    ``parts`` are its literal texts and placeholders; ``steps`` its tokens, each as the keys of what may stand there;
-    ``places`` the placeholders with the index of the token that holds their value.
+    ``parts`` are its literal texts and placeholders; ``steps`` its tokens, each as the keys of the allowed tokens;
+    ``places`` the placeholders with the index of the token with their value.
     """
 
     row: Instruction
@@ -58,7 +58,7 @@ def compile_form(row: Instruction, template: str, pattern: re.Pattern[str]) -> F
     """Compile a template; ``pattern`` is that of :func:`.tokens.token_pattern`.
 
     Raises:
-        TableError: it names no operand of the row, or what it says begins a comment.
+        TableError: a placeholder is no operand of the row, or a literal begins a comment.
     """
     parts: list[str | Placeholder] = []
     steps: list[tuple[str, ...]] = []
@@ -76,7 +76,7 @@ def compile_form(row: Instruction, template: str, pattern: re.Pattern[str]) -> F
 
 
 def _literal(row: Instruction, text: str, pattern: re.Pattern[str]) -> list[Token]:
-    """Return the tokens of a text between placeholders; no character of it may be lost in a comment."""
+    """Return the tokens of a text between placeholders, which must not contain a comment."""
     try:
         tokens = tokenize(pattern, text)
     except AsmError as error:
@@ -112,7 +112,7 @@ def _keys(place: Placeholder) -> tuple[str, ...]:
 def bounds(row: Instruction, place: Placeholder) -> tuple[int, int]:
     """Return the least and the greatest number that may be written at ``place``.
 
-    For 32 and 64 bits these are the signed and the unsigned numbers; 0xffffffff is another way to write an imm of -1.
+    For 32 and 64 bits, both signed and unsigned numbers are allowed: an imm of -1 may be written 0xffffffff.
     """
     if place.field == "imm64":
         return -(1 << 63), (1 << 64) - 1
@@ -129,7 +129,7 @@ def place_number(values: dict[str, int], row: Instruction, place: Placeholder, v
     """Put ``value`` into the field or fields of ``place``.
 
     Raises:
-        AsmError: it does not fit; its line is 0.
+        AsmError: it is out of range; its line is 0.
     """
     low, high = bounds(row, place)
     if not low <= value <= high:
@@ -146,7 +146,7 @@ def _signed32(value: int) -> int:
 
 
 def show(place: Placeholder, decoded: Decoded, target: str | None) -> str:
-    """Return what stands at ``place`` for an instruction; ``target`` is a label to print for its jump distance."""
+    """Return the text at ``place`` for an instruction; ``target`` is a label to print for its jump distance."""
     if place.field == "imm64":
         return f"{(decoded.next_imm & 0xFFFF_FFFF) << 32 | decoded.imm & 0xFFFF_FFFF:#x}"
     value: int = getattr(decoded, place.field)

@@ -16,8 +16,8 @@ A template such as ``if {dst:w} s> {imm} goto {offset:pc}`` is compiled once and
 ``{imm:label}``        the same, but only a label
 =====================  =====================================================================================
 
-The operators are those that stand in the templates of the table, so that a row may bring a new one. Space between
-tokens means nothing. ``#`` and ``//`` begin a comment, ``/* */`` encloses one within a line.
+The operators are those in the templates of the table, so that a row may add one. Space between tokens is ignored.
+``#`` and ``//`` begin a comment, ``/* */`` encloses one within a line.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from ..table import LAST_REGISTER, Instruction, Isa, Operand, TableError
 from .forms import Form, Placeholder, compile_form, place_number, show, variants
 from .tokens import REGISTERS, AsmError, Kind, Token, token_pattern, tokenize
 
-#: Which of the two sets of templates a text follows.
+#: The two sets of templates.
 Dialect: TypeAlias = Literal["llvm", "mnemonic"]
 
 
 @dataclass(slots=True)
 class _Node:
-    """A state of the reader: where each kind of token leads, and the form that is complete here."""
+    """A state of the reader: the transitions by kind of token, and the form that ends here."""
 
     edges: dict[str, _Node] = field(default_factory=dict)
     form: Form | None = None
@@ -63,9 +63,9 @@ class Hole(NamedTuple):
 
 
 class Match(NamedTuple):
-    """An instruction that was read, beginning with ``first``. Labels and holes stand as zeros in ``decoded``.
+    """An instruction that was read, from the token ``first``. Labels and holes are 0 in ``decoded``.
 
-    ``registers`` are the columns of registers that are operands, with the field of each.
+    ``registers`` are the columns of register operands, with the field of each.
     """
 
     first: Token
@@ -82,7 +82,7 @@ class Syntax:
         self.dialect = dialect
         self._root = _Node()
         self._printed: dict[str, Form] = {}
-        # The operators of both dialects: what is wrong with a text of the other one is its form.
+        # The operators of both dialects, for better messages about a text in the other dialect.
         self._tokens = token_pattern(form for row in table.instructions for form in (*row.asm, *row.mnemonic))
         for row in table.instructions:
             for template in row.asm if dialect == "llvm" else row.mnemonic:
@@ -113,10 +113,10 @@ class Syntax:
             node.form = form
 
     def tokenize(self, line: str) -> list[Token]:
-        """Split a line into tokens. A sign before a number belongs to it, unless something to add to precedes it.
+        """Split a line into tokens. A sign belongs to the number after it, unless an operand precedes the sign.
 
         Raises:
-            AsmError: characters that begin no token; its line is 0.
+            AsmError: an invalid token; its line is 0.
         """
         return tokenize(self._tokens, line)
 
@@ -124,7 +124,7 @@ class Syntax:
         """Read one instruction, all of ``tokens``.
 
         Raises:
-            AsmError: they are no instruction; its line is 0.
+            AsmError: no form matches; its line is 0.
         """
         states = [self._root]
         for token in tokens:
@@ -183,7 +183,7 @@ class Syntax:
         return None
 
 
-#: What stands in the tree for any token of a kind.
+#: Keys of transitions for any token of a kind.
 _KIND_KEYS: dict[Kind, str] = {kind: f"<{kind}>" for kind in get_args(Kind)}
 _DESCRIPTIONS = {
     "<r>": f"a register r0 to r{LAST_REGISTER}",
@@ -205,7 +205,7 @@ def syntax(table: Isa, dialect: Dialect = "llvm") -> Syntax:
 
 
 def _read(form: Form, tokens: Sequence[Token]) -> Match:
-    """Take the values of a form's operands from the tokens that matched it."""
+    """Return the match of a form, with operands from the tokens."""
     row = form.row
     values = {name: 0 if isinstance(rule, Operand) else rule.value for name, rule in row.fields.items()}
     target = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of assembly as tokens. The operators are those that stand in the templates of the table."""
+"""Lines of assembly as tokens. The operators are those in the templates of the table."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Kind: TypeAlias = Literal["r", "w", "%", "number", "name", "symbol"]
 
 
 class AsmError(InputError):
-    """Text that is no assembly.
+    """A syntax error in assembly.
 
-    ``line`` and ``column`` count from 1; ``expected`` says what would have been right, ``found`` is the text at fault.
+    ``line`` and ``column`` count from 1; ``expected`` describes the valid tokens, ``found`` is the invalid one.
     """
 
     def __init__(self, line: int, column: int, expected: str, found: str) -> None:
@@ -31,9 +31,9 @@ class AsmError(InputError):
 
 
 class Token(NamedTuple):
-    """A word of assembly: ``value`` is that of a number or the index of a register, ``column`` counts from 1.
+    """A token: ``value`` is that of a number or the index of a register, ``column`` counts from 1.
 
-    A ``{hole}`` is a number with the name ``hole`` whose value is its sign, 1 or -1.
+    A ``{hole}`` is a number with the name ``hole``; its value is its sign, 1 or -1.
     """
 
     kind: Kind
@@ -43,7 +43,7 @@ class Token(NamedTuple):
     hole: str | None = None
 
 
-#: What splits a line, but for the operators, which are those of the table's templates.
+#: The pattern of tokens; OPERATORS are those of the table's templates.
 _TOKEN = (
     r"(?:[ \t\r\f]+|/\*.*?\*/)+"
     r"|(?P<comment>(?:\#|//).*)"
@@ -54,7 +54,7 @@ _TOKEN = (
     r"|(?P<name>[A-Za-z_.$][\w.$]*)"
     r"|(?P<wrong>[\w.$]+|.)"
 )
-#: Symbols of every table: brackets, what separates statements and bytes, and the signs of numbers.
+#: Symbols of every table: brackets, separators of statements and bytes, and signs of numbers.
 _PUNCTUATION = "(){}[],;:"
 _SIGNS = ("+", "-")
 #: An operator that begins with letters, such as ``s>>=``, and the operators in a word such as ``*(u32``.
@@ -75,7 +75,7 @@ def _operators(template: str) -> list[str]:
 
 
 def token_pattern(templates: Iterable[str]) -> re.Pattern[str]:
-    """Return what splits lines into the tokens of ``templates``; the longest operator that fits counts."""
+    """Return the pattern of the tokens of ``templates``; the longest operator matches."""
     operators = {*_PUNCTUATION, *_SIGNS, *(operator for template in templates for operator in _operators(template))}
     longest_first = sorted(operators, key=lambda operator: (-len(operator), operator))
     return re.compile(_TOKEN.replace("OPERATORS", "|".join(map(re.escape, longest_first))), re.ASCII)
@@ -85,7 +85,7 @@ def tokenize(pattern: re.Pattern[str], line: str) -> list[Token]:
     """Split a line into tokens by a pattern of :func:`token_pattern`.
 
     Raises:
-        AsmError: characters that begin no token; its line is 0.
+        AsmError: an invalid token; its line is 0.
     """
     tokens: list[Token] = []
     for found in pattern.finditer(line):
@@ -121,7 +121,7 @@ REGISTERS: frozenset[Kind] = frozenset({"r", "w", "%"})
 
 
 def _append_number(tokens: list[Token], number: Token) -> None:
-    """Append ``number`` after joining the signs before it that have nothing to add it to."""
+    """Append ``number``, joined with the signs before it unless an operand precedes them."""
     while tokens and tokens[-1].text in {"+", "-"}:
         before = tokens[-2] if len(tokens) > 1 else None
         if before is not None and (before.kind in _ADDENDS or before.text == ")"):
@@ -134,7 +134,7 @@ def _append_number(tokens: list[Token], number: Token) -> None:
 
 def _register(found: re.Match[str], column: int) -> Token:
     half, digits = found["half"], found["index"]
-    # That dialect names all numbers that the field can hold, for programs that runtimes should refuse.
+    # That dialect has all numbers that the field can hold, for programs that runtimes should reject.
     last = FIELD_RANGES["dst"][1] if half == "%r" else LAST_REGISTER
     if len(digits) > 2 or int(digits) > last or (digits[0] == "0" and digits != "0"):
         raise AsmError(0, column, f"a register {half}0 to {half}{LAST_REGISTER}", found.group())
@@ -155,7 +155,7 @@ _NUMBER = re.compile(r"[ \t\r\f]*([-+]?)[ \t\r\f]*(0[xX][0-9a-fA-F]+|0[bB][01]+|
 
 @lru_cache(maxsize=1 << 14)
 def number(text: str) -> int | None:
-    """Return the number that ``text`` writes as in assembly, perhaps with a sign; None if it is none."""
+    """Return the value of a number as in assembly, with an optional sign; None if ``text`` is none."""
     found = _NUMBER.fullmatch(text)
     if found is None or len(text) > _LONGEST_NUMBER:
         return None

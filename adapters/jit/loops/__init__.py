@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loops of a program: which there are, how their addresses move, which conditions bound them."""
+"""Analysis of natural loops: strides of their accesses, and conditions that bound them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What registers hold in an iteration of a loop, in terms of what they had where it began."""
+"""Symbolic values of registers in an iteration of a loop, as sums of their values at its start."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ....spec.folding import fold
 from ..layout import REGISTERS
 from ..plan import Plan
 
-#: Sums that mention more registers are not followed.
+#: Sums of more registers are not tracked.
 _MOST_TERMS = 3
 
 
 class Sum(NamedTuple):
-    """The values that some registers have where an iteration begins, added up, plus a number; modulo 2**64."""
+    """The sum of the values of registers at the start of an iteration, plus a number; modulo 2**64."""
 
     registers: tuple[int, ...]
     number: int
 
 
-#: What each register holds, as far as it is known.
+#: The symbolic value of each register, None if unknown.
 Forms: TypeAlias = tuple[Sum | None, ...]
 
-#: Before any instruction of an iteration.
+#: The values at the start of an iteration.
 AT_START: Forms = tuple(Sum((n,), 0) for n in range(REGISTERS))
 
 
 def forms_after(plan: Plan, slot: int, state: Forms) -> Forms:
-    """Return what the registers hold after the instruction at ``slot``, local calls excepted."""
+    """Return the values of registers after the instruction at ``slot``, which is no local call."""
     for node in t.walk(*plan.at(slot).instruction.means):
         if isinstance(node, t.Assign) and isinstance(node.target, t.Register):
             register = plan.at(slot).register(node.target.name)
@@ -63,38 +63,24 @@ def form_of(plan: Plan, slot: int, node: t.Expr, state: Forms) -> Sum | None:
 
 
 def common_forms(states: Iterable[Forms]) -> Forms:
-    """Return what all of ``states`` agree on."""
+    """Return the join of ``states``."""
     first, *others = states
     return tuple(form if all(other[n] == form for other in others) else None for n, form in enumerate(first))
 
 
-def steps_of(end: Forms) -> Forms:
-    """Return by how much each register grows in an iteration, in terms of registers that do not; None if unknown."""
-    fixed = fixed_in(end)
-    steps: list[Sum | None] = []
-    for register, form in enumerate(end):
-        step = None
-        if form is not None and register in form.registers:
-            others = list(form.registers)
-            others.remove(register)
-            if fixed.issuperset(others):
-                step = Sum(tuple(others), form.number)
-        steps.append(step)
-    return tuple(steps)
+def steps_of(end: Forms) -> tuple[int | None, ...]:
+    """Return by how much each register grows in an iteration, as a signed number; None if that is unknown."""
+    return tuple(
+        t.S64.wrap(form.number) if form is not None and form.registers == (register,) else None
+        for register, form in enumerate(end)
+    )
 
 
-def fixed_in(end: Forms) -> frozenset[int]:
-    """Return the registers that hold the same at the ``end`` of an iteration as where it began."""
-    return frozenset(register for register, form in enumerate(end) if form == AT_START[register])
-
-
-def total_of(steps: Iterable[Sum | None]) -> Sum | None:
-    """Return the sum of ``steps``; None if one is unknown, or if there is more than one register in them."""
-    registers: list[int] = []
-    number = 0
+def total_of(steps: Iterable[int | None]) -> int | None:
+    """Return the sum of ``steps``; None if one is unknown."""
+    total = 0
     for step in steps:
         if step is None:
             return None
-        registers += step.registers
-        number += step.number
-    return Sum(tuple(sorted(registers)), t.S64.wrap(number)) if len(registers) <= 1 else None
+        total += step
+    return t.S64.wrap(total)

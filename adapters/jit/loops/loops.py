@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loops, and which of their memory accesses move by the same distance in each iteration.
 
-A loop is compiled twice: as it is, and without checks for as many iterations as are known to need none; the latter
-without the loops and calls inside of it. How many those are is worked out before the loop, from the budget, from where
-its accesses begin, and from its conditions (:mod:`..lower.trips`, :mod:`.guards`).
+A loop is compiled twice: with checks, and without checks for as many iterations as are known to need none; the latter
+without inner loops and calls. That trip count is computed before the loop, from the budget, from where its accesses
+begin, and from its conditions (:mod:`..lower.trips`, :mod:`.guards`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,19 +15,17 @@ from typing import NamedTuple
 from ....reference_vm.frames import FRAME_POINTER
 from ....spec import tree as t
 from ....spec.control import components, is_cyclic, natural_loops
-from ....spec.encoding import Decoded
-from ..plan import Plan, registers_of
-from .forms import AT_START, Forms, Sum, common_forms, fixed_in, form_of, forms_after, steps_of, total_of
-from .guards import Fact, Guard, Shape, facts_of, guards_of, rest_of
+from ..plan import Plan
+from .forms import AT_START, Forms, common_forms, form_of, forms_after, steps_of, total_of
+from .guards import Guard, Shape, guards_of
 from .places import Place, State
 
-#: A loop is unrolled to so many instructions, and iterations: by LLVM, and by writing its blocks several times.
+#: LLVM should unroll a loop to at most so many instructions, and iterations.
 _UNROLLED = 48
 _MOST_UNROLLED = 8
-_MOST_COPIES = 4
-#: Loops of more blocks are left as they are.
+#: Loops of more blocks are compiled with checks only.
 _MOST_BLOCKS = 64
-#: Accesses that move together are looked at together unless they are so many bytes apart.
+#: Accesses of a group may be at most so many bytes apart.
 _WIDEST = 1 << 20
 
 
@@ -40,11 +37,11 @@ class Access(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Accesses that lead into one region, ``writes`` or not.
+class Sweep:
+    """Accesses in one region, ``writes`` or not, that move together by ``step`` bytes in each iteration.
 
-    They touch bytes from the sum of ``registers`` plus ``low`` to that plus ``high``, exclusive, and what a subclass
-    adds.
+    They touch bytes from the sum of ``registers``, where the iteration begins, plus ``low`` to that plus ``high``,
+    exclusive.
     """
 
     registers: tuple[int, ...]
@@ -53,44 +50,24 @@ class Span:
     high: int
     writes: bool
     accesses: frozenset[Access]
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep(Span):
-    """Accesses that begin where the registers lead, and move together by the bytes of ``step`` in each iteration."""
-
-    step: Sum
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed(Span):
-    """Accesses at registers that do not move, plus the value of ``fact``, which is known to be below a bound.
-
-    If ``at_start``, the fact is known in all iterations if it is a fact before the first one.
-    """
-
-    fact: Fact
-    at_start: bool
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """The blocks of a natural loop on paths from ``header`` back to it without inner loops and calls.
 
-    An iteration takes at least ``least`` and at most ``most`` instructions; so short ones are worth several
-    ``copies`` of the blocks, or being ``unrolled`` by LLVM. Iterations are ``chained`` if one uses a loop-carried
-    value for more than to add to it: LLVM does not vectorise them.
+    An iteration takes at least ``least`` and at most ``most`` instructions; ``unrolled`` is how often LLVM should
+    unroll the loop.
     """
 
     header: int
     blocks: tuple[int, ...]
     least: int
     most: int
-    spans: tuple[Sweep | Indexed, ...]
+    sweeps: tuple[Sweep, ...]
     guards: tuple[Guard, ...]
-    copies: int
     unrolled: int
-    chained: bool
 
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
@@ -139,7 +116,6 @@ def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]],
     least, most = {header: 0}, {header: 0}
     forms: dict[int, Forms] = {header: AT_START}
     before: dict[int, Forms] = {}
-    after: dict[int, Forms] = {}
     ends: list[Forms] = []
     shortest: list[int] = []
     for first in order:
@@ -147,7 +123,6 @@ def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]],
         for slot in plan.blocks[first].slots:
             before[slot] = state
             state = forms_after(plan, slot, state)
-        after[first] = state
         for slot in successors[first]:
             if slot == header:
                 ends.append(state)
@@ -156,90 +131,48 @@ def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]],
                 least[slot] = min(least.get(slot, least[first] + cost), least[first] + cost)
                 most[slot] = max(most.get(slot, 0), most[first] + cost)
                 forms[slot] = common_forms([forms[slot], state]) if slot in forms else state
-    shape = Shape(order, successors, before, after, common_forms(ends))
-    steps = steps_of(shape.end)
+    shape = Shape(order, successors, before)
+    steps = steps_of(common_forms(ends))
     longest = max(most[first] + len(plan.blocks[first].slots) for first in order)
-    unrolled = max(1, min(_MOST_UNROLLED, _UNROLLED // longest))
-    chained = _is_chained([plan.at(slot) for first in order for slot in plan.blocks[first].slots], steps)
-    spans = tuple(_spans(plan, shape, steps, places))
-    guards = guards_of(plan, shape, steps)
     return Loop(
         header,
         tuple(order),
         least=min(shortest),
         most=longest,
-        spans=spans,
-        guards=guards,
-        copies=min(_MOST_COPIES, unrolled),
-        unrolled=unrolled,
-        chained=chained,
+        sweeps=tuple(_sweeps(plan, shape, steps, places)),
+        guards=guards_of(plan, shape, steps),
+        unrolled=max(1, min(_MOST_UNROLLED, _UNROLLED // longest)),
     )
 
 
-def _is_chained(items: Sequence[Decoded], steps: Sequence[Sum | None]) -> bool:
-    """Whether a register without a known step is read before it is written, and by more than one instruction."""
-    written: set[int] = set()
-    carried: set[int] = set()
-    readers: Counter[int] = Counter()
-    for item in items:
-        read, changed = registers_of(item)
-        readers.update(read)
-        carried |= read - written
-        written |= changed
-    return any(steps[register] is None and readers[register] > 1 for register in carried & written)
-
-
-def _spans(plan: Plan, shape: Shape, steps: Forms, places: dict[int, State]) -> Iterator[Sweep | Indexed]:
-    """Yield the accesses that are known to lead into their regions for a while, those together that move together."""
-    facts, start = facts_of(plan, shape)
-    fixed = fixed_in(shape.end)
-    groups: dict[tuple[tuple[int, ...], Place, Sum | Fact], list[tuple[int, int, bool, Access]]] = {}
-    for first in shape.order:
-        for slot in plan.blocks[first].slots:
-            nodes = list(t.walk(*plan.at(slot).instruction.means))
-            writes = any(isinstance(node, t.Store) for node in nodes)
-            for node in nodes:
-                if not isinstance(node, t.Load | t.Store):
-                    continue
-                form = form_of(plan, slot, node.address, shape.before[slot])
-                motion = _motion(form, steps, facts[first], fixed) if form else None
-                if motion:
-                    base, how = motion
-                    low = t.S64.wrap(base.number)
-                    place = place_in(plan, slot, node.address, places)
-                    access = low, low + node.type.bits // 8, writes, Access(slot, node.address)
-                    groups.setdefault((base.registers, place, how), []).append(access)
-    for (registers, place, how), group in groups.items():
+def _sweeps(plan: Plan, shape: Shape, steps: Sequence[int | None], places: dict[int, State]) -> Iterator[Sweep]:
+    """Yield the accesses with a known step, grouped by registers, region and step."""
+    groups: dict[tuple[tuple[int, ...], Place, int], list[tuple[int, int, bool, Access]]] = {}
+    for slot, state in shape.before.items():
+        nodes = list(t.walk(*plan.at(slot).instruction.means))
+        writes = any(isinstance(node, t.Store) for node in nodes)
+        for node in nodes:
+            if not isinstance(node, t.Load | t.Store):
+                continue
+            form = form_of(plan, slot, node.address, state)
+            # Accesses at R10 plus a number need no check before the loop.
+            if form is None or form.registers == (FRAME_POINTER,):
+                continue
+            step = total_of(steps[register] for register in form.registers)
+            if step is not None:
+                low = t.S64.wrap(form.number)
+                place = place_in(plan, slot, node.address, places)
+                access = low, low + node.type.bits // 8, writes, Access(slot, node.address)
+                groups.setdefault((form.registers, place, step), []).append(access)
+    for (registers, place, step), group in groups.items():
         low, high = min(access[0] for access in group), max(access[1] for access in group)
-        if high - low > _WIDEST:
-            continue
-        writes = any(access[2] for access in group)
-        accesses = frozenset(access[3] for access in group)
-        if isinstance(how, Fact):
-            yield Indexed(registers, place, low, high, writes, accesses, how, how in start)
-        else:
-            yield Sweep(registers, place, low, high, writes, accesses, how)
-
-
-def _motion(address: Sum, steps: Forms, facts: frozenset[Fact], fixed: frozenset[int]) -> tuple[Sum, Sum | Fact] | None:
-    """Return where an address begins, and by what it moves, or which fact bounds what it is from there.
-
-    None if that is not known, or if the address needs no check before the loop.
-    """
-    if address.registers == (FRAME_POINTER,):
-        return None
-    step = total_of([steps[register] for register in address.registers])
-    if step is None or step.registers:
-        # Steps of unknown sizes are a division each time that the loop is entered.
-        for fact in sorted(facts):
-            rest = rest_of(address, fact, fixed)
-            if rest:
-                return rest, fact
-    return None if step is None else (address, step)
+        if high - low <= _WIDEST:
+            writes = any(access[2] for access in group)
+            yield Sweep(registers, place, low, high, writes, frozenset(access[3] for access in group), step)
 
 
 def place_in(plan: Plan, slot: int, address: t.Expr, places: dict[int, State]) -> Place:
-    """Return where the pointers in ``address``, used at ``slot``, lead, as far as the flow of values tells."""
+    """Return the likely region of ``address`` at ``slot``, from the dataflow analysis."""
     for part in t.walk(address):
         if isinstance(part, t.Register):
             place = places[slot][plan.at(slot).register(part.name)]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the pointers in registers probably lead: which region of memory is worth checking first.
+"""Dataflow analysis of pointers: the likely region of an access, which is checked first.
 
-A guess that is wrong costs time and nothing else, so pointers that were kept in memory or came from elsewhere are
-not followed.
+A wrong guess costs only time, so pointers in memory are not tracked.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ..plan import Plan
 
 
 class Place(Enum):
-    """What a register has: a number or a pointer to who knows where, or a pointer to a region."""
+    """The abstract value of a register: a number or unknown pointer, or a pointer to a region."""
 
     NUMBER = 0
     STACK = 1  # of the current frame
@@ -30,7 +29,7 @@ State: TypeAlias = tuple[Place, ...]
 
 
 def places_of(plan: Plan) -> dict[int, State]:
-    """Return for each slot that can be reached what the registers have there."""
+    """Return the abstract values of registers at each reachable slot."""
     start = [Place.NUMBER] * REGISTERS
     start[1], start[FRAME_POINTER] = Place.INPUT, Place.STACK
     entries: dict[int, State] = {}
@@ -62,7 +61,7 @@ def places_of(plan: Plan) -> dict[int, State]:
 
 
 def _passed(register: int, place: Place) -> Place:
-    """Return what a called function has; the caller's stack is not the one of its frame."""
+    """Return the value in a called function, which has another stack."""
     return Place.FOUND if place is Place.STACK and register != FRAME_POINTER else place
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How functions are entered, called and left: parameters, results, the frame, and what the driver gets at the end."""
+"""The calling convention of compiled functions: prologue, calls, returns, the frame, and results for the driver."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How compiled code gets at memory: checks in place, and the search for the region."""
+"""Memory accesses of compiled code: inline bounds checks, and the search for the region."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _FOUND_WORDS = (
 class Memory:
     """Turns addresses of the machine into pointers of the host.
 
-    ``based`` are slots where LLVM should know that a pointer leads into the input memory.
+    ``based`` are slots whose pointers are derived from the base of the input memory.
     """
 
     def __init__(self, state: FunctionState, places: dict[int, State], based: frozenset[int]) -> None:
         self.state, self.emit, self.style = state, state.emit, state.style
         self.registers, self.context = state.registers, state.context
         self.places, self.based = places, based
-        #: Regions that accesses in the current loop without checks lead to.
+        #: Regions of unchecked accesses in the current loop.
         self.swept: dict[Access, tuple[str, Operand]] = {}
 
     def open_regions(self) -> None:
@@ -71,7 +71,7 @@ class Memory:
         return found
 
     def _check_inline(self, address: Operand, access: int, place: Place) -> str:
-        """Look into the likeliest region first, and search the others if it is not there."""
+        """Check the likeliest region inline, and search the others if that fails."""
         host, base, limit = self.likely_region(access % READS, writes=access >= WRITES, place=place)
         self.registers.flush()
         offset = self.emit.binary("sub", 64, address, base)

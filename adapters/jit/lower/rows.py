@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the typed tree of a row to LLVM IR: statements, operators and casts. Nothing here knows any instruction."""
+"""From the typed tree of a row to LLVM IR: statements, operators and casts; without code for a single instruction."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PREDICATES = {
 _DIVISIONS = frozenset(["/", "s/", "%", "s%"])
 _SHIFTS = frozenset(["<<", ">>", "s>>"])
 
-#: Statements that leave the straight line.
+#: Statements that transfer control.
 Transfer: TypeAlias = t.Jump | t.CallHelper | t.CallLocal | t.Return
 
 
 def may_stop(node: t.Node) -> bool:
-    """Whether evaluating ``node`` can end the program: it must not happen where it would not have been reached."""
+    """Whether ``node`` can trap, so that it must not be evaluated speculatively."""
     return any(
         isinstance(n, t.Load) or (isinstance(n, t.Binary) and n.op in _DIVISIONS | _SHIFTS) for n in t.walk(node)
     )
@@ -46,7 +46,7 @@ def is_masked(amount: t.Expr, bits: int) -> bool:
 
 
 class Rows:
-    """Lowers the meaning of one instruction after the other into the block being written."""
+    """Lowers the meanings of instructions into the current block."""
 
     def __init__(self, state: FunctionState, memory: Memory) -> None:
         self.state, self.emit, self.registers, self.memory = state, state.emit, state.registers, memory
@@ -56,7 +56,7 @@ class Rows:
         self.locked = False
 
     def instruction(self, transfer: Callable[[Transfer], None]) -> None:
-        """Lower the instruction that ``state`` is at; what leaves the straight line is left to ``transfer``."""
+        """Lower the current instruction of ``state``; ``transfer`` lowers transfers of control."""
         self.locals.clear()
         for statement in self.state.item.instruction.means:
             self._statement(statement, transfer)
@@ -103,7 +103,7 @@ class Rows:
     # Expressions
 
     def expression(self, node: t.Expr) -> Operand:
-        """Lower ``node``; a number that results is the unsigned reading of its bits."""
+        """Lower ``node``; a constant result is unsigned."""
         match node:
             case t.Const(value, kind):
                 return value & kind.mask
@@ -141,7 +141,7 @@ class Rows:
                 return self.state.platform(node)
 
     def cast(self, value: Operand, old: t.Type, new: t.Type) -> Operand:
-        """Convert ``value``: cut it, or extend it by the signedness of the type it has."""
+        """Convert ``value``: truncate it, or extend it by the signedness of its type."""
         if isinstance(value, int):
             return old.wrap(value) & new.mask
         if new.bits == old.bits:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The function being lowered: its registers, the instruction, the words shared with the driver, and where it stops."""
+"""The state of a function that is being lowered: registers, instruction, shared words and stops."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .emit import RARELY, Emitter, Operand, literal
 class Style:
     """How to lower a program.
 
-    ``optimized`` spends code on speed: on checks of the likeliest region of memory in place, and on loops. Without
-    ``checked`` addresses are the host's own and nothing is checked. Without ``counted`` no budget is kept; unchecked
-    code that is counted looks at its budget in loops only; ``in_input`` has the slots of instructions in it that
+    ``optimized`` code has inline checks of the likeliest memory region, and unchecked versions of loops. Without
+    ``checked`` addresses are the host's, without checks. Without ``counted`` there is no budget; unchecked code that is
+    counted checks the budget in loops only; ``in_input`` has the slots of instructions in it that
     access nothing but the input memory.
     """
 
@@ -53,7 +53,7 @@ class Context:
 
 
 class Registers:
-    """Registers: local variables between blocks, values inside of a block; R10 has one value in all of a function."""
+    """Registers: variables between blocks, SSA values in a block; R10 is constant in a function."""
 
     def __init__(self, emit: Emitter) -> None:
         self.emit = emit
@@ -65,7 +65,7 @@ class Registers:
         self._frame_offsets: dict[str, int] = {}
 
     def begin_block(self) -> None:
-        """Forget the values: any block may come before."""
+        """Forget the values, which depend on the predecessor."""
         self._values.clear()
         self._dirty.clear()
 
@@ -78,12 +78,12 @@ class Registers:
         return self._values[register]
 
     def write(self, register: int, value: Operand) -> None:
-        """Set a register other than R10, in this block for the time being."""
+        """Set a register other than R10, until :meth:`flush` in this block only."""
         self._values[register] = value
         self._dirty.add(register)
 
     def flush(self) -> None:
-        """Bring the variables up to date."""
+        """Store changed values to the variables."""
         for register in sorted(self._dirty):
             self.emit.line(f"store i64 {literal(self._values[register], 64)}, ptr %r{register}")
         self._dirty.clear()
@@ -95,7 +95,7 @@ class Registers:
             self.read(register)
 
     def set_frame_pointer(self, value: str) -> None:
-        """Let R10 have a ``value`` that is known when the program runs."""
+        """Set R10 to a ``value`` that is known at run time."""
         self.frame_pointer = value
         self._frame_offsets[value] = 0
 
@@ -108,7 +108,7 @@ class Registers:
             self._frame_offsets[result] = self._frame_offsets[left] + (distance if op == "+" else -distance)
 
     def frame_offset(self, address: Operand) -> int | None:
-        """Return the distance of ``address`` from the frame pointer, if it is known now."""
+        """Return the offset of ``address`` from the frame pointer, if it is constant."""
         if isinstance(address, str):
             return self._frame_offsets.get(address)
         return t.S64.wrap(address - self.frame_pointer) if isinstance(self.frame_pointer, int) else None

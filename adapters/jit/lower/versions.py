@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loops in two versions: as they are, and without checks for as many iterations as are known to need none."""
+"""Loop versioning: a version with checks, and one without checks for the iterations that need none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
 
-from ..loops.loops import Indexed, Loop
+from ..loops.loops import Loop
 from .emit import USUALLY, Operand, literal
 from .memory import Memory
 from .state import FunctionState
@@ -14,10 +14,10 @@ from .trips import MANY, TripCounts
 
 
 class Versions:
-    """Writes the version of each loop without checks, the decision which version to take, and the labels of both.
+    """Writes the unchecked version of each loop, the choice between the versions, and the labels of both.
 
-    A block is at ``b`` and its slot; the header of a loop has the decision there, and itself at ``c``. Blocks of the
-    version without checks are at ``q``, with the number of the copy; the end of their iterations is at ``k``.
+    The label of a block is ``b`` and its slot; that of a loop header is ``c``, since ``b`` is the decision. Labels of
+    the version without checks begin with ``q``; ``k`` is the end of its iterations.
     """
 
     def __init__(self, state: FunctionState, memory: Memory, loops: dict[int, Loop]) -> None:
@@ -25,8 +25,6 @@ class Versions:
         self.counts = TripCounts(state, memory)
         #: The loop whose version without checks is being written.
         self.quick: Loop | None = None
-        #: Which of the copies of the loop without checks is being written, and how many there are.
-        self._copy, self._copies = 0, 1
         #: Jumps of that loop that are known to stay inside, with the block that they lead to.
         self._guarded: dict[int, int] = {}
 
@@ -45,16 +43,14 @@ class Versions:
     def label(self, first: int) -> str:
         """Return the label of the block at ``first`` that is being written."""
         if self.quick:
-            return f"q{first}.{self._copy}"
+            return f"q{first}"
         return f"c{first}" if first in self.loops else f"b{first}"
 
     def target(self, slot: int) -> str:
         """Return the label of the block at ``slot``, to jump to from the block being written."""
         if not self.quick or slot not in self.quick.blocks:
             return f"b{slot}"
-        if slot != self.quick.header:
-            return f"q{slot}.{self._copy}"
-        return f"q{slot}.{self._copy + 1}" if self._copy + 1 < self._copies else f"k{slot}"
+        return f"k{slot}" if slot == self.quick.header else f"q{slot}"
 
     def known_target(self, slot: int) -> int | None:
         """Return where the conditional jump at ``slot`` is known to lead, if a guard of the loop tells."""
@@ -63,16 +59,14 @@ class Versions:
     def _write_quick(self, loop: Loop, write_block: Callable[[int], None]) -> None:
         """Write the decision which version of ``loop`` to take, and the one without checks.
 
-        Where nothing but the budget limits the latter, it does ``loop.copies`` iterations at a time as long as the
-        budget allows for; then it is decided again. Otherwise the number of iterations is worked out first; they are
-        counted, or, if they do not all take the same part of the budget, the instructions that they take at least.
+        Where only the budget limits the latter, it iterates as long as the budget allows; then the decision is made
+        again. Otherwise its trip count is computed first; iterations are counted, or, if they do not all take the same
+        part of the budget, the instructions that they take at least.
         """
         budget = self._decide(loop)
         self.quick = loop
-        for copy in range(self._copies):
-            self._copy = copy
-            for first in loop.blocks:
-                write_block(first)
+        for first in loop.blocks:
+            write_block(first)
         self._repeat(loop, budget)
         self.quick = None
         self.memory.swept.clear()
@@ -82,15 +76,13 @@ class Versions:
         emit, header = self.emit, loop.header
         emit.begin(f"b{header}")
         self.state.begin_block(header)
-        go, trips = self._prospects(loop)
-        self._copies = 1 if trips else loop.copies
-        dearest = loop.most * self._copies
+        trips = self._limits(loop)
         left = emit.value("load i64, ptr %left")
-        go = emit.binary("and", 1, go, emit.compare("sge", 64, left, dearest))
-        budget: Operand | None = dearest
+        go: Operand = emit.compare("sge", 64, left, loop.most)
+        budget: Operand | None = loop.most
         if trips:
             if loop.least == loop.most:
-                trips.append(emit.binary("udiv", 64, left, dearest))
+                trips.append(emit.binary("udiv", 64, left, loop.most))
             least = reduce(self.counts.least, trips)
             go = emit.binary("and", 1, go, emit.compare("ne", 64, least, 0))
             if loop.least == loop.most:
@@ -99,8 +91,8 @@ class Versions:
             else:
                 span = emit.binary("mul", 64, emit.binary("sub", 64, self.counts.least(least, MANY), 1), loop.least)
                 rest = emit.value(f"call i64 @llvm.usub.sat.i64(i64 {left}, i64 {span})")
-                budget = emit.value(f"call i64 @llvm.umax.i64(i64 {rest}, i64 {dearest})")
-        emit.branch(go, f"q{header}.0", f"c{header}", USUALLY)
+                budget = emit.value(f"call i64 @llvm.umax.i64(i64 {rest}, i64 {loop.most})")
+        emit.branch(go, f"q{header}", f"c{header}", USUALLY)
         return budget
 
     def _repeat(self, loop: Loop, budget: Operand | None) -> None:
@@ -113,20 +105,14 @@ class Versions:
             again, otherwise = emit.compare("ne", 64, trips, 0), f"c{header}"
         else:
             again, otherwise = emit.compare("sge", 64, emit.value("load i64, ptr %left"), budget), f"b{header}"
-        hint = emit.loop_hint(loop.unrolled if self._copies == 1 else 0)
-        emit.branch(again, f"q{header}.0", otherwise, USUALLY + hint)
+        emit.branch(again, f"q{header}", otherwise, USUALLY + emit.loop_hint(loop.unrolled))
 
-    def _prospects(self, loop: Loop) -> tuple[Operand, list[Operand]]:
-        """Return whether the loop can be done without checks at all, and if so, for how many iterations at most."""
-        go: Operand = 1
+    def _limits(self, loop: Loop) -> list[Operand]:
+        """Return for how many iterations each sweep needs no check, and each guard is known to hold."""
         trips: list[Operand] = []
-        for span in loop.spans if self.state.style.checked else ():
-            if isinstance(span, Indexed):
-                inside, region = self.counts.indexed(span)
-                go = self.emit.binary("and", 1, go, inside)
-            else:
-                number, region = self.counts.sweep(span)
-                trips.append(number)
-            self.memory.swept |= dict.fromkeys(span.accesses, region)
+        for sweep in loop.sweeps if self.state.style.checked else ():
+            number, region = self.counts.sweep(sweep)
+            trips.append(number)
+            self.memory.swept |= dict.fromkeys(sweep.accesses, region)
         self._guarded = {guard.slot: guard.inside for guard in loop.guards}
-        return go, [*trips, *(self.counts.holding(guard) for guard in loop.guards)]
+        return [*trips, *(self.counts.holding(guard) for guard in loop.guards)]

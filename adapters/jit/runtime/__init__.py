@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compiled code runs in: LLVM, the code that calls back, memory and faults."""
+"""The runtime of compiled code: LLVM, support functions, memory and faults."""

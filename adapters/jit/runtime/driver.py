@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of compiled code on a machine: what goes in, calls back, and comes out."""
+"""One run of compiled code on a machine: inputs, callbacks and outcome."""
 
 from __future__ import annotations
 
 import ctypes
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from types import TracebackType
 
 from ....reference_vm import faults
 from ....reference_vm.executable import Executable
 from ....reference_vm.faults import Fault, FaultKind, Returned
 from ....reference_vm.frames import FRAME_POINTER
-from ....reference_vm.interpreter import VISIBLE_REGISTERS, run
+from ....reference_vm.interpreter import fault, returned, run
 from ....reference_vm.machine import Machine
 from ....reference_vm.memory import STACK_WINDOW, Region
 from ....spec import tree as t
@@ -31,6 +29,7 @@ _LOCK = ctypes.c_uint32(0)
 _KINDS = {
     Trap.BUDGET: set(FaultKind),
     Trap.BAD_JUMP: {FaultKind.BAD_JUMP},
+    Trap.FELL_OFF_END: {FaultKind.FELL_OFF_END},
     Trap.CALL_DEPTH: {FaultKind.CALL_DEPTH},
     Trap.FRAME_POINTER_WRITE: {FaultKind.FRAME_POINTER_WRITE},
     Trap.UNDEFINED_OPERATION: {FaultKind.UNDEFINED_OPERATION},
@@ -42,8 +41,8 @@ class EngineError(RuntimeError):
     """Compiled code and the reference disagree on whether an instruction can be executed: a defect of this package."""
 
 
-class Driver(AbstractContextManager[None]):
-    """Runs ``plan``'s code once on ``machine``; as a context manager, remembers what a helper function raises."""
+class Driver:
+    """Runs ``plan``'s code once on ``machine``."""
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class Driver(AbstractContextManager[None]):
     ) -> None:
         self.plan, self.program, self.machine, self.accepted = plan, program, machine, accepted
         self.budget = budget
+        #: What a helper function has raised.
         self.error: BaseException | None = None
         self.pins: list[ctypes.c_char] = []
         self.stacks = self._stacks()
@@ -153,21 +153,19 @@ class Driver(AbstractContextManager[None]):
         left = ctypes.c_int64(self.words[Word.BUDGET]).value
         if stopped:
             return self._fault(left)
-        return self._returned(min(self.budget, _MOST) - left)
+        return returned(self.machine, min(self.budget, _MOST) - left)
 
     def _call_helper(self) -> None:
         """Call a helper function for the code; raise if it does, which the code passes on by stopping."""
-        with self:
-            self._enter_frames()
-            kind, number, *arguments = self.words[Word.ARGUMENTS : Word.ARGUMENTS + 7]
-            by = ("static", "btf")[kind]
+        self._enter_frames()
+        kind, number, *arguments = self.words[Word.ARGUMENTS : Word.ARGUMENTS + 7]
+        by = ("static", "btf")[kind]
+        try:
             self.words[Word.RESULT] = self.machine.call_helper(by, t.S64.wrap(number), *arguments)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Keep an exception for later: the native code that it comes to only learns that there is one."""
-        self.error = error
+        except BaseException as error:
+            # The machine code that called this learns only that there is an exception.
+            self.error = error
+            raise
 
     def _enter_frames(self) -> None:
         """Map the stacks of the calls that are going on, as the interpreter would have."""
@@ -182,20 +180,11 @@ class Driver(AbstractContextManager[None]):
 
     # The outcome
 
-    def _returned(self, steps: int) -> Returned:
-        machine = self.machine
-        return Returned(
-            registers=tuple(machine.registers[:VISIBLE_REGISTERS]),
-            memory=bytes(machine.input.data) if machine.input else None,
-            maps=tuple(bytes(item.region.data) for item in machine.maps),
-            steps=steps,
-        )
+    def _fault(self, left: int) -> Returned | Fault:
+        """Return the fault at which the code stopped, as the reference VM reports it.
 
-    def _fault(self, left: int) -> Fault:
-        """Return the fault at which the code stopped, in the words of the reference.
-
-        The code says where and why. Refused accesses are explained by the memory; for all else the reference executes
-        that one instruction, or what the budget allows for in the last block.
+        The code has stored slot and trap. The memory explains refused accesses; otherwise the reference VM executes
+        that instruction, or the rest of the budget in the last block.
         """
         slot, trap = self.words[Word.STOP] >> 8, Trap(self.words[Word.STOP] & 0xFF)
         if self.accepted:
@@ -205,36 +194,23 @@ class Driver(AbstractContextManager[None]):
         self._enter_frames()
         steps = min(self.budget, _MOST) - left - self._unspent(slot)
         executable = Executable(self.program, self.machine.byte_order)
-        if trap is Trap.HELPER:
-            return self._stopped_by(self.error, executable, slot, steps)
-        if trap is Trap.ACCESS:
-            return self._stopped_by(self._refusal(), executable, slot, steps)
-        if slot == len(self.program):
-            if trap is Trap.BUDGET:
-                return replace(self._spent(executable, self.budget), pc=slot, instruction=None)
-            return self._past_the_end(executable, slot, steps)
+        if trap in {Trap.HELPER, Trap.ACCESS}:
+            error = self.error if trap is Trap.HELPER else self._refusal()
+            assert isinstance(error, faults.Trap)
+            return fault(error, self.machine, slot, executable.name_at(slot), steps)
         budget = self.budget if trap is Trap.BUDGET else steps + 1
         outcome = run(executable, self.machine, pc=slot, steps=steps, budget=budget)
         if not isinstance(outcome, Fault) or outcome.kind not in _KINDS[trap]:
             raise EngineError(f"compiled code stopped at slot {slot} ({trap.name}); the reference: {outcome}")
         return outcome
 
-    def _out_of_budget(self, slot: int, trap: Trap, left: int) -> Fault:
-        """Return the fault of unchecked code, which has no other reason to stop, and notices it late."""
+    def _out_of_budget(self, slot: int, trap: Trap, left: int) -> Returned | Fault:
+        """Return the fault of unchecked code, which stops only for its budget, and late."""
         if trap is not Trap.BUDGET:
             raise EngineError(f"unchecked code stopped at slot {slot} ({trap.name})")
-        item = self.program[slot]
-        ended = self._returned(self.budget - left - self._unspent(slot))
-        return Fault(
-            registers=ended.registers,
-            memory=ended.memory,
-            maps=ended.maps,
-            steps=ended.steps,
-            kind=FaultKind.BUDGET,
-            pc=slot,
-            instruction=item.instruction.name if item else None,
-            reason=f"the program has not ended after {self.budget} instructions",
-        )
+        executable = Executable(self.program, self.machine.byte_order)
+        ended = run(executable, self.machine, pc=slot, steps=self.budget, budget=self.budget)
+        return replace(ended, steps=self.budget - left - self._unspent(slot))
 
     def _refusal(self) -> faults.Trap:
         """Return why the access that the code noted cannot be done."""
@@ -248,35 +224,8 @@ class Driver(AbstractContextManager[None]):
         return self.machine.memory.denied("write", address, size)
 
     def _unspent(self, slot: int) -> int:
-        """Return how many instructions have been paid for that are still to come at ``slot``, with it."""
+        """Return the number of instructions of the block, from ``slot``, that the budget already includes."""
         if slot == len(self.program):
             return 1
         slots = self.plan.block_of(slot).slots
         return len(slots) - slots.index(slot)
-
-    def _spent(self, executable: Executable, steps: int) -> Fault:
-        """Return the fault of a budget of ``steps`` with the machine as it is."""
-        outcome = run(executable, self.machine, steps=steps, budget=steps)
-        assert isinstance(outcome, Fault)
-        return outcome
-
-    def _past_the_end(self, executable: Executable, slot: int, steps: int) -> Fault:
-        operation = executable.operations[slot]
-        assert operation is not None
-        try:
-            operation[0](self.machine.registers, self.machine)
-        except faults.Trap as trap:
-            return self._stopped_by(trap, executable, slot, steps)
-        raise EngineError("compiled code ran past the last instruction, and the reference has one there")
-
-    def _stopped_by(self, trap: BaseException | None, executable: Executable, slot: int, steps: int) -> Fault:
-        assert isinstance(trap, faults.Trap)
-        return replace(
-            self._spent(executable, steps),
-            kind=trap.kind,
-            pc=slot,
-            instruction=executable.name_at(slot),
-            reason=trap.reason,
-            address=trap.address,
-            region=trap.region,
-        )

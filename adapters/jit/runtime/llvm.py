@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLVM behind one function: IR text in, addresses of machine code out, and memory that is given back.
+"""The interface to LLVM: from IR text to addresses of machine code, with memory that is freed.
 
-Each module has a context of its own, since a context keeps every number and type that it ever saw. LLVM writes code
-to pages that are writable, and makes them executable and read-only before anyone can call them.
+Each module has its own context, since a context is never freed in part. LLVM writes code to writable pages, and makes
+them executable and read-only before they are used.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from time import perf_counter
@@ -17,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ...protocol import Unavailable
-from .support import call_source, division_source, find_source
+from .support import call_source, find_source
 
 if TYPE_CHECKING:
     import llvmlite.binding as llvm
@@ -45,7 +46,7 @@ class Timings:
 
 
 class Unresolved(RuntimeError):
-    """Machine code that calls what is not there: it must not be run. The message names it."""
+    """Machine code with undefined symbols, which must not be run. The message names them."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -53,7 +54,6 @@ class Code:
     """Machine code of one module; its memory is freed when the last reference to this object goes."""
 
     addresses: dict[str, int]
-    bytes_of_ir: int = field(default=0)
 
 
 def generate(source: str, names: Iterable[str], level: Level, timings: Timings) -> Code:
@@ -76,8 +76,7 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     image = machine.emit_object(module)
     module.close()
     context.close()
-    code = _link(image, names, machine, level)
-    code.bytes_of_ir = len(source)
+    code = _link(image, names, machine)
     timings.parsing += parsed - start
     timings.optimizing += optimized - parsed
     timings.generating += perf_counter() - optimized
@@ -85,26 +84,22 @@ def generate(source: str, names: Iterable[str], level: Level, timings: Timings) 
     return code
 
 
-def _link(image: bytes, names: Iterable[str], machine: llvm.TargetMachine, level: Level) -> Code:
+def _link(image: bytes, names: Iterable[str], machine: llvm.TargetMachine) -> Code:
     """Load the object file ``image``.
 
-    LLVM decides while it generates code which functions that needs, such as memset for a loop; the module does not
-    tell. ORC refuses code that needs one which is neither supplied here nor in the process, where MCJIT would take
-    the address 0 for it.
+    Generated code may call functions that the module does not name, such as memset for a loop. ORC refuses code that
+    needs one which the process does not have, where MCJIT would take the address 0 for it.
     """
     llvm = _load()
     linker = llvm.create_lljit_compiler(machine, suppress_errors=True)
     library = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
-    supplied = _divisions() if level == "full" else {}
-    for name, address in supplied.items():
-        library.import_symbol(name, address)
     for name in names:
         library.export_symbol(name)
     try:
         tracker = library.link(linker, "code")
     except RuntimeError as error:
         linker.close()
-        missing = [name for name in _undefined(image) if name not in supplied and not llvm.address_of_symbol(name)]
+        missing = [name for name in _undefined(image) if not llvm.address_of_symbol(name)]
         raise Unresolved(f"LLVM made code that calls what is not there: {', '.join(missing) or error}") from None
     code = Code({name: tracker[name] for name in names})
     weakref.finalize(code, _free, tracker, linker)
@@ -120,15 +115,6 @@ def _undefined(image: bytes) -> list[str]:
     if not isinstance(symbols, SymbolTableSection):
         return []
     return [symbol.name for symbol in symbols.iter_symbols() if symbol.name and symbol["st_shndx"] == "SHN_UNDEF"]
-
-
-@cache
-def _divisions() -> dict[str, int]:
-    """Return the functions that divide numbers of 128 bits, in which LLVM may work out how often a loop runs."""
-    names = ("__udivti3", "__umodti3")
-    code = generate(division_source(), names, "fast", Timings())
-    _KEPT.append(code)
-    return code.addresses
 
 
 def _optimize(module: llvm.ModuleRef) -> None:
@@ -161,6 +147,9 @@ def _load() -> ModuleType:
         raise Unavailable(f"llvmlite cannot be imported ({error}): install it with pip install llvmlite") from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # Has the divisions of 128-bit numbers with which LLVM may compute trip counts.
+    with suppress(RuntimeError):
+        llvm.load_library_permanently("libgcc_s.so.1")
     binding: ModuleType = llvm
     return binding
 

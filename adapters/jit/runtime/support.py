@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compiled code calls, itself in LLVM IR: to find memory when no quick check succeeds, and to call Python."""
+"""Support functions of compiled code, in LLVM IR: the search for a memory region, and calls of Python."""
 
 from __future__ import annotations
 
@@ -158,43 +158,5 @@ done:
   call void {function("PyGILState_Release")}(i32 %state)
   %status = zext i1 %raised to i64
   ret i64 %status
-}}
-"""
-
-
-def division_source() -> str:
-    """Return a module with ``i128 __udivti3(i128, i128)`` and ``__umodti3``, as compilers' own libraries have them.
-
-    Bit by bit: LLVM must not make calls of these functions of it. The divisor is not 0.
-    """
-    return "\n".join(_division(name, result) for name, result in (("__udivti3", "quotient2"), ("__umodti3", "rest3")))
-
-
-def _division(name: str, result: str) -> str:
-    return f"""
-define i128 @{name}(i128 %dividend, i128 %divisor) nounwind {{
-entry:
-  br label %next
-next:
-  %bit = phi i128 [127, %entry], [%below, %next]
-  %rest = phi i128 [0, %entry], [%rest3, %next]
-  %quotient = phi i128 [0, %entry], [%quotient2, %next]
-  %carry = icmp slt i128 %rest, 0
-  %rest1 = shl i128 %rest, 1
-  %part = lshr i128 %dividend, %bit
-  %digit = and i128 %part, 1
-  %rest2 = or i128 %rest1, %digit
-  %enough = icmp uge i128 %rest2, %divisor
-  %fits = or i1 %carry, %enough
-  %less = sub i128 %rest2, %divisor
-  %rest3 = select i1 %fits, i128 %less, i128 %rest2
-  %quotient1 = shl i128 %quotient, 1
-  %one = zext i1 %fits to i128
-  %quotient2 = or i128 %quotient1, %one
-  %below = sub i128 %bit, 1
-  %more = icmp ne i128 %bit, 0
-  br i1 %more, label %next, label %done
-done:
-  ret i128 %{result}
 }}
 """

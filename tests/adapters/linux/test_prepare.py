@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How vectors become kernel calls; no kernel is needed for that."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -15,12 +14,8 @@ from bpf_isa.adapters.linux.calls import (
     Ran,
     Refused,
     Report,
-    calls_from_json,
-    report_from_json,
-    to_json,
 )
 from bpf_isa.adapters.linux.outcome import outcome
-from bpf_isa.adapters.linux.policy import policy
 from bpf_isa.adapters.linux.prepare import CannotPrepare, prepare
 from bpf_isa.adapters.protocol import UNCLASSIFIED, Job, MapSpec, OutcomeKind
 from bpf_isa.spec.asm.disassemble import disassemble
@@ -128,26 +123,6 @@ def test_the_other_byte_order_cannot_be_prepared(job: MakeJob) -> None:
         prepare(job("exit", byte_order="big"), "little")
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"memory": bytes(20)}, {"memory": bytes(20), "maps": (MapSpec(b"a"), MapSpec(b"b"))}],
-)
-@pytest.mark.parametrize("program", [PROGRAM, "r0 = *(u8 *)skb[1]\nexit", "r1 = code_addr(+2)\nr0 = 0\nexit"])
-def test_calls_survive_json(job: MakeJob, order: ByteOrder, program: str, fields: dict[str, object]) -> None:
-    try:
-        calls = prepare(job(program, byte_order=order, **fields), order)
-    except CannotPrepare as reason:
-        assert "skb" in program and str(reason).startswith("linux.packet: ")
-        return
-    assert calls_from_json(json.loads(json.dumps(to_json(calls)))) == calls
-
-
-def test_reports_survive_json() -> None:
-    report = Report((Ran((b"ab", b""), 0.25), Refused(22, "div by zero\n"), NotRun(28), None))
-    assert report_from_json(json.loads(json.dumps(to_json(report)))) == report
-
-
 class TestOutcome:
     """Reading reports; these no kernel at hand makes."""
 
@@ -165,35 +140,35 @@ class TestOutcome:
         return Ran((scratch.ljust(wrapping.SCRATCH_SIZE, b"\0"), memory), 0.5)
 
     def test_agreement(self, given: Job, calls: PreparedCalls) -> None:
-        got = outcome(given, calls, Report((self.ran(7), self.ran(7))), policy(), "little")
+        got = outcome(given, calls, Report((self.ran(7), self.ran(7))), "little")
         assert (got.kind, got.r0, got.registers, got.memory, got.seconds) == (
             OutcomeKind.RETURNED, 7, {"r0": 7}, b"ab", 0.5,
         )  # fmt: skip
 
     @pytest.mark.parametrize("other", [(8, b"ab"), (7, b"xb")])
     def test_disagreement_is_a_fault(self, given: Job, calls: PreparedCalls, other: tuple[int, bytes]) -> None:
-        got = outcome(given, calls, Report((self.ran(7), self.ran(*other))), policy(), "little")
+        got = outcome(given, calls, Report((self.ran(7), self.ran(*other))), "little")
         assert got.kind is OutcomeKind.FAULTED
         assert str(got.reason).startswith("linux.inconsistent: the program returns r0 = 0x7, but ")
 
     def test_doors_that_are_refused_mean_nothing(self, given: Job, calls: PreparedCalls) -> None:
         report = Report((self.ran(7), Refused(13, "R6 invalid mem access 'scalar'\n")))
-        assert outcome(given, calls, report, policy(), "little").r0 == 7
+        assert outcome(given, calls, report, "little").r0 == 7
 
     def test_doors_make_up_for_what_is_refused_without(self, given: Job, calls: PreparedCalls) -> None:
         report = Report((Refused(22, "unreachable insn 4\n"), self.ran(7)))
-        assert outcome(given, calls, report, policy(), "little").r0 == 7
+        assert outcome(given, calls, report, "little").r0 == 7
 
     def test_a_refusal(self, given: Job, calls: PreparedCalls) -> None:
         slot = calls.loads[0].origins[0].load_slot + 3
         report = Report((Refused(22, f"unreachable insn {slot}\n"), Refused(22, "")))
-        got = outcome(given, calls, report, policy(), "little")
+        got = outcome(given, calls, report, "little")
         assert (got.kind, str(got.reason)) == (OutcomeKind.UNSUPPORTED, "policy.unreachable: unreachable insn 3")
         wanted = given._replace(wants_rejection=True)
-        assert outcome(wanted, calls, report, policy(), "little").kind is OutcomeKind.REJECTED
+        assert outcome(wanted, calls, report, "little").kind is OutcomeKind.REJECTED
 
     def test_a_refusal_without_a_word(self, given: Job, calls: PreparedCalls) -> None:
-        got = outcome(given, calls, Report((Refused(524, ""), Refused(524, ""))), policy(), "little")
+        got = outcome(given, calls, Report((Refused(524, ""), Refused(524, ""))), "little")
         assert got.kind is OutcomeKind.UNSUPPORTED
         assert str(got.reason).startswith("policy.jit: the JIT of this architecture ")
 
@@ -201,12 +176,12 @@ class TestOutcome:
     def test_what_is_not_in_the_table_is_unclassified(
         self, given: Job, calls: PreparedCalls, result: Refused | NotRun
     ) -> None:
-        got = outcome(given, calls, Report((result, result)), policy(), "little")
+        got = outcome(given, calls, Report((result, result)), "little")
         assert str(got.reason).startswith(f"{UNCLASSIFIED}: ")
 
     def test_a_run_that_never_got_to_the_end(self, given: Job, calls: PreparedCalls) -> None:
         report = Report((self.ran(7, completed=0), self.ran(7, completed=0)))
-        got = outcome(given, calls, report, policy(), "little")
+        got = outcome(given, calls, report, "little")
         assert (got.kind, str(got.reason).partition(":")[0]) == (OutcomeKind.FAULTED, "linux.incomplete")
 
 

@@ -3,7 +3,6 @@
 
 import errno
 import os
-import pickle
 import sys
 
 import pytest
@@ -13,7 +12,6 @@ from bpf_isa.adapters.linux.syscall import (
     Bpf,
     BpfError,
     Command,
-    LogLevel,
     NoSuchSystemCall,
     ProgramRefused,
     ProgramType,
@@ -31,7 +29,7 @@ def bpf(kernel: LinuxAdapter) -> Bpf:
 def test_array_maps_are_shared_memory(bpf: Bpf) -> None:
     array = bpf.create_array(5000)
     assert array.value == bytes(5000)
-    array.write(b"abc", 4990)
+    array.write(bytes(4990) + b"abc")
     assert array.value == bytes(4990) + b"abc" + bytes(7)
     code = assemble(
         "r1 = map_val(map_by_idx(0)) + 4990\nr0 = *(u8 *)(r1 + 1)\n*(u8 *)(r1 + 2) = 0x7a\nexit", sys.byteorder
@@ -54,18 +52,15 @@ def test_a_map_of_no_size_is_an_error(bpf: Bpf) -> None:
 
 def test_refusals_carry_the_log(bpf: Bpf) -> None:
     code = assemble("r0 = 1\nr0 /= 0\nexit", sys.byteorder)
-    for level, said in ((LogLevel.STATISTICS, "div by zero\n"), (LogLevel.STATES, "1: (37) r0 /= 0\ndiv by zero\n")):
-        with pytest.raises(ProgramRefused) as caught:
-            bpf.load(ProgramType.SOCKET_FILTER, code, level=level)
-        assert caught.value.errno == errno.EINVAL
-        assert said in caught.value.log
-        copy = pickle.loads(pickle.dumps(caught.value))
-        assert (copy.errno, copy.log, copy.command) == (errno.EINVAL, caught.value.log, Command.PROG_LOAD)
+    with pytest.raises(ProgramRefused) as caught:
+        bpf.load(ProgramType.SOCKET_FILTER, code)
+    assert caught.value.errno == errno.EINVAL
+    assert "div by zero\n" in caught.value.log
 
 
 def test_a_log_does_not_outlive_its_program(bpf: Bpf) -> None:
     with pytest.raises(ProgramRefused, match="Permission denied"):
-        bpf.load(ProgramType.SOCKET_FILTER, assemble("r0 = r9\nr0 /= 0\nexit", sys.byteorder), level=LogLevel.STATES)
+        bpf.load(ProgramType.SOCKET_FILTER, assemble("r0 = r9\nr0 /= 0\nexit", sys.byteorder))
     with pytest.raises(ProgramRefused) as caught:
         bpf.load(ProgramType.SOCKET_FILTER, b"")
     assert caught.value.log == ""
@@ -75,8 +70,6 @@ def test_running_what_is_no_program_is_an_error(bpf: Bpf) -> None:
     with pytest.raises(BpfError) as caught:
         bpf.run(-1)
     assert (caught.value.command, caught.value.errno) == (Command.PROG_TEST_RUN, errno.EBADF)
-    copy = pickle.loads(pickle.dumps(caught.value))
-    assert (copy.errno, copy.command) == (errno.EBADF, Command.PROG_TEST_RUN)
 
 
 def test_types_that_are_no_types_are_an_error(bpf: Bpf) -> None:

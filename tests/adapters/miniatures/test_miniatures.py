@@ -9,8 +9,7 @@ from functools import cache
 import pytest
 from click.testing import CliRunner
 
-from bpf_isa.adapters.miniatures.adapter import open_miniature
-from bpf_isa.adapters.miniatures.catalogue import MINIATURES, Miniature
+from bpf_isa.adapters.miniatures.catalogue import MINIATURES, Miniature, open_miniature
 from bpf_isa.adapters.protocol import Unavailable
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.conformance.cli import main
