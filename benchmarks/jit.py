@@ -189,7 +189,7 @@ def growth(level: Level, count: int) -> int:
 
 
 def watch_memory() -> bool:
-    """Print what becomes of memory; return whether it stays within bounds."""
+    """Print how memory grows; return whether it stays within bounds."""
     fine = True
     for level, count in COMPILATIONS.items():
         grown = growth(level, count)
@@ -217,8 +217,8 @@ def compare(contestants: Sequence[Contestant], limit: str, others: Sequence[str]
                 met = all(ratio <= most for ratio, most in zip(ratios, MOST, strict=True))
                 fine &= met
                 modes = zip(("checked", "unchecked"), ratios, MOST, strict=True)
-                told = ", ".join(f"{mode} {ratio:.2f} (meant: at most {most})" for mode, ratio, most in modes)
-                echo(f"  compared with {other}: {told}   {'ok' if met else 'SLOWER'}")
+                figures = ", ".join(f"{mode} {ratio:.2f} (meant: at most {most})" for mode, ratio, most in modes)
+                echo(f"  compared with {other}: {figures}   {'ok' if met else 'SLOWER'}")
     return fine
 
 

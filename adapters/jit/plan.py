@@ -183,6 +183,14 @@ def _from_frame_pointer(address: t.Expr, item: Decoded) -> int | None:
             return None
 
 
+def registers_of(item: Decoded) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the registers that the meaning of ``item`` reads, and those that it writes; not what calls do."""
+    row = item.instruction
+    numbers = {node.name: item.register(node.name) for node in t.walk(*row.means) if isinstance(node, t.Register)}
+    read = frozenset(number for name, number in numbers.items() if name in row.reads)
+    return read, frozenset(number for name, number in numbers.items() if name in row.writes)
+
+
 @lru_cache(maxsize=4096)
 def has_free_numbers(row: Instruction) -> bool:
     """Whether the immediates of ``row`` are only used for the value of a register, as in a 64-bit constant."""

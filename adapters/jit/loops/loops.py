@@ -8,6 +8,7 @@ begin, and from its conditions (:mod:`..lower.trips`, :mod:`.guards`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from typing import NamedTuple
 from ....reference_vm.frames import FRAME_POINTER
 from ....spec import tree as t
 from ....spec.control import components, is_cyclic, natural_loops
-from ..plan import Plan
+from ....spec.encoding import Decoded
+from ..plan import Plan, registers_of
 from .forms import AT_START, Forms, common_forms, form_of, forms_after, steps_of, total_of
 from .guards import Guard, Shape, guards_of
 from .places import Place, State
@@ -58,7 +60,8 @@ class Loop:
     """The blocks of a natural loop on paths from ``header`` back to it without inner loops and calls.
 
     An iteration takes at least ``least`` and at most ``most`` instructions; ``unrolled`` is how often LLVM should
-    unroll the loop.
+    unroll the loop. Iterations are ``chained`` if one uses a loop-carried value for more than to add to it: LLVM does
+    not vectorise them.
     """
 
     header: int
@@ -68,6 +71,7 @@ class Loop:
     sweeps: tuple[Sweep, ...]
     guards: tuple[Guard, ...]
     unrolled: int
+    chained: bool
 
 
 def loops_of(plan: Plan, entry: int, places: dict[int, State]) -> dict[int, Loop]:
@@ -142,7 +146,21 @@ def _loop(plan: Plan, order: list[int], successors: Mapping[int, Sequence[int]],
         sweeps=tuple(_sweeps(plan, shape, steps, places)),
         guards=guards_of(plan, shape, steps),
         unrolled=max(1, min(_MOST_UNROLLED, _UNROLLED // longest)),
+        chained=_is_chained([plan.at(slot) for first in order for slot in plan.blocks[first].slots], steps),
     )
+
+
+def _is_chained(items: Sequence[Decoded], steps: Sequence[int | None]) -> bool:
+    """Whether a register without a known step is read before it is written, and by more than one instruction."""
+    written: set[int] = set()
+    carried: set[int] = set()
+    readers: Counter[int] = Counter()
+    for item in items:
+        read, changed = registers_of(item)
+        readers.update(read)
+        carried |= read - written
+        written |= changed
+    return any(steps[register] is None and readers[register] > 1 for register in carried & written)
 
 
 def _sweeps(plan: Plan, shape: Shape, steps: Sequence[int | None], places: dict[int, State]) -> Iterator[Sweep]:

@@ -56,8 +56,10 @@ class Function:
         loops = loops_of(plan, linkage.entry, places) if style.optimized else {}
         #: How often LLVM should unroll the loops that are written in one version.
         self.unrolled = {} if style.counted else {header: loop.unrolled for header, loop in loops.items()}
-        # LLVM makes use of the base of pointers where it vectorises, which counted code does not let it do.
-        self.memory = Memory(state, places, frozenset() if style.counted else style.in_input)
+        # LLVM makes use of the base of pointers where it vectorises; elsewhere plain numbers are quicker.
+        chained = {first for loop in loops.values() if loop.chained for first in loop.blocks}
+        based = style.in_input.difference(slot for first in chained for slot in plan.blocks[first].slots)
+        self.memory = Memory(state, places, frozenset() if style.counted else based)
         self.rows = Rows(state, self.memory)
         self.versions = Versions(state, self.memory, loops if style.counted else {})
         #: Blocks where unchecked code looks at its budget: every loop has one.
