@@ -57,15 +57,15 @@ def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for comparison in comparisons:
         yield ""
         suite, number = comparison.suite, len(comparison.vectors)
-        yield f"Suite {_text(suite.version)} (`{suite.short}`), {number:,} of {suite.vectors:,} vectors"
+        yield f"Suite {as_text(suite.version)} (`{suite.short}`), {number:,} of {suite.vectors:,} vectors"
         yield ""
         yield from _table(comparison)
         for column in comparison.columns:
             if column.partial:
-                yield f"> **{_text(column.label)} is partial:** {_text(column.partial)}"
+                yield f"> **{as_text(column.label)} is partial:** {as_text(column.partial)}"
                 yield ""
         for recorded, run in comparison.unavailable:
-            yield f"> **{_text(run.name)} was not run:** {_text(run.problem)} ({_text(recorded.path.name)})"
+            yield f"> **{as_text(run.name)} was not run:** {as_text(run.problem)} ({as_text(recorded.path.name)})"
             yield ""
         for column in comparison.columns:
             yield from _failures(column, comparison, findings(column.run))
@@ -78,7 +78,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
     yield "| runtime | " + " | ".join(names) + " |"
     yield "|---|" + "---:|" * len(names)
     for column, found in zip(comparison.columns, numbers, strict=True):
-        title = f"**{_text(column.label)}**<br>{_text(_identity(column))}"
+        title = f"**{as_text(column.label)}**<br>{as_text(_identity(column))}"
         yield f"| {title} | " + " | ".join(_cell(found.get(name)) for name in names) + " |"
     yield ""
     yield " · ".join(f"{sign} {meaning}" for sign, meaning in _KINDS.values())
@@ -99,13 +99,13 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
     failed = [name for name in comparison.vectors if state(column.results.get(name)) == FAIL]
     if not failed:
         return
-    yield f"<details><summary><b>{_text(column.label)}</b>: {len(failed):,} failed</summary>"
+    yield f"<details><summary><b>{as_text(column.label)}</b>: {len(failed):,} failed</summary>"
     yield ""
     yield "| vectors | how | level | instructions to look at | what is broken |"
     yield "|---:|---|---|---|---|"
     for one in found[:_FINDINGS]:
-        names = some([_code(name) for name in one.instructions or (one.subject,)], _NAMES)
-        broken = _text(one.requirement.text) if one.requirement else ""
+        names = some([as_code(name) for name in one.instructions or (one.subject,)], _NAMES)
+        broken = as_text(one.requirement.text) if one.requirement else ""
         yield f"| {len(one.results):,} | {one.failure} | {one.level} | {names} | {broken} |"
     if len(found) > _FINDINGS:
         yield ""
@@ -117,7 +117,7 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
         result = column.results[name]
         for item in result.judgement.differences[:3]:
             expected, got = item.shown
-            row = (_code(name), _text(item.name), _code(expected), _code(got[:200]))
+            row = (as_code(name), as_text(item.name), as_code(expected), as_code(got[:200]))
             yield "| " + " | ".join(row) + " |"
     if len(failed) > _FAILURES:
         yield ""
@@ -131,14 +131,14 @@ def _failures(column: Column, comparison: Comparison, found: Sequence[Finding]) 
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def _text(text: str) -> str:
+def as_text(text: str) -> str:
     """Return text that neither ends a cell of a table nor is taken for markup, be it of Markdown or of HTML."""
     safe = html.escape(plain(" ".join(text.split())), quote=False)
     safe = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", safe)
     return safe.replace("@", "@\u200b")  # or GitHub would notify a user of that name
 
 
-def _code(text: str) -> str:
+def as_code(text: str) -> str:
     """Return text as code in a cell of a table."""
     safe = plain(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
     return f"`{safe}`"

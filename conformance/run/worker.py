@@ -213,7 +213,7 @@ def _serve(connection: Connection, runtime: Openable) -> None:
                     jobs = connection.recv()
                 except (EOFError, ConnectionError):  # the parent has no more to ask, or does not want to know
                     return
-                _answer(connection, adapter, jobs)
+                answer(connection, adapter, jobs)
 
 
 def leave_interrupts_to_parent() -> None:
@@ -226,7 +226,7 @@ def _pass_over(number: int, frame: object) -> None:
     """Do nothing about a signal."""
 
 
-def _answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> None:
+def answer(connection: Connection, adapter: Adapter, jobs: Sequence[Job]) -> None:
     """Run ``jobs`` and send their outcomes."""
     held: list[Outcome] = []
     count, sent = 0, monotonic()

@@ -36,13 +36,13 @@ class Invariants:
         Raises:
             NotProved: there are none that show that the program is safe.
         """
-        states = self._grown({self.execution.start: self.execution.entry_state()})
+        states = self.grown({self.execution.start: self.execution.entry_state()})
         for _ in range(_PASSES if self.guessed else 0):
             narrower = self._narrowed(states)
             if narrower == states:
                 break
             states = narrower
-        edges = self._checked(states)
+        edges = self.checked(states)
         steps = Bounds(edges, states, self._returning).most_steps(self.execution.start)
         return self.execution.proof(steps, "invariants")
 
@@ -50,12 +50,12 @@ class Invariants:
         """Return the states at the back edges to ``head`` through ``points``; None if they are not known."""
         arrived: list[State] = []
         try:
-            self._grown({head: state}, points, arrived)
+            self.grown({head: state}, points, arrived)
         except NotProved:
             return None
         return arrived
 
-    def _grown(
+    def grown(
         self, states: dict[Point, State], within: frozenset[Point] | None = None, back: list[State] | None = None
     ) -> dict[Point, State]:
         """Return states for all points reachable from the given ones.
@@ -132,7 +132,7 @@ class Invariants:
                 sources.setdefault(target, {}).setdefault(point, []).append(state)
         return states
 
-    def _checked(self, states: dict[Point, State]) -> list[Edge[Point]]:
+    def checked(self, states: dict[Point, State]) -> list[Edge[Point]]:
         """Check that every instruction is safe in the states, and that they include the state after every edge."""
         edges: list[Edge[Point]] = []
         if self.execution.start not in states or not state_includes(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bpf_isa.conformance.report.markdown import _code, _text
+from bpf_isa.conformance.report.markdown import as_code, as_text
 from bpf_isa.spec.plain import plain
 
 TEXTS = st.text() | st.text(st.sampled_from("ab_ *`[]()<>|~&#!@\\\n-:/;"), max_size=30)
@@ -28,17 +28,17 @@ def shown(text: str) -> str:
 
 @given(TEXTS)
 def test_text_is_text(text: str) -> None:
-    found, bold, after = cells(f"x{_text(text)}", f"**x{_text(text)}**", "z")
+    found, bold, after = cells(f"x{as_text(text)}", f"**x{as_text(text)}**", "z")
     for cell, around in ((found, []), (bold, ["strong_open", "strong_close"])):
         assert {token.type for token in cell} <= {"text", "text_special", *around}
         assert "".join(token.content for token in cell).replace("\u200b", "") == f"x{shown(text)}"
     assert [token.content for token in after] == ["z"]
-    assert "<" not in _text(text) and ">" not in _text(text)  # in the line of a summary, which is HTML
+    assert "<" not in as_text(text) and ">" not in as_text(text)  # in the line of a summary, which is HTML
 
 
 @given(TEXTS)
 def test_code_is_code(text: str) -> None:
-    found, after = cells(_code(f"x{text}"), "z")
+    found, after = cells(as_code(f"x{text}"), "z")
     assert [token.type for token in found] == ["code_inline"]
     assert found[0].content == shown(f"x{text}").replace("`", "'")
     assert [token.content for token in after] == ["z"]

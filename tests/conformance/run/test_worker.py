@@ -289,7 +289,7 @@ def test_answers_are_sent_together_but_not_held_back_long(
         clock(next(times))
         return echo(one)
 
-    worker._answer(theirs, Script(answer).open(), jobs(6))
+    worker.answer(theirs, Script(answer).open(), jobs(6))
     assert told(ours) == [[echo(job(at)) for at in part] for part in ([0, 1, 2], [3, 4], [5])]
 
 
@@ -302,7 +302,7 @@ def test_an_answer_for_each_job_or_none_counts(count: int, ends: tuple[Connectio
             return map(echo, jobs(count))
 
     with pytest.raises(ValueError, match=rf"^the adapter gave {count} outcomes for 2 jobs$"):
-        worker._answer(theirs, Miscounting().open(), jobs(2))
+        worker.answer(theirs, Miscounting().open(), jobs(2))
     assert told(ours) == []
 
 
@@ -312,7 +312,7 @@ def test_outcomes_without_a_valid_reason_do_not_count(reason: Any, ends: tuple[C
     outcome = Outcome(OutcomeKind.REJECTED, reason=reason)
     message = f"the reason of an outcome is a valid protocol.Reason, not {reason!r}"
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-        worker._answer(theirs, Script(lambda _: outcome).open(), jobs(1))
+        worker.answer(theirs, Script(lambda _: outcome).open(), jobs(1))
     assert told(ours) == []
 
 

@@ -317,16 +317,16 @@ def test_states_that_an_edge_leads_out_of_prove_nothing() -> None:
     program = program_of("r3 = 8; next:; r3 += -1; if r3 != 0 goto next; exit")
     execution = Execution(program, "little", Surroundings(), 0, invariants.LIMIT)
     search, start = Invariants(execution), execution.start
-    states = search._grown({start: execution.entry_state()})
-    assert search._checked(states)
+    states = search.grown({start: execution.entry_state()})
+    assert search.checked(states)
     head, first = Point((), 1), states[start]
     for wrong in ({**states, head: first}, {start: first}):
         with pytest.raises(NotProved, match="slot 1: no invariant was found for this loop"):
-            search._checked(wrong)
+            search.checked(wrong)
     begins_with_1 = replace(first, registers=(ranges.known(1), *first.registers[1:]))
     for wrong in ({**states, start: begins_with_1}, {head: states[head]}):
         with pytest.raises(NotProved, match="slot 0: no invariant was found that holds where the program begins"):
-            search._checked(wrong)
+            search.checked(wrong)
 
 
 def test_a_program_may_begin_elsewhere_but_must_end_there_too() -> None:
