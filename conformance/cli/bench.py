@@ -102,7 +102,8 @@ def _print_table(
     console.print(f"programs of ten instructions, decoded and run: {short:,.0f}/s")
     console.print(
         f"load suite, {loading.vectors:,} vectors read and expanded: {loading.seconds:.2f} s "
-        f"({loading.per_second:,.0f} vectors/s), and {loading.other_order_seconds:.2f} s for the other byte order"
+        f"({loading.per_second:,.0f} vectors/s), and {loading.other_order_seconds:.2f} s for the other byte order; "
+        f"loaded from the user's cache folder: {loading.kept_seconds:.2f} s"
     )
     each = ", ".join(f"{stage} {1e6 * seconds / split.programs:.0f}" for stage, seconds in split.seconds.items())
     console.print(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 from ...adapters.protocol import MapSpec, VariableSpec
@@ -56,8 +56,14 @@ def expand(entry: Entry) -> list[Vector]:
         model.VectorError: the program cannot be assembled, a value is missing, unused or no number, or a program
             that should return holds what is no instruction.
     """
-    plan = _Plan(entry)
+    plan = _plan(entry)
     return [plan.vector(case, values) for case, values in entry.cases]
+
+
+def big_of(vector: Vector) -> Variant:
+    """Return the vector for big-endian runtimes."""
+    plan = _plan(vector.entry)
+    return plan.big(plan.cases[vector.case], vector)
 
 
 class _Columns(NamedTuple):
@@ -80,6 +86,7 @@ class _Plan:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
+        self.cases = dict(entry.cases)
         inputs: list[ByOrder] = [value for _, value in entry.variables] + list(entry.maps)
         if entry.memory is not None:
             inputs.append(entry.memory)
@@ -107,7 +114,7 @@ class _Plan:
         if needs.broken is not None and little.expect.returns and entry.level is not Level.EXTENSION:
             raise entry.error(f"should return, but {needs.broken}", case)
         name = vector_id(entry.id, case)
-        return Vector(name, case, entry, needs.groups, needs.reported, little, partial(self.big, values))
+        return Vector(name, case, entry, needs.groups, needs.reported, little, big_of)
 
     def columns(self, case: str | None, values: Iterable[str]) -> _Columns:
         """Return what the values of a case are for: the names of most cases of an entry are the same."""
@@ -215,6 +222,12 @@ class _Plan:
         """Return the line of the file that has a line of the assembly."""
         lines = (self.entry.asm or "").splitlines()
         return find_line(self.entry, lines[line - 1]) if 0 < line <= len(lines) else self.entry.line
+
+
+@lru_cache(maxsize=1 << 13)
+def _plan(entry: Entry) -> _Plan:
+    """Return the plan of an entry, of which the other byte order is made later."""
+    return _Plan(entry)
 
 
 def _one_side(values: Values, side: int) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ...spec.garbage import no_collection
 from ...spec.location import specification_file
+from . import cache
 from .expand import expand
 from .load import find_files, load_file
 from .model import Vector, VectorError
@@ -51,17 +52,33 @@ class Suite:
 
 
 def load_suite(paths: Iterable[Path] = (VECTORS,)) -> Suite:
-    """Read and expand the vector files that ``paths`` name; the suite that comes with this package if none are given.
+    """Return the vectors of the files that ``paths`` name; of the suite that comes with this package if none are given.
+
+    Vectors of the latter are kept in the user's cache folder.
 
     Raises:
         strict_yaml.YamlError: a file is not acceptable YAML.
         model.VectorError: a vector is wrong, or two have the same id.
     """
+    paths = tuple(paths)
+    files = find_files(paths)
     with no_collection():
-        return _load(find_files(paths))
+        kept = cache.read(files) if paths == (VECTORS,) else None
+        if kept is not None:
+            return Suite(kept, tuple(files))
+        suite = read_suite(files)
+        if paths == (VECTORS,):
+            cache.keep(files, suite.vectors)
+    return suite
 
 
-def _load(files: Sequence[Path]) -> Suite:
+def read_suite(files: Sequence[Path]) -> Suite:
+    """Read and expand vector files, whatever is kept of them.
+
+    Raises:
+        strict_yaml.YamlError: a file is not acceptable YAML.
+        model.VectorError: a vector is wrong, or two have the same id.
+    """
     vectors = [vector for file in files for entry in load_file(file) for vector in expand(entry)]
     if len({vector.id for vector in vectors}) < len(vectors):
         raise _same_id(vectors)
