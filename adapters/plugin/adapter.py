@@ -15,7 +15,7 @@ from typing import Any
 from ...spec.asm.assemble import assemble
 from ..closing import Closing
 from ..needs import missing_platform
-from ..processes.client import Shooter
+from ..processes.client import Launcher
 from ..processes.ending import Ending
 from ..processes.evidence import last_line
 from ..processes.settings import Settings, find_program, why_not_started
@@ -49,16 +49,16 @@ class PluginAdapter(Closing):
         if not path:
             raise Unavailable("no plugin is named: give its path, as in plugin:./ubpf_plugin")
         self._program = find_program(path, self._settings.folder)
-        self._shooter = Shooter(self._settings.limits, self._settings.folder, self._settings.environment)
+        self._launcher = Launcher(self._settings.limits, self._settings.folder, self._settings.environment)
         try:
             self._try()
         except Unavailable:
-            self._shooter.close()
+            self._launcher.close()
             raise
 
     def _try(self) -> None:
         """Start the plugin once; its result is ignored."""
-        ended = self._shooter.run(self._command(None), _text(_SMALLEST))
+        ended = self._launcher.run(self._command(None), _text(_SMALLEST))
         if ended.ending is Ending.NOT_STARTED:
             raise Unavailable(f"{self._program}: {why_not_started(ended.status)}")
         if ended.ending is Ending.ENDED and ended.signal is None and ended.exit_status in _NOT_EXECUTED:
@@ -87,7 +87,7 @@ class PluginAdapter(Closing):
         reason = _cannot_carry(job)
         if reason is not None:
             return Outcome(OutcomeKind.UNSUPPORTED, reason=reason)
-        ended = self._shooter.run(self._command(job.memory), _text(job.code))
+        ended = self._launcher.run(self._command(job.memory), _text(job.code))
         if ended.ending is Ending.NOT_STARTED:
             raise OSError(ended.status, why_not_started(ended.status), self._program)
         return outcome_of(ended, self._settings.limits)
@@ -104,7 +104,7 @@ class PluginAdapter(Closing):
 
     def close(self) -> None:
         """End the keeper."""
-        self._shooter.close()
+        self._launcher.close()
 
 
 def split_command(command: str) -> tuple[str, tuple[str, ...] | None]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..closing import Closing
 from ..protocol import Reason
-from . import shots
+from . import launches
 from .containment import PID_NAMESPACE, REAPER, USER_NAMESPACE
 from .ending import Ending
 
@@ -93,7 +93,7 @@ class Ended(NamedTuple):
         return None
 
 
-class Shooter(Closing):
+class Launcher(Closing):
     """Runs programs one after the other, each in a session of its own, whose processes are killed at the end.
 
     Args:
@@ -113,7 +113,7 @@ class Shooter(Closing):
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = _keeper(
-            ["shots", *self._limits.words],
+            ["launches", *self._limits.words],
             self._folder,
             self._environment,
             stdin=subprocess.PIPE,
@@ -138,7 +138,7 @@ class Shooter(Closing):
         stream = self._process.stdin
         assert stream is not None
         with suppress(BrokenPipeError):
-            stream.write(len(request).to_bytes(shots.LENGTH_BYTES, "little") + request)
+            stream.write(len(request).to_bytes(launches.LENGTH_BYTES, "little") + request)
             stream.flush()
         answer = _answer(self._process)
         if answer is not None:
@@ -269,18 +269,18 @@ def _keeper(
 
 
 def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, ...] | None:
-    """Return the next answer of a keeper (see :mod:`.shots`); None if it has ended.
+    """Return the next answer of a keeper (see :mod:`.launches`); None if it has ended.
 
     Raises:
         OSError: the keeper reports an error.
     """
     assert process.stdout is not None
-    size = int.from_bytes(process.stdout.read(shots.LENGTH_BYTES), "little")
+    size = int.from_bytes(process.stdout.read(launches.LENGTH_BYTES), "little")
     data = process.stdout.read(size)
     if not data or len(data) < size:
         return None
     answer: tuple[Any, ...] = marshal.loads(data)
-    if len(answer) == shots.FAILURE:
+    if len(answer) == launches.FAILURE:
         raise OSError(*answer, "the process that starts programs under test")
     return answer
 

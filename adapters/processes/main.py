@@ -7,7 +7,7 @@ they cannot signal it, and are killed when it ends. Without namespaces the keepe
 and kills them; if it is killed or stopped itself, the guard does so instead. When the client ends, the keeper kills its
 processes, and ends.
 
-    shots HOW MEMORY PROCESSES WRITTEN               requests on standard input, see :mod:`.shots`
+    launches HOW MEMORY PROCESSES WRITTEN            requests on standard input, see :mod:`.launches`
     one HOW MEMORY PROCESSES WRITTEN FD COMMAND...   one command with these standard streams, see :mod:`.one`
     containment                                      print the possible containment, and the errno of a better one
 
@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from . import containment, one, shots
+from . import containment, launches, one
 from .keeper import Keeper, kill_and_reap, kill_children
 
 #: Factor for RLIMIT_NPROC of users other than root, which also counts processes that the user starts meanwhile.
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str]) -> None:
     how, memory, processes, written, *command = rest
     try:
         keeper = start(Keeper(how == "contained", int(processes), int(written)), int(memory))
-        if mode == "shots":
-            shots.serve(keeper)
+        if mode == "launches":
+            launches.serve(keeper)
         else:
             one.serve(keeper, int(command[0]), command[1:])
     except OSError as error:
-        if mode == "shots":
-            shots.fail(error)
+        if mode == "launches":
+            launches.fail(error)
         else:
             one.fail(error, int(command[0]))
 

@@ -16,8 +16,8 @@ from ..run.verdict import Verdict
 from ..suite.model import Level
 
 
-class Standing(NamedTuple):
-    """How a runtime stands with a conformance group: the verdicts on the vectors about it of which RFC 9669 decides.
+class GroupConformance(NamedTuple):
+    """Whether a runtime conforms to a group: the verdicts on the vectors about it of which RFC 9669 decides.
 
     ``must`` are those of level ``must``. ``other`` are those of interpretations and of the calling convention. Vectors
     that could not be tried on the runtime (its adapter's protocol has no maps, its policy refuses them) are in neither,
@@ -64,7 +64,7 @@ class Standing(NamedTuple):
         return f"{self.group} ({'; '.join(parts)})" if parts else self.group
 
 
-def standings(results: Sequence[Result]) -> list[Standing]:
+def conformance_by_group(results: Sequence[Result]) -> list[GroupConformance]:
     """Return how a runtime stands with each conformance group that it was tried on, in the order of the RFC."""
     must: dict[str, Counter[Verdict]] = {name: Counter() for name in isa().groups}
     other: dict[str, Counter[Verdict]] = {name: Counter() for name in isa().groups}
@@ -79,7 +79,9 @@ def standings(results: Sequence[Result]) -> list[Standing]:
             continue
         for name in result.vector.reported:
             kind[name][verdict] += 1
-    return [Standing(name, must[name], other[name], untried[name]) for name in must if must[name] or other[name]]
+    return [
+        GroupConformance(name, must[name], other[name], untried[name]) for name in must if must[name] or other[name]
+    ]
 
 
 def in_words(one: RuntimeRun, *, whole: bool) -> str:
@@ -92,10 +94,10 @@ def in_words(one: RuntimeRun, *, whole: bool) -> str:
             f"{one.name} passes {number['pass']:,} of the {len(one.results):,} vectors that were selected, "
             "which says nothing about whole conformance groups"
         )
-    return f"{one.name} {'; '.join(_parts(standings(one.results)))}"
+    return f"{one.name} {'; '.join(_parts(conformance_by_group(one.results)))}"
 
 
-def _parts(found: Sequence[Standing]) -> Iterator[str]:
+def _parts(found: Sequence[GroupConformance]) -> Iterator[str]:
     conforms = [str(group) for group in found if group.conforms]
     absent = [group.group for group in found if group.absent]
     others = [str(group) for group in found if not group.conforms and not group.absent]

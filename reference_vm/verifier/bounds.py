@@ -47,7 +47,7 @@ class Bounds(Generic[P]):
         returning: Callable[[P, State, frozenset[P]], list[State] | None],
     ) -> None:
         self.states, self.returning = states, returning
-        self.looked_at = 0
+        self.visited = 0
         self.after: dict[P, list[P]] = {point: [] for point in states}
         self.costs: dict[P, int] = dict.fromkeys(states, 0)
         for source, target, instructions in edges:
@@ -61,8 +61,8 @@ class Bounds(Generic[P]):
 
     def _longest(self, points: frozenset[P], first: P, head: P | None, nested: int = 0) -> int | None:
         """Return the length of the longest path from ``first`` through ``points`` that does not reach ``head``."""
-        self.looked_at += len(points)
-        if self.looked_at > _MOST_POINTS:
+        self.visited += len(points)
+        if self.visited > _MOST_POINTS:
             return None
         after = {
             point: [target for target in self.after[point] if target in points and target != head] for point in points

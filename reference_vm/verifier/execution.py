@@ -44,7 +44,7 @@ class Point:
 class Execution:
     """Executes a program on abstract states, one basic block at a time, within a limit.
 
-    ``start`` is the entry point, ``looked_at`` the number of instructions executed so far, ``done`` the other work, in
+    ``start`` is the entry point, ``executed`` the number of instructions executed so far, ``done`` the other work, in
     comparisons of values.
     """
 
@@ -54,7 +54,7 @@ class Execution:
         self.program, self.byte_order, self.surroundings = program, byte_order, surroundings
         self.start = Point((), entry)
         self.limit = limit
-        self.looked_at = self.done = 0
+        self.executed = self.done = 0
         #: The region that the accesses of each checked slot lead to; None if there is more than one.
         self.places: dict[int, Place | None] = {}
         found = blocks(program, entry)
@@ -84,12 +84,12 @@ class Execution:
     def proof(self, most_steps: int | None, method: Literal["invariants", "paths"]) -> Proof:
         """Return the proof, after everything has been checked."""
         places = tuple((slot, place) for slot, place in sorted(self.places.items()) if place)
-        return Proof(self.surroundings, most_steps, places, method, self.looked_at)
+        return Proof(self.surroundings, most_steps, places, method, self.executed)
 
     def exhausted(self) -> bool:
         """Whether the limit is exceeded."""
         most, work = self.limit
-        return self.looked_at > most or self.looked_at * _OF_AN_INSTRUCTION + self.done > most * work
+        return self.executed > most or self.executed * _OF_AN_INSTRUCTION + self.done > most * work
 
     def follow(self, point: Point, state: State, mode: Mode) -> tuple[int, list[tuple[Point, State]]]:
         """Execute the basic block at ``point``; return its number of instructions and the states of its successors.
@@ -108,7 +108,7 @@ class Execution:
                 # The structural verifier checks reachability from slot 0, not from another entry.
                 raise NotProved(slot, None, "no instruction begins here")
             count += 1
-            self.looked_at += 1
+            self.executed += 1
             self.done += transfer.done
             transfer.done = 0
             if self.exhausted():

@@ -26,11 +26,11 @@ class Proof:
     """A proof that a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
 
     ``places`` has the region that the instruction at a slot accesses, if it is always the same. ``method`` found the
-    proof, and executed ``looked_at`` instructions on abstract states.
+    proof, and ``executed`` instructions on abstract states.
     """
 
     surroundings: Surroundings
     most_steps: int | None
     places: tuple[tuple[int, Place], ...]
     method: Literal["invariants", "paths"]
-    looked_at: int
+    executed: int

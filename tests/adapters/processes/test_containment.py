@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from bpf_isa.adapters.plugin.outcome import outcome_of
-from bpf_isa.adapters.processes.client import Limits, Resident, Shooter, containment
+from bpf_isa.adapters.processes.client import Launcher, Limits, Resident, containment
 from bpf_isa.adapters.processes.containment import OWN_PID_MAX, PID_NAMESPACE, REAPER, USER_NAMESPACE, release
 from bpf_isa.adapters.processes.ending import Ending
 
@@ -62,9 +62,9 @@ def test_each_deed_has_its_outcome_and_nothing_survives(program: Path, contained
     limits = LIMITS._replace(contained=contained)
     expected = deed.reason if contained or deed.without_namespaces is None else deed.without_namespaces
     before = belongings()
-    with Shooter(limits, program.parent, marked(program.name)) as shooter:
+    with Launcher(limits, program.parent, marked(program.name)) as launcher:
         for words in (deed.words, deed.words, ""):
-            outcome = outcome_of(shooter.run([str(program), *words.split()]), limits)
+            outcome = outcome_of(launcher.run([str(program), *words.split()]), limits)
             if expected and words:
                 assert (outcome.kind, str(outcome.reason)) == ("crashed", expected)
             else:
@@ -77,8 +77,8 @@ def test_each_deed_has_its_outcome_and_nothing_survives(program: Path, contained
 @pytest.mark.parametrize("deed", ["chain-and-wait 300", "signal-and-wait 15"])
 def test_when_the_time_is_up_all_is_killed(program: Path, contained: bool, deed: str) -> None:
     limits = LIMITS._replace(seconds=0.3, contained=contained)
-    with Shooter(limits, program.parent, marked(program.name)) as shooter:
-        assert shooter.run([str(program), *deed.split()]).ending is Ending.TIMED_OUT
+    with Launcher(limits, program.parent, marked(program.name)) as launcher:
+        assert launcher.run([str(program), *deed.split()]).ending is Ending.TIMED_OUT
         assert [one for one in survivors(program.name) if one.endswith(program.name)] == []
     assert survivors(program.name) == []
 
@@ -146,8 +146,8 @@ def test_a_namespace_has_room_for_so_many_processes() -> None:
         )
     limit = Path("/proc/sys/kernel/pid_max")
     before = limit.read_text()
-    with Shooter(LIMITS) as shooter:
-        assert shooter.run(["/bin/cat", str(limit)]).output == b"340\n"
+    with Launcher(LIMITS) as launcher:
+        assert launcher.run(["/bin/cat", str(limit)]).output == b"340\n"
     assert limit.read_text() == before
 
 
@@ -155,9 +155,9 @@ def test_a_namespace_has_room_for_so_many_processes() -> None:
 
 #: What the machine allows, and whether a program can hurt its keeper; whoever runs it needs nothing but a shell.
 REPORT = """
-from bpf_isa.adapters.processes.client import Limits, Shooter, containment
-with Shooter(Limits()) as shooter:
-    said = shooter.run(["/bin/sh", "-c", "kill -KILL $PPID; setsid sleep 1000 & id -u"])
+from bpf_isa.adapters.processes.client import Limits, Launcher, containment
+with Launcher(Limits()) as launcher:
+    said = launcher.run(["/bin/sh", "-c", "kill -KILL $PPID; setsid sleep 1000 & id -u"])
     print(containment().kind, said.ending.name, said.output.decode().strip() or "-")
 """
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

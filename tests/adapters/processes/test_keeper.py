@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.processes.client import Limits, Resident, Shooter
+from bpf_isa.adapters.processes.client import Launcher, Limits, Resident
 from bpf_isa.adapters.processes.ending import Ending
 
 from ..survivors import marked, new_name, survivors, wait_until
@@ -18,18 +18,18 @@ SHELL = "/bin/sh"
 
 OWNER = """
 import sys
-from bpf_isa.adapters.processes.client import Limits, Resident, Shooter
+from bpf_isa.adapters.processes.client import Limits, Resident, Launcher
 mode, contained, text = sys.argv[1:]
 command = ["/bin/sh", "-c", text]
 limits = Limits(seconds=1000, contained=bool(contained))
-if mode == "shots":
-    Shooter(limits).run(command)
+if mode == "launches":
+    Launcher(limits).run(command)
 else:
     Resident(command, limits).wait(1000)
 """
 
 
-@pytest.mark.parametrize("mode", ["shots", "one"])
+@pytest.mark.parametrize("mode", ["launches", "one"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_program_dies_with_its_owner(tmp_path: Path, contained: bool, mode: str, number: signal.Signals) -> None:
     name, ready = new_name(), tmp_path / "ready"
@@ -43,25 +43,25 @@ def test_the_program_dies_with_its_owner(tmp_path: Path, contained: bool, mode: 
     wait_until(lambda: not survivors(name))
 
 
-def test_one_shot_after_the_other() -> None:
-    with Shooter(Limits()) as shooter:
+def test_one_launch_after_the_other() -> None:
+    with Launcher(Limits()) as launcher:
         for number in range(3):
-            ended = shooter.run([SHELL, "-c", f"cat; echo {number}"], b"said ")
+            ended = launcher.run([SHELL, "-c", f"cat; echo {number}"], b"said ")
             assert (ended.ending, ended.exit_status, ended.output) == (Ending.ENDED, 0, b"said %d\n" % number)
 
 
 def test_standard_error_keeps_its_end() -> None:
-    with Shooter(Limits()) as shooter:
-        ended = shooter.run([SHELL, "-c", "head -c 1000000 /dev/zero >&2; echo last >&2"])
+    with Launcher(Limits()) as launcher:
+        ended = launcher.run([SHELL, "-c", "head -c 1000000 /dev/zero >&2; echo last >&2"])
     assert ended.errors.endswith(b"\0last\n")
     assert len(ended.errors) <= 1 << 16
 
 
 def test_a_program_that_cannot_be_executed() -> None:
-    with Shooter(Limits()) as shooter:
-        ended = shooter.run(["/no/such/program"])
+    with Launcher(Limits()) as launcher:
+        ended = launcher.run(["/no/such/program"])
         assert (ended.ending, ended.status, ended.signal) == (Ending.NOT_STARTED, 2, None)
-        assert shooter.run([SHELL, "-c", "exit 3"]).exit_status == 3
+        assert launcher.run([SHELL, "-c", "exit 3"]).exit_status == 3
     resident = Resident(["/no/such/program"], Limits())
     ending = resident.wait(60)
     resident.close()
@@ -72,8 +72,8 @@ def test_a_program_that_cannot_be_executed() -> None:
 def test_programs_start_as_from_a_shell() -> None:
     """In a session of their own, with the usual signals and no descriptor but three."""
     text = "cut -d ' ' -f 1,5,6 /proc/self/stat; grep SigIgn /proc/self/status; ls /proc/self/fd"
-    with Shooter(Limits()) as shooter:
-        ended = shooter.run([SHELL, "-c", f"echo $$; {text}"])
+    with Launcher(Limits()) as launcher:
+        ended = launcher.run([SHELL, "-c", f"echo $$; {text}"])
     shell, stat, ignored, *descriptors = ended.output.decode().splitlines()
     assert stat.split()[1:] == [shell, shell]
     assert int(ignored.split()[1], 16) & 0x7FFFFFFF == 0  # beyond are those of the C library

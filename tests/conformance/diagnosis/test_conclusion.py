@@ -10,10 +10,10 @@ import pytest
 from bpf_isa.adapters.protocol import Blames, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.conformance.diagnosis.conclusion import (
     Ending,
-    Standing,
+    GroupConformance,
+    conformance_by_group,
     ending,
     in_words,
-    standings,
     unexpected,
 )
 from bpf_isa.conformance.results.document import Run
@@ -109,7 +109,7 @@ def test_what_cannot_be_tried_is_not_held_against_the_runtime(blames: Blames) ->
     one = made({"add64-x/wraps": unsupported(Reason("policy.shift-width", "shift by 64", blames))})
     told = "mine conforms to base32, base64 (1 could not be tried), atomic64, divmul64"
     assert in_words(one, whole=True) == told
-    (base64,) = (one for one in standings(one.results) if one.group == "base64")
+    (base64,) = (one for one in conformance_by_group(one.results) if one.group == "base64")
     assert (base64.must, base64.untried) == (Counter({Verdict.PASS: 2}), 1)
 
 
@@ -119,19 +119,19 @@ def test_a_refused_instruction_is_held_against_the_runtime() -> None:
 
 
 def test_a_group_of_interpretations_alone_is_decided_by_these() -> None:
-    passed = Standing("packet", Counter(), Counter({Verdict.PASS: 2}))
+    passed = GroupConformance("packet", Counter(), Counter({Verdict.PASS: 2}))
     assert (passed.conforms, str(passed)) == (True, "packet")
-    failed = Standing("packet", Counter(), Counter({Verdict.PASS: 2, Verdict.FAIL: 1}))
+    failed = GroupConformance("packet", Counter(), Counter({Verdict.PASS: 2, Verdict.FAIL: 1}))
     assert (failed.conforms, str(failed)) == (False, "packet (1 fail of 3 vectors of interpretations)")
 
 
 def test_only_what_rfc_9669_decides_counts_for_a_group() -> None:
-    by_group = {one.group: one for one in standings(made({"bswap16": FAILED, "calls": FAILED}).results)}
+    by_group = {one.group: one for one in conformance_by_group(made({"bswap16": FAILED, "calls": FAILED}).results)}
     assert list(by_group) == ["base32", "base64", "atomic64", "divmul64"]
     assert by_group["base64"].must == Counter({Verdict.PASS: 3})
     assert by_group["base64"].other == Counter({Verdict.FAIL: 1})
     assert by_group["base32"].other == Counter()
-    twice = standings(made({"calls": FAILED}).results * 2)
+    twice = conformance_by_group(made({"calls": FAILED}).results * 2)
     assert [one.other for one in twice if one.group == "base64"] == [Counter({Verdict.FAIL: 2})]
 
 

@@ -41,7 +41,7 @@ def test_what_is_kept_on_the_stack_counts_as_work(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(invariants, "LIMIT", Limit(3000, invariants.LIMIT.work))
     monkeypatch.setattr(paths, "LIMIT", Limit(600, paths.LIMIT.work))
     stores = [f"*(u8 *)(r10 - {1 + number}) = {number % 100}" for number in range(500)]
-    assert proved("\n".join([*stores[:100], "exit"])).looked_at == 202
+    assert proved("\n".join([*stores[:100], "exit"])).executed == 202
     with pytest.raises(NotProved, match="too complex"):
         proved("\n".join([*stores, "exit"]))
 
@@ -51,7 +51,7 @@ def test_a_program_may_mention_many_numbers() -> None:
     proof = proved(f"{numbers}r3 = *(u8 *)(r1 + 0)\nagain:\nr3 += 1\nif r3 < 100000 goto again\nexit", 1)
     assert proof.most_steps == 500 + 2 * 100_000 + 2
     # If a bound went through all of them one by one, it would take twice as many.
-    assert proof.looked_at < 3000
+    assert proof.executed < 3000
 
 
 #: Where the ways meet, r4 is an index or an address; what it is depends on r3.

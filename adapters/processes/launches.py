@@ -41,7 +41,7 @@ def serve(keeper: Keeper) -> None:
     with os.fdopen(_COMMANDS, "rb", closefd=False) as stream, suppress(BrokenPipeError):
         while header := stream.read(LENGTH_BYTES):
             request = marshal.loads(stream.read(int.from_bytes(header, "little")))
-            _answer(*_shoot(keeper, *request))
+            _answer(*_launch(keeper, *request))
 
 
 def fail(error: OSError) -> None:
@@ -57,7 +57,7 @@ def _answer(*answer: Any) -> None:
         data = data[os.write(_REPORTS, data) :]
 
 
-def _shoot(
+def _launch(
     keeper: Keeper, command: Sequence[str], data: bytes, seconds: float, most: int
 ) -> tuple[int, int, bytes, bytes, float]:
     """Run ``command`` once with ``data`` as its standard input; return the answer."""
@@ -82,15 +82,15 @@ def _shoot(
     finally:
         for descriptor in (theirs_in, theirs_out, theirs_err):
             os.close(descriptor)
-    shot = _Shot(leader, feed, out, err, left, most)
-    how = shot.attend(start + seconds, keeper)
+    launch = _Launch(leader, feed, out, err, left, most)
+    how = launch.attend(start + seconds, keeper)
     took = perf_counter() - start
     status = keeper.kill_all(leader)
-    shot.close()
-    return int(how), status, bytes(shot.output), bytes(shot.errors[-KEPT_STDERR:]), took
+    launch.close()
+    return int(how), status, bytes(launch.output), bytes(launch.errors[-KEPT_STDERR:]), took
 
 
-class _Shot:
+class _Launch:
     """The pipes of a program that runs."""
 
     def __init__(self, leader: int, feed: int, out: int, err: int, left: memoryview, most: int) -> None:
