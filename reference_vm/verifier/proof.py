@@ -26,7 +26,7 @@ class Proof:
     """A proof that a program is safe; it executes at most ``most_steps`` instructions (None: no bound is known).
 
     ``places`` has the region that the instruction at a slot accesses, if it is always the same. ``method`` found the
-    proof, and ``executed`` instructions on abstract states.
+    proof, after ``executed`` instructions on abstract states.
     """
 
     surroundings: Surroundings
