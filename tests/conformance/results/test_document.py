@@ -52,6 +52,13 @@ def test_reading_gives_back_what_was_written(name: str, made: Run, tmp_path: Pat
         assert (back.vectors[vector.id].groups, back.vectors[vector.id].reported) == (vector.groups, vector.reported)
 
 
+def test_a_document_may_not_name_its_specification(made: Run, tmp_path: Path) -> None:
+    data = results.document(made)
+    del data["suite"]["documents"]
+    results.write(data, tmp_path / "r.json")
+    assert recorded.read(tmp_path / "r.json").suite.documents == ()
+
+
 def test_the_document_counts(made: Run) -> None:
     data = results.document(made)
     assert data["format"] == "bpf-isa-results" and data["version"] == 2 and "unread" not in data
