@@ -22,7 +22,7 @@ from platformdirs import user_cache_path
 
 from ...spec.location import specification_file
 from ...spec.output import write_bytes
-from .model import Vector
+from .model import Level, Vector
 
 _PACKAGE = Path(__file__).parents[2]
 #: The code that makes vectors of files.
@@ -46,14 +46,21 @@ def read(files: Sequence[Path]) -> tuple[Vector, ...] | None:
     head, data = raw[: 2 * _DIGEST_BYTES], memoryview(raw)[2 * _DIGEST_BYTES :]
     if head != _key(files) + hashlib.sha256(data).digest():
         return None
-    vectors: tuple[Vector, ...] = _Unpickler(io.BytesIO(data)).load()
+    try:
+        vectors: tuple[Vector, ...] = _Unpickler(io.BytesIO(data)).load()
+    except pickle.UnpicklingError:
+        return None
     return vectors
 
 
 def keep(files: Sequence[Path], vectors: Sequence[Vector]) -> None:
     """Keep the vectors of ``files``, if the user has a folder that can be written."""
-    path = _path(files)
-    data = pickle.dumps(tuple(vectors), pickle.HIGHEST_PROTOCOL)
+    path, stream = _path(files), io.BytesIO()
+    pickler = pickle.Pickler(stream, pickle.HIGHEST_PROTOCOL)
+    # Some versions of Python make getattr of a member of an enumeration.
+    pickler.dispatch_table = {Level: lambda level: (Level, (level.value,))}
+    pickler.dump(tuple(vectors))
+    data = stream.getvalue()
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes(_key(files) + hashlib.sha256(data).digest() + data, path)
