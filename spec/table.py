@@ -70,7 +70,7 @@ class Instruction:
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
     forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``means_text`` is
-    the pseudocode of what the instruction does.
+    the pseudocode of what the instruction does; ``given`` is that as a tree, if the text was made of it.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Instruction:
     wide: bool
     line: int
     mnemonic: tuple[str, ...] = ()
+    given: tuple[tree.Stmt, ...] | None = None
 
     @cached_property
     def means(self) -> tuple[tree.Stmt, ...]:
@@ -93,7 +94,7 @@ class Instruction:
         """
         from . import pseudocode
 
-        return pseudocode.parse(self.means_text)
+        return pseudocode.parse(self.means_text) if self.given is None else self.given
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -107,9 +108,7 @@ class Instruction:
 
     def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
         """Return the instruction with another meaning."""
-        row = replace(self, means_text=unparse.render(means))
-        row.__dict__["means"] = means
-        return row
+        return replace(self, means_text=unparse.render(means), given=means)
 
     @property
     def instruction_class(self) -> str:
