@@ -53,7 +53,7 @@ class Watch:
     """Watches processes that this one starts from now on, if the kernel has the files.
 
     Args:
-        processes: so many may run at once.
+        processes: how many may run at once.
         written: bytes that all of them together may write, to files, pipes or whatever it is.
     """
 

@@ -22,12 +22,12 @@ from .forms import AT_START, Forms, common_forms, form_of, forms_after, steps_of
 from .guards import Guard, Shape, guards_of
 from .places import Place, State
 
-#: LLVM should unroll a loop to at most so many instructions, and iterations.
+#: How far LLVM should unroll a loop at most: instructions, and iterations.
 _UNROLLED = 48
 _MOST_UNROLLED = 8
 #: Loops of more blocks are compiled with checks only.
 _MOST_BLOCKS = 64
-#: Accesses of a group may be at most so many bytes apart.
+#: How many bytes accesses of a group may be apart at most.
 _WIDEST = 1 << 20
 
 
