@@ -22,6 +22,10 @@ class LocationError(InputError):
     """``BPF_ISA_SPEC`` names no folder with an ``isa.yaml``."""
 
 
+#: The files of a specification.
+FILES = ("isa.yaml", "requirements.yaml", "errata.yaml")
+
+
 def specification_file(name: str) -> Path:
     """Return where the file ``name`` of the specification is.
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from . import strict_yaml, table, validate
 from .errors import InputError
@@ -85,6 +85,13 @@ class Requirement:
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.rows)
 
 
+class Registry(NamedTuple):
+    """A file of requirements: the documents by the word that ids begin with, and the requirements by id."""
+
+    sources: Mapping[str, Source]
+    requirements: Mapping[str, Requirement]
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """Rows of Appendix A: those whose columns hold the values that are not None.
@@ -128,15 +135,18 @@ class Erratum:
 
 
 @cache
+def _registry() -> Registry:
+    return read_requirements(specification_file("requirements.yaml"), load_errata())
+
+
 def load_requirements() -> Mapping[str, Requirement]:
     """Return the requirements by id, in the order of the file (read once)."""
-    return MappingProxyType(read_requirements(specification_file("requirements.yaml"), load_errata()))
+    return _registry().requirements
 
 
-@cache
 def load_sources() -> Mapping[str, Source]:
     """Return the documents that make statements, by the word that ids begin with (read once)."""
-    return MappingProxyType(_sources(_entries(specification_file("requirements.yaml"), "requirements")[0]))
+    return _registry().sources
 
 
 def document_of(section: str) -> tuple[Source, str]:
@@ -175,7 +185,7 @@ def load_errata() -> Mapping[str, Erratum]:
     return MappingProxyType(read_errata(specification_file("errata.yaml")))
 
 
-def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Requirement]:
+def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> Registry:
     """Read a file of requirements, which may cite ``errata``.
 
     Raises:
@@ -184,7 +194,7 @@ def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Re
     """
     found: dict[str, Requirement] = {}
     data, entries = _entries(path, "requirements")
-    sources = _sources(data)
+    sources = {name: Source(**source) for name, source in data["sources"].items()}
     first = next(iter(sources))
     for where, entry in entries:
         lists = {name: tuple(entry.get(name, ())) for name in ("errata", "rows")}
@@ -202,7 +212,7 @@ def read_requirements(path: Path, errata: Mapping[str, Erratum]) -> dict[str, Re
         if item.id in found:
             raise RegistryError(f"{where}: the id occurs twice")
         found[item.id] = item
-    return found
+    return Registry(MappingProxyType(sources), MappingProxyType(found))
 
 
 def read_errata(path: Path) -> dict[str, Erratum]:
@@ -229,10 +239,6 @@ def read_errata(path: Path) -> dict[str, Erratum]:
             raise RegistryError(f"{where}: the id occurs twice")
         found[item.id] = item
     return found
-
-
-def _sources(data: Mapping[str, Any]) -> dict[str, Source]:
-    return {name: Source(**source) for name, source in data["sources"].items()}
 
 
 def _entries(path: Path, kind: str) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:

@@ -20,14 +20,13 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from ...spec.location import specification_file
+from ...spec.location import FILES, specification_file
 from ...spec.output import write_bytes
 from .model import Level, Vector
 
 _PACKAGE = Path(__file__).parents[2]
 #: The code that makes vectors of files.
 _CODE = ("spec", "conformance/suite", "adapters/protocol.py", "reference_vm/faults.py")
-_SPECIFICATION = ("isa.yaml", "requirements.yaml", "errata.yaml")
 #: Seconds after which what another installation has kept is removed.
 _LONGEST = 7 * 86400
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -79,7 +78,7 @@ def _path(files: Sequence[Path]) -> Path:
 def _key(files: Iterable[Path]) -> bytes:
     """Return a digest of all that the vectors depend on."""
     total = hashlib.sha256(sys.version.encode())
-    for file in (*files, *map(specification_file, _SPECIFICATION), *_code()):
+    for file in (*files, *map(specification_file, FILES), *_code()):
         total.update(f"\0{file}\0".encode())
         total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.digest()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...spec.garbage import no_collection
-from ...spec.location import specification_file
+from ...spec.location import FILES, specification_file
 from . import cache
 from .expand import expand
 from .load import find_files, load_file
@@ -41,8 +41,8 @@ class Suite:
     def digest(self) -> str:
         """A SHA-256 over the files and the specification: equal digests mean equal vectors with one meaning."""
         total = hashlib.sha256()
-        specification = [specification_file(name) for name in ("isa.yaml", "requirements.yaml", "errata.yaml")]
-        for part in sorted(hashlib.sha256(file.read_bytes()).digest() for file in (*self.files, *specification)):
+        files = (*self.files, *map(specification_file, FILES))
+        for part in sorted(hashlib.sha256(file.read_bytes()).digest() for file in files):
             total.update(part)
         return f"sha256:{total.hexdigest()}"
 
