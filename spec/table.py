@@ -70,7 +70,7 @@ class Instruction:
 
     ``fields`` has a rule for each of dst, src, offset, imm and, for a ``wide`` encoding, next_imm. ``asm`` holds the
     forms of assembly, the printed one first; ``mnemonic`` those of the other dialect, if it has any. ``means_text`` is
-    the pseudocode of what the instruction does; ``given`` is that as a tree, if the text was made of it.
+    the pseudocode of what the instruction does; ``means_tree`` is the tree that the text was made of, if it was.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Instruction:
     wide: bool
     line: int
     mnemonic: tuple[str, ...] = ()
-    given: tuple[tree.Stmt, ...] | None = None
+    means_tree: tuple[tree.Stmt, ...] | None = None
 
     @cached_property
     def means(self) -> tuple[tree.Stmt, ...]:
@@ -94,7 +94,7 @@ class Instruction:
         """
         from . import pseudocode
 
-        return pseudocode.parse(self.means_text) if self.given is None else self.given
+        return pseudocode.parse(self.means_text) if self.means_tree is None else self.means_tree
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -108,7 +108,7 @@ class Instruction:
 
     def with_means(self, means: tuple[tree.Stmt, ...]) -> Instruction:
         """Return the instruction with another meaning."""
-        return replace(self, means_text=unparse.render(means), given=means)
+        return replace(self, means_text=unparse.render(means), means_tree=means)
 
     @property
     def instruction_class(self) -> str:

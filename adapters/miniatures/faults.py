@@ -20,7 +20,7 @@ def meaning(rewrite: Rewrite) -> Callable[[Isa], Isa]:
 
     def changed(row: Instruction, table: Isa) -> Instruction:
         text = rewrite(row, table)
-        return row if text in {None, row.means_text} else replace(row, means_text=text)
+        return row if text in {None, row.means_text} else replace(row, means_text=text, means_tree=None)
 
     def change(table: Isa) -> Isa:
         return _with_rows(table, {row.name: changed(row, table) for row in table.instructions})

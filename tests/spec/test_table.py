@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.spec import strict_yaml, table
+from bpf_isa.spec import strict_yaml, table, tree
 from bpf_isa.spec.pseudocode import PseudocodeError
 from bpf_isa.spec.table import FIELD_RANGES, Fixed, Instruction, Isa, Operand, TableError, isa
 
@@ -194,6 +194,13 @@ def test_the_pseudocode_of_the_table_is_right() -> None:
     assert [(row.name, row.means) for row in checked.instructions] == [
         (row.name, row.means) for row in isa().instructions
     ]
+
+
+def test_a_row_keeps_its_meaning_when_another_field_is_replaced() -> None:
+    """Its text would not do: nothing in it tells the type of the number."""
+    means = (tree.Assign(tree.Register("r0"), tree.Cast(tree.U64, tree.Const(7, tree.U32))),)
+    row = isa().by_name["EXIT"].with_means(means)
+    assert replace(row, line=1).means is means
 
 
 def test_a_meaning_is_parsed_when_it_is_asked_for() -> None:
