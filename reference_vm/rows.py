@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..spec import tree as t
 from ..spec.encoding import ByteOrder
@@ -52,9 +52,9 @@ class RowCode(NamedTuple):
 def row_code(row: Instruction, byte_order: ByteOrder) -> RowCode:
     """Compile the meaning of ``row`` for machines of ``byte_order``."""
     source = row_source(row, byte_order)
-    names: dict[str, object] = {**SUPPORT, "RETURN": RETURN, "LocalCall": LocalCall}
+    names: dict[str, Any] = {**SUPPORT, "RETURN": RETURN, "LocalCall": LocalCall}
     exec(compile(source, f"<{row.name}>", "exec"), names)
-    make: MakeStep = names["make"]  # type: ignore[assignment]  # defined by the source
+    make: MakeStep = names["make"]
     uses_pc = any(isinstance(node, t.Call) and node.name == "code_addr" for node in t.walk(*row.means))
     return RowCode(make, uses_pc)
 

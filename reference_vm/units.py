@@ -7,7 +7,7 @@ are left to the interpreter (:mod:`.interpreter`), as is the rest of a budget th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..spec import tree as t
 from ..spec.control import Block, blocks, control_of, destination
@@ -164,9 +164,9 @@ class _Writer:
             pc = slots[trap.__traceback__.tb_lineno]
             trap.place = pc, executed + since[pc]
 
-        names: dict[str, object] = {**SUPPORT, "Trap": Trap, "locate": locate}
+        names: dict[str, Any] = {**SUPPORT, "Trap": Trap, "locate": locate}
         exec(compile(source, "<unit>", "exec"), names)
-        run: RunUnit = names["unit"]  # type: ignore[assignment]  # defined by the source
+        run: RunUnit = names["unit"]
         size = sum(len(block.slots) for block in self.blocks.values())
         return Unit(run, size, entries, source)
 

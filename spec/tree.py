@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ def walk(*nodes: Node) -> Iterator[Node]:
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return ``node`` with each direct child ``c`` replaced by ``change(c)``; the node itself if none changes."""
-    new: dict[str, object] = {}
+    new: dict[str, Any] = {}
     for name in _NAMES[type(node)]:
         value = getattr(node, name)
         if isinstance(value, tuple):
@@ -279,7 +279,7 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             item = change(value)
             if item is not value:
                 new[name] = item
-    return replace(node, **new) if new else node  # type: ignore[arg-type]  # names come from the node's own fields
+    return replace(node, **new) if new else node
 
 
 def reads(*nodes: Node) -> frozenset[str]:

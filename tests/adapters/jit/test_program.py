@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Unpack
 
 import pytest
 
@@ -13,7 +14,7 @@ from bpf_isa.adapters.jit.runtime.llvm import Level, Timings
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned, Trap
 from bpf_isa.reference_vm.frames import Frames
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.reference_vm.machine import Helper, Machine
+from bpf_isa.reference_vm.machine import Helper, Machine, Platform
 from bpf_isa.reference_vm.memory import Region
 from bpf_isa.spec import pseudocode
 from bpf_isa.spec.asm.assemble import assemble, assemble_program
@@ -24,12 +25,12 @@ LEVELS: tuple[Level, ...] = ("fast", "full")
 
 
 def both(
-    asm: str, level: Level, memory: bytes | None = None, *, budget: int = 10_000, **more: object
+    asm: str, level: Level, memory: bytes | None = None, *, budget: int = 10_000, **more: Unpack[Platform]
 ) -> Returned | Fault:
     """Run in both engines, compare, and return the outcome."""
     code = assemble(asm)
-    expected = execute(code, memory=memory, budget=budget, **more)  # type: ignore[arg-type]  # passed on
-    got = compile(code, level=level)(memory, budget=budget, **more)  # type: ignore[arg-type]
+    expected = execute(code, memory=memory, budget=budget, **more)
+    got = compile(code, level=level)(memory, budget=budget, **more)
     assert got == expected
     return got
 

@@ -16,7 +16,7 @@ from bpf_isa.adapters.jit.trust import NotAccepted, accept
 from bpf_isa.conformance.bench.jit import BUDGET, PROGRAMS
 from bpf_isa.reference_vm.faults import Fault, FaultKind, Returned
 from bpf_isa.reference_vm.interpreter import execute
-from bpf_isa.reference_vm.machine import Machine
+from bpf_isa.reference_vm.machine import Machine, Platform
 from bpf_isa.reference_vm.maps import ArrayMap
 from bpf_isa.reference_vm.verifier.safety import surroundings_of
 from bpf_isa.reference_vm.verifier.surroundings import Surroundings
@@ -123,11 +123,11 @@ def test_maps_and_variables_are_reached_where_the_host_has_them() -> None:
         r0 += r2
         exit
     """)
-    surroundings = {"maps": (b"x", ArrayMap(bytes(range(16)), entries=2)), "variables": {5: b"abc"}}
-    machine = Machine(memory=b"0123", **surroundings)  # type: ignore[arg-type]  # passed on
+    platform: Platform = {"maps": (b"x", ArrayMap(bytes(range(16)), entries=2)), "variables": {5: b"abc"}}
+    machine = Machine(memory=b"0123", **platform)
     run = compile(program, accepted=accept(program, "little", surroundings_of(machine)))
     outcome = run.run(machine)
-    expected = execute(program, memory=b"0123", **surroundings)  # type: ignore[arg-type]  # passed on
+    expected = execute(program, memory=b"0123", **platform)
     assert isinstance(outcome, Returned) and isinstance(expected, Returned)
     assert (outcome.r0, outcome.maps) == (expected.r0, expected.maps)
 
