@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias, cast
 
+from ...reference_vm.contexts.fields import Comparison, Condition, FieldName
 from ...spec import tree as t
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Operand
 from .build import SHIFTS, both, coerce, const, in_statements, negation
-from .mutant import WRITABLE, Comparison, Condition, FieldName, Mutant
+from .mutant import WRITABLE, Mutant
 from .statements import Means, disturbed
 
 _STACK_POINTER = 10

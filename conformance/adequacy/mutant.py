@@ -7,46 +7,17 @@ the instruction (``when``), for example those in which dst and src are the same 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Literal, NamedTuple, cast
 
+from ...reference_vm.contexts.fields import Condition
 from ...spec import tree as t
 from ...spec.encoding import Decoded
 from ...spec.table import Instruction
 from ...spec.unparse import render
 from .build import total
-
-FieldName: TypeAlias = Literal["dst", "src", "offset", "imm", "next_imm"]
-Comparison: TypeAlias = Literal["==", "!=", "<", ">"]
-
-#: The comparisons of signed numbers, and of terms of z3.
-COMPARISONS: dict[Comparison, Callable[[Any, Any], Any]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt
-}  # fmt: skip
-
-
-class Condition(NamedTuple):
-    """A test of a field of the instruction (signed, section 3.1): ``imm < 0``, ``dst == src``, ``imm & 31 == 0``."""
-
-    field: FieldName
-    op: Comparison
-    value: int | FieldName
-    mask: int | None = None
-
-    def holds(self, decoded: Decoded) -> bool:
-        """Whether ``decoded`` passes the test."""
-        left: int = getattr(decoded, self.field)
-        right: int = self.value if isinstance(self.value, int) else getattr(decoded, self.value)
-        return bool(COMPARISONS[self.op](left if self.mask is None else left & self.mask, right))
-
-    def __str__(self) -> str:
-        left = self.field if self.mask is None else f"{self.field} & {self.mask}"
-        if self.field in ("dst", "src") and isinstance(self.value, int):
-            return f"{left} is r{self.value}" if self.op == "==" else f"{left} {self.op} r{self.value}"
-        return f"{left} {self.op} {self.value}"
 
 
 class Shift(NamedTuple):

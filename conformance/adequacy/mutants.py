@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from ...reference_vm.contexts.fields import Condition, FieldName
 from ...spec import tree as t
 from ...spec.encoding import differing_part
 from ...spec.facts import Kind, facts
@@ -13,7 +14,7 @@ from ...spec.table import Fixed, Instruction, Isa, Operand
 from .build import complement, const, in_statements, places, renamed, through
 from .expressions import ALIGNS, edits
 from .guards import guarded
-from .mutant import WRITABLE, Condition, FieldName, Mutant, Shift, register
+from .mutant import WRITABLE, Mutant, Shift, register
 from .shortcuts import shortcuts
 from .statements import Means, aliased, changes, disorder
 

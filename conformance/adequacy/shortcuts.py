@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...reference_vm.contexts.fields import Condition
 from ...spec import tree as t
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Operand
 from .build import DIVISIONS, SHIFTS, coerce, const
-from .mutant import Condition, Mutant
+from .mutant import Mutant
 from .statements import Means
 
 _FAMILY = "shortcut"

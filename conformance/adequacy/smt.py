@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from ...reference_vm.contexts.fields import COMPARISONS
 from ...spec import tree as t
 from ...spec.encoding import ByteOrder, Decoded
 from ...spec.facts import Kind, facts
 from ...spec.pseudocode import FIELD_TYPES
 from ...spec.table import Fixed, Instruction, Operand
 from .build import total
-from .mutant import COMPARISONS, Mutant
+from .mutant import Mutant
 
 if TYPE_CHECKING:
     from ...reference_vm.symbolic.machine import State
