@@ -45,11 +45,7 @@ function:
 @pytest.mark.parametrize(
     ("slot", "expected", "not_expected"),
     [
-        (
-            1,
-            {"before: move64", "after: condition32", "used by: condition32", "fed by: move64", "slot: from 1024"},
-            set(),
-        ),
+        (1, {"before: move64", "after: condition32", "used by: condition32", "fed by: move64"}, {"slot: from 1024"}),
         (1, {"first operand: constant", "dst: r0 to r5"}, {"block: first"}),
         (2, {"block: last", "distance: 1", "first operand: computed"}, {"offset: 1"}),
         (3, {"block: first", "block: last", "registers: one"}, {"imm: 0"}),
