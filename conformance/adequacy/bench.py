@@ -37,11 +37,12 @@ class BaselineError(InputError):
 class Case:
     """A vector in one byte order (its id, job and expectation) with its program prepared.
 
-    ``slots`` gives the slots of each row (by name) in the program, ``executed`` the names of the executed rows,
-    ``steps`` the number of executed instructions, ``budget`` the most that a mutant may execute.
+    ``slots`` gives the slots of each row (by name) in the program, ``reached`` the slots of executed instructions,
+    ``executed`` the names of their rows, ``steps`` the number of executed instructions, ``budget`` the most that a
+    mutant may execute.
     """
 
-    __slots__ = ("budget", "executable", "executed", "expect", "job", "slots", "steps")
+    __slots__ = ("budget", "executable", "executed", "expect", "job", "reached", "slots", "steps")
 
     def __init__(self, job: Job, expect: Expectation) -> None:
         self.job, self.expect = job, expect
@@ -52,15 +53,17 @@ class Case:
             if item is not None:
                 slots.setdefault(item.instruction.name, []).append(slot)
         self.slots: Mapping[str, tuple[int, ...]] = {name: tuple(where) for name, where in slots.items()}
-        self.executed = self._follow()
+        self.reached = self._follow()
+        names = (self.executable.name_at(slot) for slot in self.reached)
+        self.executed = frozenset(name for name in names if name is not None)
 
     @property
     def id(self) -> str:
         """The id of the vector."""
         return self.job.id
 
-    def _follow(self) -> frozenset[str]:
-        """Run the unmodified program; set ``steps`` and ``budget``, and return the names of the executed rows."""
+    def _follow(self) -> frozenset[int]:
+        """Run the unmodified program; set ``steps`` and ``budget``, and return the slots of executed instructions."""
         seen: set[int] = set()
         watched = self.executable.replaced({})
         watched.operations = [
@@ -72,8 +75,7 @@ class Case:
         if judge(self.expect, outcome_of(result)).verdict is not Verdict.PASS:
             where = f"{self.id} ({self.job.byte_order}-endian)"
             raise BaselineError(f"{where} does not pass on the specification; see bpf-isa run -r reference")
-        names = (self.executable.name_at(slot) for slot in seen)
-        return frozenset(name for name in names if name is not None)
+        return frozenset(seen)
 
     def outcome(self, executable: Executable, frames: type[Frames] = Frames) -> Outcome:
         """Return the outcome of ``executable`` in place of the vector's program."""

@@ -108,9 +108,9 @@ def survey(
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
-    _bench.cache_clear()
+    bench_of.cache_clear()
     scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
-    bench = _bench(scope)
+    bench = bench_of(scope)
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
     noticing: set[str] = set()
@@ -146,7 +146,7 @@ def _tasks(table: Isa, instructions: Iterable[str] | None) -> list[Task]:
 
 def _decide(scope: Scope, task: Task) -> list[Finding]:
     """Decide the mutants of ``task``; each process reads the vectors once."""
-    bench, table = _bench(scope), isa()
+    bench, table = bench_of(scope), isa()
     match task.kind:
         case "meaning":
             return list(_meaning(task.names[0], bench))
@@ -157,11 +157,12 @@ def _decide(scope: Scope, task: Task) -> list[Finding]:
 
 
 def _idle(scope: Scope, names: Sequence[str]) -> list[str]:
-    return list(idle_vectors(_bench(scope), names))
+    return list(idle_vectors(bench_of(scope), names))
 
 
 @lru_cache(maxsize=1)
-def _bench(scope: Scope) -> Bench:
+def bench_of(scope: Scope) -> Bench:
+    """Return the vectors of ``scope`` with their programs prepared; each process reads them once."""
     rows = None if scope.rows is None else [isa().by_name[name] for name in scope.rows]
     suite = load_suite(scope.files)
     return Bench(suite.vectors, rows)

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 @paths_option("--vectors", help="Vector files, or folders of them, to measure instead of the suite.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Processes to use.  [default: CPUs]")
 @click.option("--all", "all_alive", is_flag=True, help="Print every mutant that is alive, not the first ones.")
+@click.option("--contexts", is_flag=True, help="Confine faults to contexts, as code generators have them.")
 @click.option("--diagnosis", is_flag=True, help="Run mutants as runtimes; tell how often the right row is accused.")
 @click.option(
-    "--sample", type=click.IntRange(1), default=2500, show_default=True, help="Mutants to diagnose, with --diagnosis."
+    "--sample",
+    type=click.IntRange(1),
+    help="Mutants to decide, with --contexts (default: all), or to diagnose, with --diagnosis (default: 2500).",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Which mutants are diagnosed, with --diagnosis.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which mutants are in the sample.")
 @click.option("--r0-only", is_flag=True, help="Let mutants show r0 only, as plugins do, with --diagnosis.")
 def adequacy(
     instructions: tuple[str, ...],
@@ -48,8 +51,9 @@ def adequacy(
     paths: tuple[Path, ...],
     jobs: int | None,
     all_alive: bool,
+    contexts: bool,
     diagnosis: bool,
-    sample: int,
+    sample: int | None,
     seed: int,
     r0_only: bool,
 ) -> None:
@@ -57,6 +61,9 @@ def adequacy(
 
     Every mutant of the specification is killed (a vector notices), equivalent (z3 proves that there is nothing to
     notice) or alive; without z3-solver, those for which no operands are found that show them are undecided.
+
+    With --contexts, the mutants are those of code generators: a fault of an instruction that is confined to one context
+    (what stands before or after it, its place in the program, the size of its fields, how often it was executed).
 
     With --diagnosis, mutants are run as runtimes with all vectors, and the instruction that the diagnosis of a run
     accuses first is compared with the one that is at fault.
@@ -66,6 +73,7 @@ def adequacy(
     """
     from ...spec.output import write_text
     from ..adequacy import report
+    from ..adequacy.contexts import survey_contexts
     from ..adequacy.survey import survey
     from ..results.document import write
     from ..suite.suite import VECTORS
@@ -74,12 +82,22 @@ def adequacy(
     for file in (json_file, suggest_file):
         check_writable(file)
     console = console_beside(json_file, suggest_file)
+    if contexts and diagnosis:
+        raise Unusable("--contexts and --diagnosis are two measurements: give one of them")
+    if sample is not None and not contexts and not diagnosis:
+        raise Unusable("--sample is for --contexts and --diagnosis; without them all mutants are decided")
     if diagnosis:
         if json_file is not None or suggest_file is not None:
             raise Unusable("--diagnosis writes no files: leave out --json and --suggest")
-        raise SystemExit(_diagnose(console, instructions, paths or (VECTORS,), sample, seed, r0_only, jobs))
+        raise SystemExit(
+            _diagnose(console, instructions, paths or (VECTORS,), sample or _DIAGNOSED, seed, r0_only, jobs)
+        )
+    number = jobs or len(os.sched_getaffinity(0))
     with _bar(console) as on_task:
-        found = survey(paths or (VECTORS,), instructions or None, jobs or len(os.sched_getaffinity(0)), on_task)
+        if contexts:
+            found = survey_contexts(paths or (VECTORS,), instructions or None, sample, seed, number, on_task)
+        else:
+            found = survey(paths or (VECTORS,), instructions or None, number, on_task)
     if json_file is not None:
         write(report.document(found), json_file)
     if suggest_file is not None:
@@ -92,8 +110,8 @@ def adequacy(
     raise SystemExit(OK if found.is_adequate else FAILED)
 
 
-#: So great a part of the diagnoses has to be right.
-_RATE = 0.95
+#: So many mutants are diagnosed by default, and so great a part of the diagnoses has to be right.
+_DIAGNOSED, _RATE = 2500, 0.95
 
 
 def _diagnose(

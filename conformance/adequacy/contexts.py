@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of code generators decided: which vectors notice a fault that is confined to one context."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from ...reference_vm.contexts.confine import Confinement
+from ...reference_vm.contexts.context import Context
+from ...spec.table import Instruction, isa
+from . import smt
+from .bench import Bench, Case
+from .context_mutants import ContextMutant, contexts_of, faults_of
+from .kill import Pool, Status, decide
+from .occurrences import contexts_in
+from .processes import processes
+from .survey import Finding, OnTask, Scope, Survey, bench_of
+
+_NOWHERE = "no vector executes the instruction there"
+_UNNOTICED = "vectors execute the instruction there, and none notices"
+#: Cases with more steps come last. A proof is tried after so many cases that have the context and do not notice.
+_LONG, _PROVED_AFTER = 8192, 20
+
+
+def survey_contexts(
+    vectors: Sequence[Path],
+    instructions: Iterable[str] | None,
+    sample: int | None,
+    seed: int,
+    number: int,
+    on_task: OnTask | None = None,
+) -> Survey:
+    """Decide the mutants of ``instructions`` (None: all) in contexts, or ``sample`` of them.
+
+    The same ``seed`` gives the same sample. It has as great a part of the mutants of each row.
+
+    Raises:
+        strict_yaml.YamlError, model.VectorError: a vector file is wrong.
+        BaselineError: a vector does not pass on the unmodified specification.
+    """
+    scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
+    bench = bench_of(scope)
+    names = [row.name for row in isa().instructions] if scope.rows is None else list(scope.rows)
+    names.sort(key=lambda name: -len(bench.using(name)))
+    part = 1.0 if sample is None else sample / sum(len(_mutants(name)) for name in names)
+    result = Survey(len(bench.vectors))
+    with processes(number, bench.prepare) as run:
+        for done, findings in enumerate(run(partial(_decide, scope, part, seed), names), 1):
+            result.findings += findings
+            if on_task:
+                on_task(done, len(names))
+    order = {row.name: place for place, row in enumerate(isa().instructions)}
+    result.findings.sort(key=lambda finding: (order[finding.instruction], finding.id))
+    return result
+
+
+def _decide(scope: Scope, part: float, seed: int, name: str) -> list[Finding]:
+    mutants = _mutants(name)
+    if part < 1:
+        mutants = random.Random(f"{seed} {name}").sample(mutants, math.ceil(part * len(mutants)))
+    return list(decide_contexts(isa().by_name[name], bench_of(scope), mutants)) if mutants else []
+
+
+def _mutants(name: str) -> list[ContextMutant]:
+    row = isa().by_name[name]
+    return [ContextMutant(fault, where) for fault in faults_of(row, isa()) for where in contexts_of(row)]
+
+
+def decide_contexts(row: Instruction, bench: Bench, mutants: Iterable[ContextMutant]) -> Iterator[Finding]:
+    """Decide ``mutants`` of ``row``. Those whose fault is equivalent to the row everywhere are left out."""
+    pool = Pool(row, bench)
+    pending: dict[Context, list[_Pending]] = {}
+    statuses: dict[str, Status] = {}
+    for mutant in mutants:
+        fault = mutant.fault
+        if fault.id not in statuses:
+            statuses[fault.id] = decide(fault, pool).status
+        if statuses[fault.id] is not Status.EQUIVALENT:
+            pending.setdefault(mutant.where, []).append(_Pending(mutant))
+    # Programs with many different instructions have many contexts; long ones take their time.
+    cases = sorted(bench.using(row.name), key=lambda case: (case.steps > _LONG, -len(case.executed)))
+    for case in cases:
+        if not pending:
+            return
+        for where, slots in contexts_in(row, case).items():
+            if where in pending:
+                left = []
+                for one in pending.pop(where):
+                    found = one.decide(case, slots)
+                    if found is None:
+                        left.append(one)
+                    else:
+                        yield found
+                if left:
+                    pending[where] = left
+    yield from (one.undecided() for some in pending.values() for one in some)
+
+
+class _Pending:
+    """A mutant that no vector has noticed yet."""
+
+    def __init__(self, mutant: ContextMutant) -> None:
+        self.mutant, self.tried = mutant, 0
+
+    def decide(self, case: Case, slots: Iterable[int]) -> Finding | None:
+        """Return the finding if ``case``, which executes the instruction at ``slots`` in the context, notices."""
+        self.tried += 1
+        program = case.executable.program
+        changes = self.mutant.fault.changes((slot, program[slot]) for slot in slots)
+        faulty = Confinement([self.mutant.where]).at(case.executable, changes)
+        if not case.passes(faulty):
+            return self._finding(Status.KILLED)._replace(killers=(case.id,))
+        return self._finding(Status.EQUIVALENT) if self.tried == _PROVED_AFTER and self._is_equivalent() else None
+
+    def undecided(self) -> Finding:
+        """Return the finding of a mutant that no vector notices."""
+        if self.tried < _PROVED_AFTER and self._is_equivalent():
+            return self._finding(Status.EQUIVALENT)
+        reason, fault = _UNNOTICED if self.tried else _NOWHERE, self.mutant.fault
+        alive = self._finding(Status.ALIVE)
+        return alive._replace(reason=reason, means=fault.row.means_text, faulty=str(fault))
+
+    def _finding(self, status: Status) -> Finding:
+        return Finding(self.mutant.id, self.mutant.fault.row.name, self.mutant.where.feature, status)
+
+    def _is_equivalent(self) -> bool:
+        simpler = self.mutant.as_mutant()
+        return simpler is not None and smt.is_available() and smt.compare(simpler).verdict == "equivalent"
