@@ -128,9 +128,19 @@ def distinct(cases: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, s
 
 def _observed(outcome: Returned, columns: Iterable[str]) -> dict[str, str]:
     return {
-        column: (outcome.memory or b"").hex() if column == "after" else f"{outcome.registers[int(column[1:])]:#x}"
+        column: _bytes(outcome.memory or b"") if column == "after" else f"{outcome.registers[int(column[1:])]:#x}"
         for column in columns
     }
+
+
+#: So many zeros at the end are written as a number of them.
+_MANY_ZEROS = 128
+
+
+def _bytes(memory: bytes) -> str:
+    head = memory.rstrip(b"\0")
+    zeros = len(memory) - len(head)
+    return f"{head.hex()} 00*{zeros}" if head and zeros >= _MANY_ZEROS else memory.hex()
 
 
 def slug(row: Instruction) -> str:

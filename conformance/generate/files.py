@@ -15,6 +15,7 @@ from . import (
     arithmetic,
     atomics,
     byteswap,
+    contexts,
     encodings,
     idioms,
     immediates,
@@ -65,6 +66,7 @@ FILES: Mapping[str, Family] = {
     "idioms": Family(idioms.drafts, _COMPUTED),
     "stored": Family(stored.drafts, _COMPUTED),
     "neighbours": Family(neighbours.drafts, _COMPUTED),
+    "contexts": Family(contexts.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }

@@ -19,6 +19,8 @@ from .points import Point
 #: The slots of the longest program; distances are shorter.
 _MOST_SLOTS: Final = 1 << 16
 _CALLS: Final = (Kind.HELPER, Kind.CALL)
+#: The width of registers in bits.
+WORD: Final = 64
 #: Kinds that read registers which their meaning does not name.
 _ALSO_READING: Final = (*_CALLS, Kind.EXIT)
 
@@ -73,9 +75,11 @@ def is_possible(row: Instruction, where: Context) -> bool:
         case "before" | "after" | "second after":
             return value != kind_of(_of(Kind.PACKET))
         case "used by":
-            return writes and control_of(row).continues and value in _reading()
+            usable = value in _reading() and (value not in _ADDRESSING or _makes_address(row))
+            return writes and control_of(row).continues and usable
         case "fed by":
-            return (reads or about.kind in _ALSO_READING) and value in _writing()
+            feeds = value in _writing() and (_feeds_numbers(row) or value in _ADDRESSES)
+            return (reads or about.kind in _ALSO_READING) and feeds and (value != "address" or access(row) is not None)
         case "imm" | "offset" | "distance" as name:
             return value in _possible_numbers(row, name)
         case "slot" if value == "0":
@@ -102,6 +106,26 @@ def is_possible(row: Instruction, where: Context) -> bool:
             crossing = value.startswith("crosses")
             return found is not None and not (crossing and (found.size == 1 or about.locked))
     return True
+
+
+#: Kinds that read an address only, and kinds that give one. Verifiers refuse other computations with addresses.
+_ADDRESSING: Final = ("load", "sign-extending load", "store of an immediate")
+_ADDRESSES: Final = ("arithmetic64", "move64", "load", "address", "local call")
+
+
+def _makes_address(row: Instruction) -> bool:
+    """Whether the result of ``row`` may be an address."""
+    about = facts(row)
+    computed = about.operation in ("+", "-", "move") and "src" in row.operands
+    return about.width == WORD and (
+        about.kind in (Kind.ADDRESS, Kind.LOAD, *_CALLS) or (about.kind is Kind.ALU and computed)
+    )
+
+
+def _feeds_numbers(row: Instruction) -> bool:
+    """Whether ``row`` has a register operand that is no address."""
+    found = access(row)
+    return found is None or bool((row.reads & {"dst", "src", "r0"}) - {found.base})
 
 
 def _context(row: Instruction) -> frozenset[str]:

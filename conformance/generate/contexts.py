@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every instruction with each kind of instruction before and after it, with operands of each origin.
+
+A code generator looks at neighbours: it fuses two instructions, leaves out an extension that the next one does not
+need, keeps an operand in a register. Each program has some instructions in a loop over pairs of operands, and a case
+for each kind of neighbour. ``bpf-isa adequacy --contexts`` confines faults to such places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from ...spec.facts import Kind, facts
+from ...spec.table import isa
+from . import context_functions
+from .context_parts import (
+    BESIDE,
+    MEMORY,
+    MOST,
+    PAIRS,
+    Part,
+    feeding,
+    loop,
+    neighbours,
+    operands,
+    parts,
+    shown,
+    title,
+    using,
+)
+from .covers import covers
+from .draft import Draft
+
+_HELPER: Final = 77
+#: Functions: one that gives a number, one that keeps its argument, one that gives the first operand, and its address.
+_FUNCTIONS: Final = (
+    "give:\nr0 = 0x7766554433221100 ll\nexit\nkeep:\nr0 = r1\nexit\n"
+    "load:\nr0 = *(u64 *)(r5 + 0)\nexit\nbase:\nr0 = r2\nexit\n"
+)
+_MAP: Final = "91 a2 b3 c4 d5 e6 f7 08 " * (BESIDE // 8 + 1)
+#: An instruction that is nobody's neighbour.
+_NEUTRAL: Final = "r4 = r3"
+#: Operands that a compiler knows.
+_CONSTANTS: Final = ("-2023406815", "33", "0x8000000000000003 ll", "0x187654321 ll", "-8")
+_CALLING: Final = "calling-convention"
+_PLACES: Final = {"d": "7", "s": "8"}
+_Case: TypeAlias = Mapping[str, str]
+
+
+class _Way(NamedTuple):
+    """Cases that need the same of the platform, the functions that they call, and what sets arguments of these."""
+
+    name: str
+    cases: Mapping[str, _Case]
+    functions: str = ""
+    arguments: str = ""
+    helpers: tuple[tuple[str, int], ...] = ()
+    maps: tuple[str, ...] = ()
+
+
+def drafts() -> Iterator[Draft]:
+    """Yield the vectors of neighbours, of operands, and of the ends of functions."""
+    for some in _together():
+        for way in (_plain(some[0]), _called(some[0]), _platform(some[0])):
+            yield _program(some, way)
+        yield from context_functions.drafts(some)
+
+
+def _together() -> Iterator[Sequence[Part]]:
+    """Yield parts that share a program: those of rows in the same groups with operands of the same kinds."""
+    found: dict[object, list[Part]] = {}
+    for row in isa().instructions:
+        for part in parts(row):
+            # Code after an unconditional jump is unreachable, which verifiers refuse: a program of its own.
+            alone = row.name if facts(row).kind is Kind.JUMP else ""
+            key = alone, row.groups - {"base32", "base64"}, part.numbers, part.values, part.addresses, part.written
+            found.setdefault(key, []).append(part)
+    for some in found.values():
+        for first in range(0, len(some), MOST):
+            yield some[first : first + MOST]
+
+
+def _case(part: Part, **texts: str) -> _Case:
+    """Return a case: the registers of the instruction, and the lines before it, after it, and after that."""
+    case = {**_PLACES, "a": "9", "before": _NEUTRAL, "next": _NEUTRAL, "second": _NEUTRAL, **texts}
+    return {"o": case[part.written or "d"], **case}
+
+
+def _beside(part: Part, text: str) -> _Case:
+    return _case(part, before=text, next=text, second=text)
+
+
+def _plain(part: Part) -> _Way:
+    cases = {f"beside {kind}": _beside(part, text) for kind, text in neighbours().items()}
+    for hole in part.values:
+        register = _PLACES[hole]
+        for kind, text in feeding(register, {"d": "3", "s": "2"}[hole]).items():
+            cases[f"{hole} from {kind}"] = _case(part, before=text)
+        for number, constant in enumerate(_CONSTANTS):
+            cases[f"{hole} constant {number}"] = _case(part, before=f"r{register} = {constant}")
+        cases[f"{hole} copied"] = _case(part, before=f"r{register} = r3")
+    if part.is_seen:
+        for kind, text in using(_PLACES[part.written]).items():
+            cases[f"used by {kind}"] = _case(part, next=text)
+    for hole in part.addresses:
+        cases[f"{hole} added to"] = _case(part, before=f"r{_PLACES[hole]} += 0")
+        cases[f"{hole} moved"] = _case(part, before=f"r{_PLACES[hole]} = r9")
+    cases["second before exit"] = _case(part, next="if r6 != 7777 goto +1", second="exit")
+    return _Way("neighbours", cases)
+
+
+def _called(part: Part) -> _Way:
+    cases = {"beside local call": _beside(part, "call local give")}
+    for holes, function in ((part.values, "load"), (part.addresses, "base")):
+        for hole in holes:
+            fed = {hole: "0", "before": f"call local {function}"}
+            cases[f"{hole} from local call"] = _case(part, **fed)
+    if part.is_seen:
+        cases["used by local call"] = _argument(part, "call local keep")
+    return _Way("calls", cases, _FUNCTIONS, "r2 = r9\n")
+
+
+def _platform(part: Part) -> _Way:
+    """Calls of a helper function, and addresses of maps, beside instructions."""
+    call = f"call {_HELPER}"
+    cases = {
+        "before helper call": _case(part, next=call),
+        "second before helper call": _case(part, second=call),
+        "after helper call": _case(part, before=call),
+        "beside address": _beside(part, "r2 = map_by_fd(0)"),
+    }
+    for hole in part.values:
+        fed = {hole: "0", "before": call}
+        cases[f"{hole} from helper call"] = _case(part, **fed)
+    for hole in part.addresses:
+        register = _PLACES[hole]
+        cases[f"{hole} from address"] = _case(part, before=f"r{register} = map_val(map_by_fd(0)) + 0", a=register)
+    if part.is_seen:
+        cases["used by helper call"] = _argument(part, call)
+    return _Way("platform", cases, helpers=(("static", _HELPER),), maps=(_MAP,))
+
+
+def _argument(part: Part, call: str) -> _Case:
+    """What is written is the first argument of a call, whose result is seen instead."""
+    texts = {part.written: "1", "next": call, "second": "r7 = r0", "o": "7"}
+    return _case(part, **texts)
+
+
+def _program(some: Sequence[Part], way: _Way) -> Draft:
+    asm, calls = "", bool(way.functions)
+    for place, part in enumerate(some):
+        act = f"{part.before}{{before}}\n{part.act}{{next}}\n{{second}}\n"
+        asm += f"{operands()}{way.arguments}" + (act + shown(part, 8 * place)).replace("LABEL", f"part{place}")
+    rows = [part.row for part in some]
+    found = dict.fromkeys(name for row in rows for name in covers(row)[:2])
+    return Draft(
+        f"contexts/{way.name}/{title(some)}",
+        f"{len(some)} instructions on {len(PAIRS)} pairs of operands, with an instruction of some kind beside them, or "
+        "with an operand of some origin: a result for each",
+        (*found, *(("rfc9669-4.3.2-call-local",) if calls else ())),
+        {
+            name.replace(" ", "-"): {hole: text for hole, text in case.items() if f"{{{hole}}}" in asm}
+            for name, case in way.cases.items()
+        },
+        loop(asm, len(some)) + way.functions,
+        observe=("after",),
+        memory=MEMORY,
+        maps=way.maps,
+        helpers=way.helpers,
+        errata=(_CALLING,) if calls else (),
+    )
