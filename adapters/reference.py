@@ -9,7 +9,7 @@ from importlib.metadata import version
 from time import perf_counter
 
 from ..reference_vm import helpers
-from ..reference_vm.executable import prepare
+from ..reference_vm.executable import Executable, prepare
 from ..reference_vm.faults import Fault, FaultKind, Returned
 from ..reference_vm.frames import Frames
 from ..reference_vm.interpreter import run
@@ -126,9 +126,11 @@ class ReferenceAdapter(Closing):
         refused = refusal(verify(job.code, self._byte_order, self._groups, self._table))
         if refused is not None:
             return refused
-        executable = prepare(job.code, self._byte_order, self._table)
         machine = machine_for(job, self._byte_order, self._frames)
-        return outcome_of(run(executable, machine, budget=BUDGET), self._observes)
+        return outcome_of(run(self._prepare(job.code), machine, budget=BUDGET), self._observes)
+
+    def _prepare(self, code: bytes) -> Executable:
+        return prepare(code, self._byte_order, self._table)
 
     def close(self) -> None:
         """Do nothing: the reference VM has no resources."""

@@ -15,7 +15,7 @@ register, an unknown name, a name that nothing uses) is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -26,6 +26,8 @@ from . import tree as t
 from .errors import InputError
 
 FIELD_TYPES = {"offset": t.S16, "imm": t.S32, "next_imm": t.S32}
+#: The registers that instructions name.
+OPERANDS = frozenset(["dst", "src", "r0"])
 _SIGN_BLIND = frozenset(["+", "-", "*", "&", "|", "^", "==", "!="])
 _SHIFTS = frozenset(["<<", ">>", "s>>"])
 
@@ -44,8 +46,12 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", propagate_positions=True)
 
 
-def parse(text: str, known: Mapping[str, t.Type] | None = None) -> tuple[t.Stmt, ...]:
+def parse(
+    text: str, known: Mapping[str, t.Type] | None = None, registers: Container[str] = OPERANDS
+) -> tuple[t.Stmt, ...]:
     """Return the typed tree of the pseudocode ``text``, which may use the names in ``known``, with these types.
+
+    ``registers`` are those that it may name.
 
     Raises:
         PseudocodeError: the text does not follow the grammar, has an unknown or unused name, or mixes widths.
@@ -55,7 +61,7 @@ def parse(text: str, known: Mapping[str, t.Type] | None = None) -> tuple[t.Stmt,
     except UnexpectedInput as error:
         context = error.get_context(text, 12).split("\n")[0].strip()
         raise PseudocodeError(f"not pseudocode near {context!r}", error.column) from None
-    elaborator = _Elaborator(known or {})
+    elaborator = _Elaborator(known or {}, registers)
     statements = elaborator.block(block.children)
     if idle := elaborator.names.keys() - elaborator.used:
         name = elaborator.names[min(idle)]
@@ -69,7 +75,8 @@ _RawNode = Tree[Token] | Token
 class _Elaborator:
     """Types the parse tree of one row, statement after statement."""
 
-    def __init__(self, known: Mapping[str, t.Type]) -> None:
+    def __init__(self, known: Mapping[str, t.Type], registers: Container[str]) -> None:
+        self.registers = registers
         self.locals = dict(known)
         self.names: dict[str, Token] = {}
         self.used: set[str] = set()
@@ -84,7 +91,7 @@ class _Elaborator:
         return method(*raw.children)
 
     def _do_assign(self, name: Token, raw: _RawNode) -> t.Stmt:
-        if name in ("dst", "src", "r0"):
+        if name in self.registers:
             value = self.expression(raw, t.U64)
             return t.Assign(t.Register(cast("t.RegisterName", str(name))), self._to_register(value, name))
         if name in FIELD_TYPES or name == "packet":
@@ -152,7 +159,7 @@ class _Elaborator:
 
     def _get_name(self, raw: Tree[Token], wanted: t.Type | None, name: Token) -> t.Expr:
         text = str(name)
-        if text in ("dst", "src", "r0"):
+        if text in self.registers:
             return t.Register(cast("t.RegisterName", text))
         if text in FIELD_TYPES:
             return t.Field(cast("t.FieldName", text), FIELD_TYPES[text])

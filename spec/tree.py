@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ BOOL = Type(False, 1)
 INTEGER_TYPES = {str(t): t for t in (U8, U16, U32, U64, S8, S16, S32, S64)}
 
 RegisterName: TypeAlias = Literal["dst", "src", "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10"]
+REGISTERS: Final[frozenset[str]] = frozenset(get_args(RegisterName))
 FieldName: TypeAlias = Literal["offset", "imm", "next_imm"]
 
 ARITHMETIC = ("+", "-", "*", "/", "s/", "%", "s%", "&", "|", "^", "<<", ">>", "s>>")

@@ -47,6 +47,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "export": LazyCommand(".export:export", "Write the whole suite as JSON Lines."),
     "generate": LazyCommand(".generate:generate", "Write the generated vector files, or check that they are current."),
     "adequacy": LazyCommand(".adequacy:adequacy", "Seed faults into the specification and show which vectors notice."),
+    "museum": LazyCommand(".museum:museum", "Convict the historical bugs, and write the page about them."),
     "exec": LazyCommand(".exec:exec_", "Run one program and show what it did."),
     "bench": LazyCommand(".bench:bench", "Time the engines of the project on this machine."),
     "asm": LazyCommand(".asm:asm", "Assemble a program."),

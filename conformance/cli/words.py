@@ -55,6 +55,15 @@ def instructions() -> Words:
         yield row.name, row.asm[0]
 
 
+def historical_bugs() -> Words:
+    """Yield the ids of the historical bugs that have a miniature."""
+    from ...adapters.miniatures.museum import bugs
+
+    for bug in bugs().values():
+        if bug.miniature is not None:
+            yield bug.id, bug.where
+
+
 def subjects() -> Words:
     """Yield what the suite covers: instructions and requirements."""
     from ...spec.requirements import load_requirements

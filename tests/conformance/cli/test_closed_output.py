@@ -30,6 +30,7 @@ CALLS = {
     "export": f"out --vectors {SAMPLE}",
     "generate": "--check byteswap",
     "adequacy": f"-i NEG64 --vectors {SAMPLE} -j 1",
+    "museum": "modulo-floors",
     "exec": "- --trace",
     "bench": "--help",
     "asm": "asm.s",

@@ -77,6 +77,7 @@ CALLS = [
     ("verify {folder}/right.s --safety --memory-bytes 1", 0),
     ("verify {folder}/right.s --safety", 1),
     ("smoke {folder}/works", 1),
+    ("museum linux-ppc64-modulo-by-one", 0),
 ]
 
 

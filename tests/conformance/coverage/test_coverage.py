@@ -133,7 +133,7 @@ def test_json_follows_its_schema(own: Path, coverage: Coverage, tmp_path: Path) 
 
 
 def test_own_runtimes_confirm_nothing(own: Path, tmp_path: Path) -> None:
-    results = run_results(own, "reference", "miniature:stray-fields")
+    results = run_results(own, "reference", "miniature:ubpf-fields-not-looked-at")
     target = tmp_path / "coverage.json"
     result = invoke("--vectors", own, "--confirmed-by", results, "--json", target)
     assert "made from this table" in result.output
@@ -142,7 +142,7 @@ def test_own_runtimes_confirm_nothing(own: Path, tmp_path: Path) -> None:
 
 
 def test_an_independent_runtime_confirms_what_it_passes(own: Path, tmp_path: Path) -> None:
-    results = run_results(own, "other=miniature:stray-fields")
+    results = run_results(own, "other=miniature:ubpf-fields-not-looked-at")
     data = json.loads(results.read_text(encoding="utf-8"))
     data["runtimes"][0]["identity"]["name"] = "other"
     results.write_text(json.dumps(data), encoding="utf-8")

@@ -111,7 +111,7 @@ def test_an_implementation_specific_group_is_asked_about_only_if_it_is_claimed()
 def test_what_gives_another_result_is_wrong_and_not_missing() -> None:
     data = found_out("python:faulty:adds_wrongly")
     assert names(data, "wrong") == set()  # it refuses what it does not claim
-    data = found_out("miniature:every-atomic-is-an-addition")
+    data = found_out("miniature:linux-ppc64-atomics-taken-for-additions")
     assert names(data, "missing") == set()
     wrong = names(data, "wrong")
     assert {"ATOMIC_OR32", "ATOMIC_XCHG64", "ATOMIC_CMPXCHG64"} <= wrong
