@@ -50,7 +50,7 @@ _CONCERNS: Final = {
     "platform": "Outside of RFC 9669. ",
 }
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
-<!-- Written by bpf-isa museum --docs docs/museum.md from adapters/miniatures/museum; edit that. -->
+<!-- Written by bpf-isa museum --docs museum.md from adapters/miniatures/museum; edit that. -->
 # The museum
 
 Bugs that BPF runtimes have had: {bugs} of them, {confirmed} confirmed in public sources. {isa} concern the instruction
@@ -61,7 +61,7 @@ with the shortest programs first.
 ```sh
 bpf-isa run -r miniature:linux-x64-fetch-of-r0    # what a runtime with this bug looks like
 bpf-isa museum                                    # convict them all
-bpf-isa museum --docs docs/museum.md --check      # is this page what the command would write?
+bpf-isa museum --docs museum.md --check           # is this page what the command would write?
 ```
 
 A miniature is not the code that was wrong. It has the trigger and, as far as that is known, the effect; where code of

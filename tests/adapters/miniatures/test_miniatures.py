@@ -196,7 +196,7 @@ def test_a_miniature_is_a_runtime_of_the_command_line() -> None:
 
 def test_an_unknown_miniature_is_named() -> None:
     with pytest.raises(
-        Unavailable, match="miniature:modulo-flor: there is none of this name; of .* the closest are modulo-floors"
+        Unavailable, match=r"miniature:modulo-flor: there is none of this name; of .* the closest are modulo-floors"
     ):
         open_miniature("modulo-flor")
     result = CliRunner().invoke(main, ["run", "-r", "miniature:modulo-flor", *DIVISION])
