@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 from ...reference_vm.contexts.context import Context, all_contexts, is_possible
 from ...reference_vm.contexts.fields import LIMITS, Condition, FieldName
-from ...reference_vm.contexts.moments import LATER
+from ...reference_vm.contexts.moments import LATER, access
+from ...spec import tree as t
 from ...spec.control import control_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, Isa
+from .build import const, through
 from .mutant import Mutant
 from .mutants import mutants_of
 
@@ -63,11 +65,31 @@ class ContextMutant(NamedTuple):
 
         Where that one is equivalent to its row, so is this one.
         """
-        conditions = _conditions(self.fault.row, self.where)
+        fault, conditions = self.fault, _conditions(self.fault.row, self.where)
+        around = _around(fault.row, self.where)
+        if around is not None:
+            before, after = around
+            row = fault.row.with_means((*before, *fault.row.means, *after))
+            return Mutant(row, fault.family, fault.what, (*before, *fault.means, *after), fault.when)
         if not conditions:
             return None
-        fault = self.fault
         return Mutant(fault.row, fault.family, fault.what, fault.means, (*fault.when, *conditions), fault.shift)
+
+
+#: Kinds of instructions that leave numbers of 32 bits.
+_OF_32_BITS = ("arithmetic32", "multiplication32", "division32", "shift32", "move32", "sign extension32")
+
+
+def _around(row: Instruction, where: Context) -> tuple[tuple[t.Stmt, ...], tuple[t.Stmt, ...]] | None:
+    """Return what is certain about the neighbours in the context, as statements before and after those of ``row``."""
+    names: tuple[t.RegisterName, ...] = ("dst", "src")
+    operands = [t.Register(name) for name in names if name in row.reads and name in row.operands]
+    narrow = where.feature == "fed by" and where.value in _OF_32_BITS
+    if narrow and len(operands) == 1 and access(row) is None:
+        return (t.Assign(operands[0], through(operands[0], t.U32, t.U64)),), ()
+    if where.feature == "after" and where.value in ("local call", "helper call"):
+        return (), (t.Assign(t.Register("r0"), const(0, t.U64)),)
+    return None
 
 
 def _conditions(row: Instruction, where: Context) -> tuple[Condition, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from ...spec.facts import Kind, facts
-from .context_parts import MEMORY, PAIRS, Part, loop, mixed, operands, title
+from .context_parts import MEMORY, MOST, PAIRS, Part, loop, mixed, operands, title
 from .covers import covers
 from .draft import Draft
 
@@ -32,8 +32,11 @@ def _program(some: Sequence[Part], name: str, what: str, function: _Function) ->
     for place, part in enumerate(some):
         before, text = function(part)
         seen = mixed(["r0"], part, 8 * place)
-        body += f"{operands()}{before}call local function{place}\n{seen}"
+        body += f"{operands(part)}{before}call local function{place}\n{seen}"
         functions += f"function{place}:\n{text}".replace("LABEL", f"part{place}")
+    # The last one of these functions has another one behind it as well.
+    body += "call local behind\n"
+    functions += "behind:\nr0 = 0\nexit\n"
     rows = [part.row for part in some]
     found = dict.fromkeys(name for row in rows for name in covers(row)[:2])
     return Draft(
@@ -62,7 +65,7 @@ def _last(part: Part) -> tuple[str, str]:
     before = _filled(part.before, registers).replace("r9", "r4")
     act = _filled(part.act, registers)
     if not written:
-        before = f"r0 = *(u64 *)(r5 + 8)\n{before}"
+        before = f"r0 = *(u64 *)(r5 + {8 * MOST + 8})\n{before}"
     if part.falls:
         text = f"goto LABELin\nLABEL:\nr0 = 2\nexit\nLABELin:\n{before}r0 = 1\n{act}exit\n"
     else:

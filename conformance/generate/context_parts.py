@@ -22,14 +22,11 @@ from .registers import END, stored
 #: also after what :func:`feeding` does with them.
 PAIRS: Final = (
     (0x8000_0001_9ABC_DEF3, 0x0000_0001_0000_0021),
+    (0xC000_0003_8ABC_DEF1, 0x0000_0002_0000_0000),
     (0x1234_5678_8765_4321, 0xFFFF_FFFF_8765_4321),
     (0xFFFF_FFFF_8765_4321, 0xFFFF_FFFF_8765_4321),
-    (0x0000_0005_0000_0007, 0x0000_0001_FFFF_FFF8),
-    (0x7FFF_FFFF_FFFF_FFFE, 0x8000_0000_0000_0003),
     (0xFFFF_FFFF_FFFF_FFF9, 0x0000_0000_0000_0002),
     (0x0000_0000_8000_0000, 0x0000_0000_7FFF_FFFF),
-    (0x0000_0001_89AB_CDEF, 0xFFFF_FFFE_89AB_CDEF),
-    (0x7766_5544_3322_1100, 0x0000_0000_8000_0021),
     (0x0700_0000_0000_0000, 0x0000_0000_0000_0007),
     (0x0000_0000_0000_000F, 0x0000_0000_0000_0007),
     (0x0000_0000_0000_0007, 0x0000_0000_0000_0007),
@@ -78,7 +75,7 @@ class Part(NamedTuple):
 def parts(row: Instruction) -> Iterator[Part]:
     """Yield the parts of ``row``: one, or one for each of several immediates; none if it needs a program of its own."""
     kind = facts(row).kind
-    operand = {"d": "r{d} = *(u64 *)(r5 + 0)\n", "s": "r{s} = *(u64 *)(r5 + 8)\n"}
+    operand = {"d": f"r{{d}} = *(u64 *)(r5 + {_PAIRS})\n", "s": f"r{{s}} = *(u64 *)(r5 + {_PAIRS + 8})\n"}
     base = {hole: f"r{{{hole}}} = r9\n" for hole in "ds"}
     has_src = "src" in row.operands
     if kind in (Kind.ALU, Kind.SWAP):
@@ -138,7 +135,8 @@ def mixed(numbers: Iterable[str], part: Part, result: int, address: str = "9") -
     text = f"r5 = *(u64 *)(r9 + {result})\n"
     sources = [*numbers, *(f"*(u64 *)(r{address} + {_PLACE + by})" for by in (0, 8) if part.addresses)]
     for source in sources:
-        text += f"r1 = {source}\nr5 ^= r1\nr1 = r5\nr1 <<= 7\nr5 += r1\n"
+        number = source if source[0] == "r" else "r1"
+        text += (f"r1 = {source}\n" if number == "r1" else "") + f"r5 ^= {number}\nr1 = r5\nr1 <<= 7\nr5 += r1\n"
     return f"{text}*(u64 *)(r9 + {result}) = r5\n"
 
 
@@ -158,12 +156,12 @@ def _register(part: Part, hole: str) -> str:
     return f"r{{{'o' if hole == part.written else hole}}}"
 
 
-def operands() -> str:
-    """Assembly that puts the pair of this iteration into r0 to r4, and into the memory that is accessed."""
-    text = (
-        f"r5 = r9\nr5 += {_PAIRS}\nr5 += r6\nr0 = *(u64 *)(r5 + 8)\nr1 = *(u64 *)(r5 + 0)\nr2 = r0\nr3 = r1\nr4 = r1\n"
-    )
-    return text + "".join(f"*(u64 *)(r9 + {ACCESSED + by}) = r{1 if by % 16 else 0}\n" for by in range(0, 32, 8))
+def operands(part: Part) -> str:
+    """Assembly that puts the pair of this iteration into r0 to r3, and into the memory that ``part`` accesses."""
+    text = f"r5 = r9\nr5 += r6\nr0 = *(u64 *)(r5 + {_PAIRS + 8})\nr1 = *(u64 *)(r5 + {_PAIRS})\n"
+    text += f"r2 = r0\nr3 = r1\nr4 = *(u64 *)(r9 + {_ONE})\n*(u64 *)(r9 + {BESIDE}) = r1\n"
+    accessed = (f"*(u64 *)(r9 + {ACCESSED + by}) = r{1 if by % 16 else 0}\n" for by in range(0, 32, 8))
+    return text + "".join(accessed if part.addresses else ())
 
 
 def loop(body: str, results: int) -> str:

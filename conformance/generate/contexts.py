@@ -36,7 +36,7 @@ _HELPER: Final = 77
 #: Functions: one that gives a number, one that keeps its argument, one that gives the first operand, and its address.
 _FUNCTIONS: Final = (
     "give:\nr0 = 0x7766554433221100 ll\nexit\nkeep:\nr0 = r1\nexit\n"
-    "load:\nr0 = *(u64 *)(r5 + 0)\nexit\nbase:\nr0 = r2\nexit\n"
+    f"load:\nr0 = *(u64 *)(r5 + {8 * MOST})\nexit\nbase:\nr0 = r2\nexit\n"
 )
 _MAP: Final = "91 a2 b3 c4 d5 e6 f7 08 " * (BESIDE // 8 + 1)
 #: An instruction that is nobody's neighbour.
@@ -151,7 +151,7 @@ def _program(some: Sequence[Part], way: _Way) -> Draft:
     asm, calls = "", bool(way.functions)
     for place, part in enumerate(some):
         act = f"{part.before}{{before}}\n{part.act}{{next}}\n{{second}}\n"
-        asm += f"{operands()}{way.arguments}" + (act + shown(part, 8 * place)).replace("LABEL", f"part{place}")
+        asm += f"{operands(part)}{way.arguments}" + (act + shown(part, 8 * place)).replace("LABEL", f"part{place}")
     rows = [part.row for part in some]
     found = dict.fromkeys(name for row in rows for name in covers(row)[:2])
     return Draft(
