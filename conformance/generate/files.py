@@ -21,6 +21,7 @@ from . import (
     immediates,
     jumps,
     memory,
+    narrow,
     neighbours,
     operands,
     platform,
@@ -67,6 +68,7 @@ FILES: Mapping[str, Family] = {
     "stored": Family(stored.drafts, _COMPUTED),
     "neighbours": Family(neighbours.drafts, _COMPUTED),
     "contexts": Family(contexts.drafts, _COMPUTED),
+    "narrow": Family(narrow.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
