@@ -19,24 +19,14 @@ from . import jumps
 from .covers import covers
 from .draft import Draft, job, line, outcome, slug
 from .registers import END
-from .writers import EQUAL, WORD, Writer, roles, writers
+from .writers import BYTES, NUMBERS, Writer, on_lines, prepared, roles, writers
 
-#: Double words: the old value of the register that is written, the other operand, and what memory holds. With the bytes
-#: reversed they are as good.
-_NUMBERS = (
-    "830000f0a5a5a5a5 05000000f0e1d2c3 830000f0 a5c2a5a5",
-    "0100007c8d7c6b5a f0ffffff3c2d1e8f f0ff7f7c 0100007c",
-    "00000080ffffffff 0100000001000000 01000080 00000080",
-    "0900000001000000 03000080ffffff7f 91808283 09000000",
-    "f0debc9a78563412 20000000efbeadde f0debc9a 20000000",
-)
-_BYTES = 24
 #: Memory: the numbers, numbers to compare with, places for stores, sums of results.
-_OPERANDS_AT = _BYTES * len(_NUMBERS)
+_OPERANDS_AT = BYTES * len(NUMBERS)
 _PLACE = _OPERANDS_AT + 40
 _SUMS_AT = _PLACE + 8
 _NEAR, _SIGNED, _FAR, _WIDE, _ONES = (f"*(u64 *)(rB + {_OPERANDS_AT + 8 * n})" for n in range(5))
-_MEMORY = f"{' '.join(_NUMBERS)} 00*{_SUMS_AT - _OPERANDS_AT}"
+_MEMORY = f"{' '.join(NUMBERS)} 00*{_SUMS_AT - _OPERANDS_AT}"
 #: The upper half of the numbers that results are compared with, and all bits of a lower half.
 _UPPER, _LOW = 0x5A5A5A5A, 0xFFFFFFFF
 #: What shows that a part compares the result.
@@ -227,7 +217,7 @@ def _before(
     name: str, makers: Sequence[Writer], parts: Sequence[str], names: Mapping[str, int], more: tuple[str, ...]
 ) -> Draft:
     """Return a loop over the numbers with all ``parts``, each of which is followed by a use of 64 bits."""
-    words = _words("P", "S", "T") if makers[0].atomic else ""
+    words = prepared("P", "S", "T") if makers[0].atomic else ""
     body, size = _summed(f"rT = *(u64 *)(rP + 0); {words}; {part}; {_reader(n)}" for n, part in enumerate(parts))
     what = f"{len(parts)} times a result of 32 bits or fewer is read with all 64 bits, after other instructions"
     return _draft(f"before/{name}", what, makers, _loop(body), size, [names], more)
@@ -238,11 +228,6 @@ def _reader(place: int) -> str:
     return _READERS[(place + place // len(_READERS)) % len(_READERS)]
 
 
-def _words(numbers: str, source: str, target: str) -> str:
-    """Return what prepares the words for atomic operations: one is the source, one the old value of the target."""
-    return f"*(u32 *)(r{numbers} + {WORD}) = r{source}; *(u32 *)(r{numbers} + {EQUAL}) = r{target}"
-
-
 def _summed(parts: Iterable[str]) -> tuple[str, int]:
     """Return the assembly of ``parts``, with a sum stored after every few of them, and the end of the sums.
 
@@ -251,20 +236,15 @@ def _summed(parts: Iterable[str]) -> tuple[str, int]:
     asm, at, listed = "", _SUMS_AT, list(parts)
     for place, part in enumerate(listed):
         text = part if place % 2 or _COMPARES.search(part) else part.replace("{make}", "{other}")
-        asm += _text(text, place)
+        asm += on_lines(text, place)
         if place % _SUMMED == _SUMMED - 1 or place == len(listed) - 1:
-            asm += _text(f"rX = *(u64 *)(rB + {at}); rX += rA; *(u64 *)(rB + {at}) = rX; rA = 0")
+            asm += on_lines(f"rX = *(u64 *)(rB + {at}); rX += rA; *(u64 *)(rB + {at}) = rX; rA = 0")
             at += 8
     return asm, at
 
 
-def _text(parts: str, place: int = 0) -> str:
-    lines = (part.strip().replace("#", str(place)) for part in parts.split(";"))
-    return "".join(f"{line}\n" for line in lines if line)
-
-
 def _functions(bodies: Mapping[str, str]) -> str:
-    return "".join(_text(f"{name}:; {text}", place) for place, (name, text) in enumerate(bodies.items(), 1000))
+    return "".join(on_lines(f"{name}:; {text}", place) for place, (name, text) in enumerate(bodies.items(), 1000))
 
 
 def _loop(body: str, functions: str = "") -> str:
@@ -273,7 +253,7 @@ def _loop(body: str, functions: str = "") -> str:
     for place, number in enumerate(("{near}", "{signed}", "{far}", "{wide}", "0xffffffff")):
         asm += f"rX = {number} ll\n*(u64 *)(rB + {_OPERANDS_AT + 8 * place}) = rX\n"
     asm += f"again:\nrS = *(u64 *)(rP + 8)\n{body}"
-    return f"{asm}rP += {_BYTES}\nrC += 1\nif rC != {len(_NUMBERS)} goto again\n{END}{functions}"
+    return f"{asm}rP += {BYTES}\nrC += 1\nif rC != {len(NUMBERS)} goto again\n{END}{functions}"
 
 
 def _draft(
@@ -287,7 +267,7 @@ def _draft(
     errata: tuple[str, ...] = (),
 ) -> Draft:
     """Return the vectors of ``makers``; the registers of one are in the roles of one of ``rotations``."""
-    varying = {role for role in _ROLES if len({names[role] for names in rotations}) > 1}
+    varying = [role for role in _ROLES if len({names[role] for names in rotations}) > 1]
     text = roles(asm, **{role: f"{{{role.lower()}}}" if role in varying else rotations[0][role] for role in _ROLES})
     cases = {}
     for maker, names in zip(makers, cycle(rotations), strict=False):
@@ -322,24 +302,24 @@ def _signed(number: int) -> int:
 def _results(maker: Writer) -> tuple[int, ...]:
     """Return the lower halves of the results of ``maker``."""
     text, *_ = maker.on(_R0_ROLES["T"], _R0_ROLES["S"], _R0_ROLES["P"])
-    words = _words("P", "S", "T") if maker.atomic else ""
-    body = _text(f"rT = *(u64 *)(rP + 0); {words}; {text}; *(u64 *)(rP + 0) = rT")
+    words = prepared("P", "S", "T") if maker.atomic else ""
+    body = on_lines(f"rT = *(u64 *)(rP + 0); {words}; {text}; *(u64 *)(rP + 0) = rT")
     asm = roles(re.sub(r"{\w+}", "0", _loop(body)), **_R0_ROLES)
     draft = Draft(maker.name, "", (), asm=asm, observe=("after",), memory=_MEMORY)
     memory = outcome(draft, job(draft, "all", "little")).memory or b""
-    return tuple(int.from_bytes(memory[at : at + 4], "little") for at in range(0, _OPERANDS_AT, _BYTES))
+    return tuple(int.from_bytes(memory[at : at + 4], "little") for at in range(0, _OPERANDS_AT, BYTES))
 
 
 def _calls(makers: Sequence[Writer]) -> Draft:
     """The result is an argument, or it is returned."""
     names = {**_ROLES, "C": 8, "K": 0}
-    given = f"rT = *(u64 *)(rP + 0); rS = *(u64 *)(rP + 8); {_words('P', 'S', 'T')}; r2 = 0"
+    given = f"rT = *(u64 *)(rP + 0); rS = *(u64 *)(rP + 8); {prepared('P', 'S', 'T')}; r2 = 0"
     parts = [f"{given}; {part}; rA += r0" for part in _ARGUMENTS]
     given = "r1 = *(u64 *)(rP + 0); r2 = rP; r4 = *(u64 *)(rP + 8)"
     uses = ("rA += r0", "r0 >>= 32; rA += r0", "r5 = 0xffffffff ll; if r0 > r5 goto +1; rA += 0x3001")
     parts += [f"{given}; call local {name}; {uses[n % 3]}" for n, name in enumerate((*_RETURNING, *_RETURNING))]
     body, size = _summed(parts)
-    returning = {name: f"r0 = r1; {_words('2', '4', '1')}; {text}" for name, text in _RETURNING.items()}
+    returning = {name: f"r0 = r1; {prepared('2', '4', '1')}; {text}" for name, text in _RETURNING.items()}
     what = "functions get a result of 32 bits or fewer, or return one, and all 64 bits are read"
     more = ("4.3.2-call-local", "4.3.2-exit-returns-to-caller")
     asm = _loop(body, _functions({**_TAKING, **returning}))
@@ -351,8 +331,10 @@ def _preserved(makers: Sequence[Writer]) -> Draft:
     body, at = "", _SUMS_AT
     for name in _CALLEES:
         for jump, use in (("", ""), ("", "rT >>= 32"), ("if wT s> 5 goto +0", "")):
-            body += _text(f"rT = *(u64 *)(rP + 0); rS = *(u64 *)(rP + 8); {_words('P', 'S', 'T')}; {{make}}; {jump}")
-            body += _text(f"call local {name}; {use}; rX = *(u64 *)(rB + {at}); rX += rT; *(u64 *)(rB + {at}) = rX")
+            body += on_lines(
+                f"rT = *(u64 *)(rP + 0); rS = *(u64 *)(rP + 8); {prepared('P', 'S', 'T')}; {{make}}; {jump}"
+            )
+            body += on_lines(f"call local {name}; {use}; rX = *(u64 *)(rB + {at}); rX += rT; *(u64 *)(rB + {at}) = rX")
         at += 8
     rotations = [
         {**_ROLES, "A": 0, "K": 0, **dict(zip("TPBC", (*range(first, 10), *range(6, first)), strict=True))}
@@ -366,11 +348,11 @@ def _preserved(makers: Sequence[Writer]) -> Draft:
 
 def _exits(name: str, makers: Sequence[Writer], end: str) -> Draft:
     """The result is what the program returns; nothing else is compared, so that no generated end follows it."""
-    asm = f"r0 = *(u64 *)(r1 + 0)\nr4 = *(u64 *)(r1 + 8)\n{_text(_words('1', '4', '0'))}{{make}}\n{end}"
+    asm = f"r0 = *(u64 *)(r1 + 0)\nr4 = *(u64 *)(r1 + 8)\n{on_lines(prepared('1', '4', '0'))}{{make}}\n{end}"
     cases = {
         f"{maker.name}-{letter}": {"make": text, "numbers": numbers}
         for maker in makers
-        for letter, text, numbers in zip("ab", maker.on(0, 4, 1), _NUMBERS, strict=False)
+        for letter, text, numbers in zip("ab", maker.on(0, 4, 1), NUMBERS, strict=False)
     }
     covers = tuple(f"rfc9669-{part}" for part in ("4.3-exit", *_COVERS))
     what = "a result of 32 bits or fewer is what the program returns"
@@ -390,7 +372,8 @@ def _packet(row: Instruction) -> Draft:
         before, after = text.split("=>")
         load = line(row, src="2", imm=str(place % 5))
         asm += f"{before}; r2 = 0; rT = 0x5a5a5a5a5a5a5a5a ll; {load}; {after}; {_READERS[place % 3]}; "
-    asm = roles(f"r6 = r1\n{_text(re.sub('{[khn]}', '-234683390', asm))}r0 = r7\nr1 = 0\nr6 = 0\nexit\n", **names)
+    body = on_lines(re.sub("{[khn]}", "-234683390", asm))
+    asm = roles(f"r6 = r1\n{body}r0 = r7\nr1 = 0\nr6 = 0\nexit\n", **names)
     what = f"{len(parts)} times a number from a packet is read with all 64 bits, after other instructions"
     memory = "f2 03 04 85 f6 07 08 89 0a 0b 0c 0d 8e 0f"
     errata = ("packet-access-undefined",)

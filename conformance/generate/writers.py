@@ -10,8 +10,17 @@ from ...spec.facts import DIVISIONS, SHIFTS, Facts, Kind, facts
 from ...spec.table import Instruction, isa
 from .draft import line, slug
 
-#: Where the words in memory are that writers read: behind two numbers of 64 bits.
-WORD, EQUAL = 16, 20
+#: Numbers for writers: the old value of the register that is written, the other operand, and what is in memory. With
+#: the bytes reversed they are as good.
+NUMBERS = (
+    "830000f0a5a5a5a5 05000000f0e1d2c3 830000f0 a5c2a5a5",
+    "0100007c8d7c6b5a f0ffffff3c2d1e8f f0ff7f7c 0100007c",
+    "00000080ffffffff 0100000001000000 01000080 00000080",
+    "0900000001000000 03000080ffffff7f 91808283 09000000",
+    "f0debc9a78563412 20000000efbeadde f0debc9a 20000000",
+)
+#: The number of their bytes, and where the words in memory are that writers read.
+BYTES, WORD, EQUAL = 24, 16, 20
 #: The immediate with which an operation has no effect, but that it may extend.
 _NEUTRAL: Mapping[str, int] = {
     "+": 0, "-": 0, "|": 0, "^": 0, "&": -1, "<<": 0, ">>": 0, "s>>": 0, "*": 1, "/": 1, "s/": 1
@@ -94,3 +103,14 @@ def _immediates(what: Facts) -> tuple[int, int, int]:
     operation = what.operation or ""
     first, second = (3, 31) if operation in SHIFTS else (3, -7) if operation in DIVISIONS else (77, -7)
     return first, second, _NEUTRAL.get(operation, first)
+
+
+def prepared(numbers: str, source: str, target: str) -> str:
+    """Return what prepares the words for atomic operations: one is the source, one the old value of the target."""
+    return f"*(u32 *)(r{numbers} + {WORD}) = r{source}; *(u32 *)(r{numbers} + {EQUAL}) = r{target}"
+
+
+def on_lines(parts: str, place: int = 0) -> str:
+    """Return a line for each of ``parts``, which ; separates, with ``place`` for # in it."""
+    lines = (part.strip().replace("#", str(place)) for part in parts.split(";"))
+    return "".join(f"{line}\n" for line in lines if line)
