@@ -56,8 +56,7 @@ def _lines(text: str) -> list[str]:
 #: What may follow; what stands before => is done before.
 _COMPUTATIONS = [
     *(f"rX = rS => {r}X {sign}= {r}T; rA += rX" for r in "rw" for sign in ("<<", ">>", "s>>")),
-    *(f"=> {r}T {text}" for r in "rw" for text in ("+= 0", "&= -1", "|= 0", "<<= 0")),
-    *(f"=> wT {text}" for text in ("-= 0", "^= 0", ">>= 0", "s>>= 0")),
+    *(f"=> {r}T {text}" for r, text in zip("rwrwww", ("+= 0", "&= -1", "&= -1", "|= 0", "<<= 0", "-= 0"), strict=True)),
     *(f"=> *({kind} *)(rB + {_PLACE}) = rT; rX = *(u64 *)(rB + {_PLACE}); rA += rX" for kind in ("u8", "u16", "u32")),
     "rX = *(u64 *)(rP + 8) => if wX s> 0 goto +1; rA += 7",
     f"rX = *(u64 *)(rP + 8); rK = {_NEAR} => if rX > rK goto +1; rA += 7",
@@ -70,10 +69,7 @@ _COMPUTATIONS = [
         => wX = wT; rA += rX
         => rX = (s32)rT; rA += rX
         => wX = (s16)wT; rA += rX
-        => rT = (s32)rT
-        => wT = (s8)wT
         => wT = 5
-        => wT ^= wT
         rX = rS => wX += wT; rA += rX
         rX = rS => rX += rT; rA += rX
         => wT += wS
@@ -93,8 +89,8 @@ _COMPUTATIONS = [
 ]
 _DIVISIONS = [
     *(f"rX = rS => {r}X {sign}= {r}T; rA += rX" for r in "rw" for sign in ("/", "s/", "%", "s%", "*")),
-    *(f"=> {r}T {sign}= 3" for r in "rw" for sign in ("/", "s/", "%", "s%")),
-    *(f"=> {r}T {sign}= 1" for r in "rw" for sign in ("/", "*")),
+    *(f"=> {r}T {sign}= 3" for r, sign in zip("rwrw", ("/", "s/", "%", "s%"), strict=True)),
+    *(f"=> {r}T {sign}= 1" for r, sign in zip("rw", "*/", strict=True)),
     "=> rT *= rS",
     "=> wT s/= wS",
 ]
@@ -196,15 +192,14 @@ def _conditions() -> list[str]:
         imm, number = ("{n}", _FAR) if what.operation == "&" else ("{k}", _NEAR)
         if str(what.operation).startswith("s"):
             imm, number = "{h}", _SIGNED
-        operands = [{"dst": "T", "src": "K", "imm": imm}]
         if what.width == 64:
+            number = _WIDE
             if place % 3:
                 continue
-            number = _WIDE
-        elif "src" in row.operands:
-            operands.append({"dst": "K", "src": "T"})
+        # The result is either operand of conditions on two registers.
+        dst, src = "KT" if place % 4 > 1 and "src" in row.operands else "TK"
         load = f"rK = {number}" if "src" in row.operands else ""
-        found += [f"{load} => {line(row, offset='+1', **names)}; rA += 0x101" for names in operands]
+        found.append(f"{load} => {line(row, dst=dst, src=src, imm=imm, offset='+1')}; rA += 0x101")
     return found
 
 
