@@ -58,11 +58,15 @@ _COMPUTATIONS = [
     *(f"rX = rS => {r}X {sign}= {r}T; rA += rX" for r in "rw" for sign in ("<<", ">>", "s>>")),
     *(f"=> {r}T {text}" for r, text in zip("rwrwww", ("+= 0", "&= -1", "&= -1", "|= 0", "<<= 0", "-= 0"), strict=True)),
     *(f"=> *({kind} *)(rB + {_PLACE}) = rT; rX = *(u64 *)(rB + {_PLACE}); rA += rX" for kind in ("u8", "u16", "u32")),
+    f"=> *(u32 *)(rB + {_PLACE}) = 7",
     "rX = *(u64 *)(rP + 8) => if wX s> 0 goto +1; rA += 7",
     f"rX = *(u64 *)(rP + 8); rK = {_NEAR} => if rX > rK goto +1; rA += 7",
     "rX = *(u64 *)(rP + 8); if rX == 77 goto +2 => goto +1; rA += 99",
     "rX = *(u64 *)(rP + 8); if rX == 77 goto +2 => gotol +1; rA += 99",
     *_lines("""
+        => rX = 0x1122334455667788 ll; rA += rX
+        => rX = *(s16 *)(rP + 16); rA += rX
+        => rX = *(u32 *)(rP + 8); rA += rX
         => rT = rT
         => wT = wT
         => rX = rT; rA += rX
@@ -91,6 +95,8 @@ _DIVISIONS = [
     *(f"rX = rS => {r}X {sign}= {r}T; rA += rX" for r in "rw" for sign in ("/", "s/", "%", "s%", "*")),
     *(f"=> {r}T {sign}= 3" for r, sign in zip("rwrw", ("/", "s/", "%", "s%"), strict=True)),
     *(f"=> {r}T {sign}= 1" for r, sign in zip("rw", "*/", strict=True)),
+    *(f"=> rX = rS; {r}X {sign}= {r}T; rA += rX" for r in "rw" for sign in ("/", "*")),
+    "=> rX = rS; rX /= 7; rA += rX",
     "=> rT *= rS",
     "=> wT s/= wS",
 ]
@@ -104,6 +110,8 @@ _ATOMICS = [
             f"wT = xchg32_32(rB + {_PLACE}, wT)",
             f"wT = atomic_fetch_add((u32 *)(rB + {_PLACE}), wT)",
             f"rT = atomic_fetch_or((u64 *)(rB + {_PLACE}), rT)",
+            f"rX = rS; lock *(u32 *)(rB + {_PLACE}) |= wX",
+            f"rX = rS; wX = atomic_fetch_xor((u32 *)(rB + {_PLACE}), wX); rA += rX",
         )
     ),
 ]
@@ -176,7 +184,9 @@ def drafts() -> Iterator[Draft]:
         more,
     )
     yield _before("divisions", plain, [*map(_part, _DIVISIONS)], _ROLES, ("4.1-div", "4.1-mod", "4.1-sdiv"))
-    yield _before("atomic-operations", atomic, [*map(_part, _ATOMICS), *parts], _R0_ROLES, ("5.3-size-w-32",))
+    atomics = [*map(_part, _ATOMICS)]
+    yield _before("atomic-operations", plain, atomics, _UPPER_ROLES, ("5.3-size-w-32",))
+    yield _before("others-if-atomic", atomic, [*atomics, *parts], _R0_ROLES, ("5.3-size-w-32",))
     yield _calls(named)
     yield _preserved(named)
     yield from map(_packet, (row for row in isa().instructions if facts(row).kind is Kind.PACKET))
