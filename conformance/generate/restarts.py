@@ -23,8 +23,8 @@ from .registers import VALUES
 #: The length of the memory, which R2 holds at the start, and what it holds later.
 _LENGTH, _LATER = 64, 7
 _MEMORY = "81 92 a3 b4 c5 d6 e7 f8 01 02 83 04 05 06 07 88" + f" 00*{_LENGTH - 16}"
-#: Places on the stack that are written before the jump back.
-_STACK = (8, 16, 256, 504, 512)
+#: Places on the stack that are written before the jump back; in functions, those that small frames have as well.
+_STACK, _SHALLOW = (8, 16, 256, 504, 512), (8, 16, 64, 120, 128)
 #: How often control comes back: up to limits at which counters overflow, or code is compiled again.
 _TURNS = ("1", "2", "17", "34", "1000")
 _UPPER = 0x5A5A5A5A00000000
@@ -54,7 +54,7 @@ _FIRSTS_BASE32 = ("w5 = -7", "r5 = *(u8 *)(r1 + 0)", "*(u32 *)(r1 + 40) = -5", "
 _CALLEES: Mapping[str, str] = {
     "plain": "work:\nr0 = r1\nr0 ^= 85\nexit\n",
     "that-changes-registers": (
-        "work:\nr6 = 1\nr7 = 2\nr8 = 3\nr9 = 4\n*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 512) = r6\n"
+        "work:\nr6 = 1\nr7 = 2\nr8 = 3\nr9 = 4\n*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 128) = r6\n"
         "r0 = *(u64 *)(r10 - 8)\nr0 += 85\nexit\n"
     ),
     "that-calls": "inner:\nr0 = r1\nr0 ^= 85\nr6 = 7\nexit\nwork:\nr6 = r1\ncall local inner\nr0 += r6\nexit\n",
@@ -75,10 +75,10 @@ def drafts() -> Iterator[Draft]:
     yield _draft("often", _main("r5 = 0xfedcba9876543210 ll\n"), _times(few, _TURNS))
     yield _draft("all-jumps", _main("r5 = 77\n", back=_chain(every)), {"once-each": {"turns": str(len(every))}})
     for name, asm in (
-        ("jump-elsewhere", _main("goto away\n", stack=False) + "away:\ngoto entry\n"),
-        ("move-of-r10", _main("r5 = r10\n", later="r5 -= r10\n", stack=False)),
-        ("condition-that-holds", _main("", stack=False)),
-        ("condition-that-fails", _main("if r1 != 0 goto init\n", test="goto later\n", stack=False)),
+        ("jump-elsewhere", _main("goto away\n", stack=()) + "away:\ngoto entry\n"),
+        ("move-of-r10", _main("r5 = r10\n", later="r5 -= r10\n", stack=())),
+        ("condition-that-holds", _main("", stack=())),
+        ("condition-that-fails", _main("if r1 != 0 goto init\n", test="goto later\n", stack=())),
         ("call", _main("call local give\n", test=f"r1 = r0\n{_BACK}", later=_AFTER_CALL) + "give:\nr0 = r1\nexit\n"),
     ):
         yield _draft(f"to-a-{name}", asm, _times(some, ["17"]))
@@ -88,13 +88,13 @@ def drafts() -> Iterator[Draft]:
         asm = _main("{first}\n", state=2)
         yield _draft(f"to-a-{name}", asm, _with(texts, _times(some, ["17"])), errata=("program-entry",))
     for name, functions in _CALLEES.items():
-        asm = _main("r5 = 77\n", before="r1 = r0\nr2 = 5\ncall local work\n") + functions
+        asm = _main("r5 = 77\n", before="r1 = r0\nr2 = 5\ncall local work\n", stack=_SHALLOW) + functions
         yield _draft(f"calls/{name}", asm, _times(few, ["17"]), errata=("calling-convention",))
     firsts = [text for texts in (*_FIRSTS.values(), _FIRSTS_BY_R2["memory-access"]) for text in texts[:4:3]]
     for depth, body, cases in (
-        (2, _main("r5 = 77\n", back=_chain(every)), {"all-jumps": {"turns": str(len(every))}}),
-        (2, _main("{first}\n", state=2), _with(firsts, _times(some, ["17"]))),
-        (8, _main("{first}\n", state=2), _with(firsts[-2:], _times(some, ["34"]))),
+        (2, _main("r5 = 77\n", back=_chain(every), stack=_SHALLOW), {"all-jumps": {"turns": str(len(every))}}),
+        (2, _main("{first}\n", state=2, stack=_SHALLOW), _with(firsts, _times(some, ["17"]))),
+        (8, _main("{first}\n", state=2, stack=_SHALLOW), _with(firsts[-2:], _times(some, ["34"]))),
     ):
         name = f"function/{'deep/' if depth > 2 else ''}{'all' if len(cases) == 1 else 'first-instructions'}"
         yield _draft(name, _function(body, depth), cases, errata=("calling-convention",))
@@ -155,7 +155,7 @@ def _main(
     later: str = "",
     back: str = "",
     before: str = "",
-    stack: bool = True,
+    stack: Sequence[int] = _STACK,
 ) -> str:
     """Return a program that begins with ``first`` and jumps back there as often as {turns} says.
 
@@ -168,7 +168,7 @@ def _main(
     asm = f"first:\n{first}entry:\n{test}init:\nr9 = r1\nr0 = {VALUES[0]:#x} ll\n"
     asm += "".join(f"r{n} = {VALUES[n]:#x} ll\n" for n in kept)
     if stack:
-        asm += "".join(f"*(u64 *)(r10 - {at}) = r6\nr6 += r7\n" for at in _STACK)
+        asm += "".join(f"*(u64 *)(r10 - {at}) = r6\nr6 += r7\n" for at in stack)
     if not back:
         asm += "r3 = {a} ll\n*(u64 *)(r9 + 16) = r3\nr3 = {b} ll\n*(u64 *)(r9 + 24) = r3\n"
     asm += f"r8 = {{turns}}\nback:\n{before}r4 = r10\n"
@@ -183,8 +183,8 @@ def _main(
         )
     asm += "if r4 != r10 goto bad\n"
     if stack:
-        asm += "".join(f"r5 = *(u64 *)(r4 - {at})\n{_mixed(5, state)}" for at in _STACK)
-        asm += f"r5 = *(u64 *)(r10 - {_STACK[-1]})\nr5 += r0\n*(u64 *)(r10 - {_STACK[-1]}) = r5\n"
+        asm += "".join(f"r5 = *(u64 *)(r4 - {at})\n{_mixed(5, state)}" for at in stack)
+        asm += f"r5 = *(u64 *)(r10 - {stack[-1]})\nr5 += r0\n*(u64 *)(r10 - {stack[-1]}) = r5\n"
     return f"{asm}r6 ^= r0\nr7 += r6\nr8 += -1\nif r8 != 0 goto back\nexit\n"
 
 
@@ -209,10 +209,10 @@ def _function(body: str, depth: int) -> str:
     for level in range(1, depth):
         kept = {n: VALUES[n] ^ level for n in range(6, 10)}
         asm += "".join(f"r{n} = {value:#x} ll\n" for n, value in kept.items())
-        asm += "*(u64 *)(r10 - 8) = r9\n*(u64 *)(r10 - 512) = r8\n"
+        asm += "*(u64 *)(r10 - 8) = r9\n*(u64 *)(r10 - 128) = r8\n"
         asm += "call local first\n" if level == depth - 1 else f"call local level{level + 1}\n"
         asm += "".join(_mixed(n, 1) for n in range(6, 10))
-        asm += "".join(f"r5 = *(u64 *)(r10 - {at})\n{_mixed(5, 1)}" for at in (8, 512)) + "exit\n"
+        asm += "".join(f"r5 = *(u64 *)(r10 - {at})\n{_mixed(5, 1)}" for at in (8, 128)) + "exit\n"
         asm += "" if level == depth - 1 else f"level{level + 1}:\n"
     return asm + body
 
