@@ -204,8 +204,8 @@ def _neighbour(row: Instruction) -> str:
     return ""
 
 
-#: Of the arithmetic operations, feeding uses those that keep a number if both are the same.
-_SUMS: Final = ("+", "-", "^")
+#: Feeding uses operations that keep a number if both are the same, and shifts that make it smaller.
+_SUMS: Final = ("+", "-", "^", "<<")
 
 
 def _by(row: Instruction, same: str) -> str:
@@ -213,10 +213,10 @@ def _by(row: Instruction, same: str) -> str:
     return "4" if facts(row).operation in (*SHIFTS, *DIVISIONS, "*") else same
 
 
-def feeding(hole: str, same: str) -> Mapping[str, str]:
+def feeding(hole: str, same: str, place: int) -> Mapping[str, str]:
     """Return an instruction of each kind that sets the register of ``hole``, often to the number in it, by kind.
 
-    ``same`` is another register with that number.
+    ``same`` is another register with that number, ``place`` is where it is in its pair.
     """
     found: dict[str, str] = {}
     for row in isa().instructions:
@@ -228,7 +228,7 @@ def feeding(hole: str, same: str) -> Mapping[str, str]:
             case Kind.SWAP if facts(row).width == 64 and facts(row).operation == "bswap64":
                 text = line(row, dst=hole)
             case Kind.LOAD if facts(row).width == (32 if facts(row).extends else 64):
-                text = line(row, dst=hole, src="9", offset=str(_PLACE + 8))
+                text = line(row, dst=hole, src="5", offset=str(_PAIRS + place))
             case Kind.ATOMIC if row.writes and "r0" not in row.writes and facts(row).width == 64:
                 text = line(row, dst="9", src=hole, offset=str(BESIDE))
             case Kind.CONSTANT:

@@ -45,6 +45,8 @@ _NEUTRAL: Final = "r4 = r3"
 _CONSTANTS: Final = ("-2023406815", "33", "0x8000000000000003 ll", "0x187654321 ll", "-8")
 _CALLING: Final = "calling-convention"
 _PLACES: Final = {"d": "7", "s": "8"}
+#: Where the numbers of operands are as well: in a register, and in their pair.
+_SAME: Final = {"d": ("3", 0), "s": ("2", 8)}
 _Case: TypeAlias = Mapping[str, str]
 
 
@@ -95,7 +97,7 @@ def _plain(part: Part) -> _Way:
     cases = {f"beside {kind}": _beside(part, text) for kind, text in neighbours().items()}
     for hole in part.values:
         register = _PLACES[hole]
-        for kind, text in feeding(register, {"d": "3", "s": "2"}[hole]).items():
+        for kind, text in feeding(register, *_SAME[hole]).items():
             cases[f"{hole} from {kind}"] = _case(part, before=text)
         for number, constant in enumerate(_CONSTANTS):
             cases[f"{hole} constant {number}"] = _case(part, before=f"r{register} = {constant}")
