@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepared kernel calls and their results, as plain data.
 
-:mod:`.prepare` turns a vector into :class:`PreparedCalls`, :mod:`.executor` makes the calls and returns a
-:class:`Report`, :mod:`.outcome` reads the outcome from it.
+:mod:`.prepare` turns a vector into :class:`PreparedCalls`, a :mod:`guest <.guest>` makes the calls and writes a
+:class:`Report`, :mod:`.outcome` reads the outcome from it. :mod:`.packed` has both as bytes.
 
 Making the calls means, for each load in turn: replace the fields named by ``relocations`` by descriptors of the maps,
 load; if the kernel refuses, note errno and log; otherwise set every map to its value, run once, note the values of the
@@ -63,10 +63,14 @@ class PreparedCalls(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """The program was loaded and run: the values of the maps in ``reads``, and the seconds that both took."""
+    """The program was loaded and run: the values of the maps in ``reads``, and the seconds that both took.
+
+    ``jited`` says whether the kernel made machine code of it; if not, its interpreter ran it.
+    """
 
     values: tuple[bytes, ...]
     seconds: float
+    jited: bool
 
 
 class Refused(NamedTuple):
@@ -82,7 +86,14 @@ class NotRun(NamedTuple):
     errno: int
 
 
-Result: TypeAlias = Ran | Refused | NotRun
+class Failed(NamedTuple):
+    """Something else failed: errno, and the command of bpf(2) (``enum bpf_cmd``), such as 0 for creating a map."""
+
+    errno: int
+    command: int
+
+
+Result: TypeAlias = Ran | Refused | NotRun | Failed
 
 
 class Report(NamedTuple):

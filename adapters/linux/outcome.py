@@ -4,28 +4,31 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Sequence
 
-from ...spec.encoding import ByteOrder
-from ..protocol import UNCLASSIFIED, Blames, Job, Outcome, OutcomeKind, Reason
+from ..protocol import UNCLASSIFIED, Blames, Engine, Job, Outcome, OutcomeKind, Reason
 from . import wrapping
-from .calls import Load, NotRun, PreparedCalls, Ran, Refused, Report
+from .calls import Failed, NotRun, Origin, Ran, Refused, Report
+from .packed import Asked
 from .policy import classify, last_line
 
 
-def outcome(job: Job, calls: PreparedCalls, report: Report, byte_order: ByteOrder = sys.byteorder) -> Outcome:
-    """Return the outcome of ``job`` after ``calls`` were made for it.
+def outcome(job: Job, asked: Asked, report: Report, engine: Engine) -> Outcome:
+    """Return the outcome of ``job`` from the ``report`` of a kernel that uses ``engine``.
 
     A refusal is ``rejected`` if the kernel finds the encoding invalid or the job wants to be rejected, and
     ``unsupported`` if it follows from the kernel's own safety policy.
     """
     outcomes = []
     failed = None
-    for load, result in zip(calls.loads, report.results, strict=True):
+    for load, (optional, result) in enumerate(zip(asked.optional, report.results, strict=True)):
         if isinstance(result, Ran):
-            outcomes.append(_returned(job, calls, result, byte_order))
-        elif result is not None and not load.optional:
-            failed = _refused(job, load, result) if isinstance(result, Refused) else _not_run(result)
+            outcomes.append(_returned(job, asked, result))
+        elif result is not None and not optional:
+            failed = _refused(job, asked.origins(load), result) if isinstance(result, Refused) else _not_run(result)
+    if engine == "jit" and any(isinstance(result, Ran) and not result.jited for result in report.results):
+        text = "the JIT does not compile this program, and the kernel's interpreter ran it"
+        return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("linux.interpreted", text, "platform"))
     if not outcomes:
         assert failed is not None, "not all loads of a vector are optional"
         return failed
@@ -49,35 +52,35 @@ def outcome(job: Job, calls: PreparedCalls, report: Report, byte_order: ByteOrde
     return first
 
 
-def _returned(job: Job, calls: PreparedCalls, run: Ran, byte_order: ByteOrder) -> Outcome:
-    scratch = run.values[0]
+def _returned(job: Job, asked: Asked, run: Ran) -> Outcome:
+    scratch, byte_order = run.values[0], asked.byte_order
     if not wrapping.quadword(scratch, wrapping.COMPLETED_AT, byte_order):
         reason = Reason("linux.incomplete", "the kernel ran the program, but it never reached its end")
-        if calls.program_type == "SCHED_CLS":
+        if asked.program_type == "SCHED_CLS":
             reason = Reason("linux.packet-access", "the kernel ended the program at a packet access out of bounds")
         return Outcome(OutcomeKind.FAULTED, reason=reason, seconds=run.seconds)
-    shown = {name: wrapping.quadword(scratch, wrapping.register_at(name), byte_order) for name in calls.registers}
+    shown = {name: wrapping.quadword(scratch, wrapping.register_at(name), byte_order) for name in asked.registers}
     memory = job.memory if len(run.values) == 1 else run.values[1]
     return Outcome(OutcomeKind.RETURNED, shown.get("r0"), shown, memory, seconds=run.seconds)
 
 
-def _refused(job: Job, load: Load, refusal: Refused) -> Outcome:
+def _refused(job: Job, origins: Sequence[Origin], refusal: Refused) -> Outcome:
     line = last_line(refusal.log)
     message = classify(line, refusal.errno)
     if message is None:
         said = line or f"errno {refusal.errno}, {os.strerror(refusal.errno)}"
         return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, f"the kernel refuses the program: {said}"))
     blames: Blames = "platform" if message.kind == "policy" else "instruction"
-    reason = Reason(message.code, message.renumber(line, load.origins) or message.why, blames)
+    reason = Reason(message.code, message.renumber(line, origins) or message.why, blames)
     unsupported = message.kind == "policy" and not job.wants_rejection
     return Outcome(OutcomeKind.UNSUPPORTED if unsupported else OutcomeKind.REJECTED, reason=reason)
 
 
-def _not_run(result: NotRun) -> Outcome:
-    return Outcome(
-        OutcomeKind.UNSUPPORTED,
-        reason=Reason(UNCLASSIFIED, f"the kernel loaded the program, but did not run it: {os.strerror(result.errno)}"),
-    )
+def _not_run(result: NotRun | Failed) -> Outcome:
+    what = "the kernel loaded the program, but did not run it"
+    if isinstance(result, Failed):
+        what = f"command {result.command} of bpf(2) failed"
+    return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, f"{what}: {os.strerror(result.errno)}"))
 
 
 def _tell(outcome: Outcome) -> str:

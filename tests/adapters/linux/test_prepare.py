@@ -8,14 +8,15 @@ import pytest
 from bpf_isa.adapters.linux import wrapping
 from bpf_isa.adapters.linux.calls import (
     NO_MAP,
+    Failed,
     NotRun,
     Origin,
-    PreparedCalls,
     Ran,
     Refused,
     Report,
 )
 from bpf_isa.adapters.linux.outcome import outcome
+from bpf_isa.adapters.linux.packed import Asked, asked, pack
 from bpf_isa.adapters.linux.prepare import CannotPrepare, prepare
 from bpf_isa.adapters.protocol import UNCLASSIFIED, Job, MapSpec, OutcomeKind
 from bpf_isa.spec.asm.disassemble import disassemble
@@ -131,57 +132,65 @@ class TestOutcome:
         return job("r0 = 0\nif r0 == 0 goto +1\nr0 = 1\nexit", byte_order="little", memory=b"ab", observe="r0 memory")
 
     @pytest.fixture
-    def calls(self, given: Job) -> PreparedCalls:
-        return prepare(given, "little")
+    def calls(self, given: Job) -> Asked:
+        return asked(pack(prepare(given, "little"), "little"), "little")
 
     @staticmethod
-    def ran(r0: int, memory: bytes = b"ab", completed: int = 1) -> Ran:
+    def ran(r0: int, memory: bytes = b"ab", completed: int = 1, jited: bool = True) -> Ran:
         scratch = r0.to_bytes(8, "little").ljust(wrapping.COMPLETED_AT, b"\0") + completed.to_bytes(8, "little")
-        return Ran((scratch.ljust(wrapping.SCRATCH_SIZE, b"\0"), memory), 0.5)
+        return Ran((scratch.ljust(wrapping.SCRATCH_SIZE, b"\0"), memory), 0.5, jited)
 
-    def test_agreement(self, given: Job, calls: PreparedCalls) -> None:
-        got = outcome(given, calls, Report((self.ran(7), self.ran(7))), "little")
+    def test_agreement(self, given: Job, calls: Asked) -> None:
+        got = outcome(given, calls, Report((self.ran(7), self.ran(7))), "jit")
         assert (got.kind, got.r0, got.registers, got.memory, got.seconds) == (
             OutcomeKind.RETURNED, 7, {"r0": 7}, b"ab", 0.5,
         )  # fmt: skip
 
     @pytest.mark.parametrize("other", [(8, b"ab"), (7, b"xb")])
-    def test_disagreement_is_a_fault(self, given: Job, calls: PreparedCalls, other: tuple[int, bytes]) -> None:
-        got = outcome(given, calls, Report((self.ran(7), self.ran(*other))), "little")
+    def test_disagreement_is_a_fault(self, given: Job, calls: Asked, other: tuple[int, bytes]) -> None:
+        got = outcome(given, calls, Report((self.ran(7), self.ran(*other))), "jit")
         assert got.kind is OutcomeKind.FAULTED
         assert str(got.reason).startswith("linux.inconsistent: the program returns r0 = 0x7, but ")
 
-    def test_doors_that_are_refused_mean_nothing(self, given: Job, calls: PreparedCalls) -> None:
+    def test_doors_that_are_refused_mean_nothing(self, given: Job, calls: Asked) -> None:
         report = Report((self.ran(7), Refused(13, "R6 invalid mem access 'scalar'\n")))
-        assert outcome(given, calls, report, "little").r0 == 7
+        assert outcome(given, calls, report, "jit").r0 == 7
 
-    def test_doors_make_up_for_what_is_refused_without(self, given: Job, calls: PreparedCalls) -> None:
+    def test_doors_make_up_for_what_is_refused_without(self, given: Job, calls: Asked) -> None:
         report = Report((Refused(22, "unreachable insn 4\n"), self.ran(7)))
-        assert outcome(given, calls, report, "little").r0 == 7
+        assert outcome(given, calls, report, "jit").r0 == 7
 
-    def test_a_refusal(self, given: Job, calls: PreparedCalls) -> None:
-        slot = calls.loads[0].origins[0].load_slot + 3
+    def test_a_refusal(self, given: Job, calls: Asked) -> None:
+        slot = calls.origins(0)[0].load_slot + 3
         report = Report((Refused(22, f"unreachable insn {slot}\n"), Refused(22, "")))
-        got = outcome(given, calls, report, "little")
+        got = outcome(given, calls, report, "jit")
         assert (got.kind, str(got.reason)) == (OutcomeKind.UNSUPPORTED, "policy.unreachable: unreachable insn 3")
         wanted = given._replace(wants_rejection=True)
-        assert outcome(wanted, calls, report, "little").kind is OutcomeKind.REJECTED
+        assert outcome(wanted, calls, report, "jit").kind is OutcomeKind.REJECTED
 
-    def test_a_refusal_without_a_word(self, given: Job, calls: PreparedCalls) -> None:
-        got = outcome(given, calls, Report((Refused(524, ""), Refused(524, ""))), "little")
+    def test_a_refusal_without_a_word(self, given: Job, calls: Asked) -> None:
+        got = outcome(given, calls, Report((Refused(524, ""), Refused(524, ""))), "jit")
         assert got.kind is OutcomeKind.UNSUPPORTED
         assert str(got.reason).startswith("policy.jit: the JIT of this architecture ")
 
-    @pytest.mark.parametrize("result", [Refused(22, ""), Refused(22, "a new kind of complaint\n"), NotRun(22)])
+    @pytest.mark.parametrize(
+        "result", [Refused(22, ""), Refused(22, "a new kind of complaint\n"), NotRun(22), Failed(22, 0)]
+    )
     def test_what_is_not_in_the_table_is_unclassified(
-        self, given: Job, calls: PreparedCalls, result: Refused | NotRun
+        self, given: Job, calls: Asked, result: Refused | NotRun | Failed
     ) -> None:
-        got = outcome(given, calls, Report((result, result)), "little")
+        got = outcome(given, calls, Report((result, result)), "jit")
         assert str(got.reason).startswith(f"{UNCLASSIFIED}: ")
 
-    def test_a_run_that_never_got_to_the_end(self, given: Job, calls: PreparedCalls) -> None:
+    def test_what_the_jit_did_not_compile_says_nothing_about_it(self, given: Job, calls: Asked) -> None:
+        report = Report((self.ran(7), self.ran(7, jited=False)))
+        got = outcome(given, calls, report, "jit")
+        assert (got.kind, got.reason.code) == (OutcomeKind.UNSUPPORTED, "linux.interpreted")
+        assert outcome(given, calls, report, "interpreter").r0 == 7
+
+    def test_a_run_that_never_got_to_the_end(self, given: Job, calls: Asked) -> None:
         report = Report((self.ran(7, completed=0), self.ran(7, completed=0)))
-        got = outcome(given, calls, report, "little")
+        got = outcome(given, calls, report, "jit")
         assert (got.kind, str(got.reason).partition(":")[0]) == (OutcomeKind.FAULTED, "linux.incomplete")
 
 
