@@ -44,6 +44,10 @@ class Kind(NamedTuple):
     """The options that a configuration can give it: keyword arguments of the callable."""
     needs: str = ""
     """The name of the required argument in help."""
+    inline: frozenset[str] = frozenset()
+    """The options that can follow the argument, as in ``ARGUMENT,option=value``."""
+    boots: bool = False
+    """Whether it starts a machine each time it is given jobs, so that it should be given as many as there are."""
 
 
 #: Kinds whose argument is a command, with any characters.
@@ -56,6 +60,15 @@ KINDS = {
     "python": Kind(".registry:open_python", "an adapter of your own", needs="MODULE:CALLABLE"),
     "jit": Kind(".jit.adapter:JitAdapter", "the bundled JIT: the specification as machine code", ("little", "big")),
     "linux": Kind(".linux.adapter:LinuxAdapter", "the running Linux kernel, through bpf(2)", ()),
+    "linux-vm": Kind(
+        ".kernels.adapter:VirtualMachine",
+        "a Linux kernel in a virtual machine; KERNEL is a suite of Debian's, or a version",
+        None,
+        frozenset({"timeout"}),
+        "ARCH[,kernel=KERNEL][,image=FILE][,jit=0|1|harden]",
+        frozenset({"kernel", "image", "jit"}),
+        boots=True,
+    ),
     "plugin": Kind(
         ".plugin.adapter:PluginAdapter",
         "an executable of the bpf_conformance plugin protocol",
@@ -72,6 +85,7 @@ KINDS = {
 }
 #: Entry points of this group lead to a :class:`Kind` each; their names are those of the kinds.
 ENTRY_POINTS = "bpf_isa.adapters"
+_DAY = 86400.0
 #: The runtimes that are tested by default.
 DEFAULT = ("reference", "linux")
 
@@ -130,11 +144,19 @@ class RuntimeSpec:
         adapter: Adapter = make(*arguments, **self.options)
         return adapter if self.claims is None else Claiming(adapter, frozenset(self.claims))
 
+    @property
+    def boots(self) -> bool:
+        """Whether it starts a machine each time it is given jobs."""
+        return self._kind.boots
+
     def patience(self, timeout: float) -> float:
         """Return the seconds without an outcome after which the runtime is killed, if a vector may take ``timeout``.
 
-        Adapters with a timeout of their own get more, for a restart and the report.
+        Adapters with a timeout of their own get more, for a restart and the report; those of machines do not count by
+        the clock, and find out themselves.
         """
+        if self.boots:
+            return _DAY
         own: float = self.options.get("timeout", 0)
         return 2 * own + 10 if own else timeout
 
@@ -191,7 +213,8 @@ def choose(texts: Sequence[str], plugin_args: str | None = None) -> list[Runtime
 def separate(text: str) -> list[str]:
     """Return the runtimes that ``text`` names with commas between them, as in ``linux,jit``.
 
-    The argument of a plugin or of a batch command extends to the end of the text, including commas.
+    The argument of a plugin or of a batch command extends to the end of the text, including commas. Options that a kind
+    takes after its argument belong to the name before them.
     """
     names: list[str] = []
     while True:
@@ -201,6 +224,17 @@ def separate(text: str) -> list[str]:
             return [*names, text.strip()]
         names.append(head.strip())
         text = rest
+        while (option := text.partition(",")[0].strip()).partition("=")[0] in _inline(names[-1]) and "=" in option:
+            names[-1] += f",{option}"
+            text = text.partition(",")[2]
+            if not text:
+                return names
+
+
+def _inline(name: str) -> frozenset[str]:
+    """Return the options that can follow the runtime ``name``."""
+    kind = KINDS.get(_named(name)[1].partition(":")[0])
+    return kind.inline if kind else frozenset()
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -256,13 +290,23 @@ def _spec(text: str, name: str, kind: str, argument: str | None, options: Mappin
         raise SpecError(f"{text!r}: {kind} takes {'PATH or PATH:ARGUMENTS' if kind == 'plugin' else 'COMMAND'}")
     if argument is not None and kind in _COMMANDS and "args" not in options:
         _split(argument.partition(":")[2] if kind == "plugin" else argument, text)
+    if argument is not None and of.inline:
+        argument, *texts = argument.split(",")
+        options = {**options, **dict(_option(text, kind, one, of.inline) for one in texts)}
     # The folder is set for every configured runtime, the other options by the user.
-    unknown = options.keys() - of.options - {"folder"}
+    unknown = options.keys() - of.options - of.inline - {"folder"}
     if unknown:
         words = ", ".join(sorted(option.replace("_", "-") for option in unknown))
         raise SpecError(f"{name}: {kind} takes no {words}")
-    kept = {key: value for key, value in options.items() if key in of.options}
+    kept = {key: value for key, value in options.items() if key in of.options | of.inline}
     return RuntimeSpec(name, kind, argument, kept)
+
+
+def _option(text: str, kind: str, option: str, known: frozenset[str]) -> tuple[str, str]:
+    key, equals, value = option.partition("=")
+    if key not in known or not equals:
+        raise SpecError(f"{text!r}: {kind} takes {', '.join(f'{one}=' for one in sorted(known))}, not {option!r}")
+    return key, value
 
 
 def configured_names() -> list[str]:

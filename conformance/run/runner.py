@@ -85,10 +85,11 @@ def run(
     earlier = earlier or {}
     runs: list[RuntimeRun] = []
     with ExitStack() as stack:
-        # All of them start now, so that opening one goes on while another is being tested.
-        pools = [(one.name, stack.enter_context(WorkerPool(one, processes, timeout))) for one in runtimes]
-        for name, pool in pools:
-            one = _test(name, pool, vectors, observers, earlier.get(name))
+        # All of them start now, so that opening one goes on while another is being tested; but one machine at a time.
+        pools = [None if one.boots else stack.enter_context(WorkerPool(one, processes, timeout)) for one in runtimes]
+        for runtime, ready in zip(runtimes, pools, strict=True):
+            pool = ready or stack.enter_context(WorkerPool(runtime, processes, timeout))
+            one = _test(runtime.name, pool, vectors, observers, earlier.get(runtime.name))
             runs.append(one)
             pool.close()
             if not one.complete:

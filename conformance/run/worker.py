@@ -40,6 +40,10 @@ class Openable(Protocol):
     def open(self) -> Adapter:
         """Return an adapter, or raise :class:`..adapters.protocol.Unavailable`."""
 
+    @property
+    def boots(self) -> bool:
+        """Whether it starts a machine each time it is given jobs: then it is given as many as there are."""
+
     def patience(self, timeout: float) -> float:
         """Return after how many seconds without an outcome a worker is given up, if a vector may take ``timeout``."""
 
@@ -92,7 +96,8 @@ class Worker:
                 "end other programs, or raise the limits (ulimit -u, -v, -n)"
             ) from None
         self.chunk: list[int] | None = None
-        self._patience = _OPENING
+        self._opening = runtime.patience(_OPENING) if runtime.boots else _OPENING
+        self._patience = self._opening
         self.deadline = monotonic() + self._patience
         self._ready = False
         self._failure: str | None = None
@@ -109,8 +114,8 @@ class Worker:
             Unavailable: the runtime cannot be used here.
             RuntimeBroken: the adapter failed or takes too long, or its process ended.
         """
-        if not wait([self.connection], _OPENING):
-            raise RuntimeBroken(f"it did not open within {_OPENING:g} s")
+        if not wait([self.connection], self._opening):
+            raise RuntimeBroken(f"it did not open within {self._opening:g} s")
         said = self.hear()
         if isinstance(said, RuntimeInfo):
             return said

@@ -30,6 +30,8 @@ from .worker import (
 
 #: How many jobs are handed over at once: fewer are not worth another process.
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 16, 128
+#: How many jobs take longer than to start a machine.
+_WORTH_A_MACHINE = 1024
 #: How often workers are replaced; a runtime that kills more will not do better with the rest.
 _MOST_DEATHS = 100
 #: Code of the reason for which a job was not run.
@@ -193,6 +195,8 @@ class WorkerPool:
     def _run(self, jobs: Sequence[Job], settle: OnAnswer) -> None:
         """Run ``jobs``, each once unless the worker failed that was at it; answers may be crashes of other jobs."""
         size = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, len(jobs) // (8 * self._processes)))
+        if self._runtime.boots:
+            size = max(_WORTH_A_MACHINE, -(-len(jobs) // self._processes))
         pending = deque(list(range(at, min(at + size, len(jobs)))) for at in range(0, len(jobs), size))
         while pending or any(worker.chunk for worker in self._workers):
             self._employ(len(pending))

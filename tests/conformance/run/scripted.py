@@ -89,6 +89,10 @@ class Script:
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         return map(self.answer, jobs)
 
+    @property
+    def boots(self) -> bool:
+        return False
+
     def patience(self, timeout: float) -> float:
         return timeout
 
