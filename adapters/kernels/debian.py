@@ -208,7 +208,7 @@ def newest(architecture: Architecture, suite: str, packages: dict[str, dict[str,
             seen.append(name)
             depends = packages[name].get("Depends", "")
             pending += [other for other in re.findall(r"linux-[a-z0-9.+~-]+", depends) if _PART.match(other)]
-    real = [name for name in seen if re.search(r"-\d", name)]
+    real = [name for name in seen if re.search(r"-\d+\.\d", name)]
     images = [name for name in real if name.startswith("linux-binary-")] or [
         name for name in real if name.startswith("linux-image-")
     ]

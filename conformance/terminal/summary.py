@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ...adapters.protocol import UNCLASSIFIED
 from ..diagnosis.conclusion import in_words
 from ..diagnosis.findings import (
     Finding,
@@ -32,8 +34,8 @@ from .styles import STYLES, say
 _LINES = 60
 #: With more runtimes than this, the table has one line for each.
 _FEW = 2
-#: The lines of a finding with its details, around the findings, and of the reasons of one kind.
-_FINDING, _AROUND, _REASONS = 4, 6, 3
+#: The lines of a finding with its details, around the findings, and of the reasons of one kind, and of errors.
+_FINDING, _AROUND, _REASONS, _ERRORS = 4, 6, 3, 10
 #: The most characters of a program on one line, and of what differs.
 _SHORT, _LONGEST, _DIFFERENCES = 120, 160, 2
 #: How many instructions are named of the findings that are left out.
@@ -194,15 +196,19 @@ def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) ->
     examples: dict[str, str] = {}
     for result in found:
         code, text, _ = result.judgement.reason
-        # What groups are missing is the reason; elsewhere the text differs from vector to vector.
+        # What groups are missing is the reason; elsewhere the text differs from vector to vector. Of messages that nobody
+        # knows, those that differ in numbers only are one.
         reason = code if code != "group" else str(result.judgement.reason)
+        if code == UNCLASSIFIED:
+            reason = f"{code}: {shorten(re.sub(r'-?[0-9]+', 'N', text), _LONGEST)}"
         number[reason] += 1
         examples.setdefault(reason, result.vector.id + (f" ({text})" if code != "group" else ""))
-    for reason, count in number.most_common(_REASONS):
+    listed = _ERRORS if verdict is Verdict.ERROR else _REASONS
+    for reason, count in number.most_common(listed):
         say(console, Text.assemble(f"  {count:6,} ", (reason, "bold"), f"  e.g. {examples[reason]}"))
-    if len(number) > _REASONS:
-        others = sum(count for _, count in number.most_common()[_REASONS:])
-        say(console, Text(f"  {others:6,} for {len(number) - _REASONS} other reasons"))
+    if len(number) > listed:
+        others = sum(count for _, count in number.most_common()[listed:])
+        say(console, Text(f"  {others:6,} for {len(number) - listed} other reasons"))
 
 
 def _unrepeated(one: RuntimeRun, console: Console) -> None:

@@ -51,13 +51,13 @@ def test_there_is_a_guest_for_every_architecture() -> None:
 
 #: As in an index of Debian 12, and in one of 2026.
 _OLD = """\
-Package: linux-image-amd64
+Package: linux-image-686-pae
 Version: 6.1.1-1
-Depends: linux-image-6.1.0-50-amd64 (= 6.1.1-1)
+Depends: linux-image-6.1.0-50-686-pae (= 6.1.1-1)
 Filename: pool/meta.deb
 SHA256: 00
 
-Package: linux-image-6.1.0-50-amd64
+Package: linux-image-6.1.0-50-686-pae
 Depends: kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool
 Filename: pool/image.deb
 SHA256: 01
@@ -95,20 +95,20 @@ SHA256: 05
 
 
 @pytest.mark.parametrize(
-    ("index", "release", "files"),
+    ("name", "index", "release", "files"),
     [
-        (_OLD, "6.1.0-50-amd64", [("image", "01")]),
-        (_NEW, "7.2.13+deb14-amd64", [("binary", "03"), ("base", "01")]),
+        ("i386", _OLD, "6.1.0-50-686-pae", [("image", "01")]),
+        ("x86_64", _NEW, "7.2.13+deb14-amd64", [("binary", "03"), ("base", "01")]),
     ],
 )
 def test_the_metapackage_leads_to_image_and_configuration(
-    index: str, release: str, files: list[tuple[str, str]]
+    name: str, index: str, release: str, files: list[tuple[str, str]]
 ) -> None:
     packages = {fields["Package"]: fields | {"Mirror": "m:/"} for fields in stanzas(f"Package: apt\n\n{index}")}
-    kernel = newest(ARCHITECTURES["x86_64"], "suite", packages)
+    kernel = newest(ARCHITECTURES[name], "suite", packages)
     assert kernel is not None
     assert kernel.release == release
-    assert kernel.packages == tuple((f"m:/pool/{name}.deb", checksum) for name, checksum in files)
+    assert kernel.packages == tuple((f"m:/pool/{file}.deb", checksum) for file, checksum in files)
 
 
 def test_a_suite_without_the_architecture_has_no_kernel() -> None:

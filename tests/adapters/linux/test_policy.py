@@ -70,6 +70,12 @@ def test_most_messages_are_provoked() -> None:
         ("BPF_LD_[ABS|IND] uses reserved fields", 22, "reserved-field"),
         ("BPF_JMP/JMP32 uses reserved fields", 22, "reserved-field"),
         ("BPF_END uses reserved fields", 22, "reserved-field"),
+        ("recursive call from main() to main()", 22, "frames"),
+        ("func#1 writes 1 stack arg slots, but calls only require 0", 22, "linux-extension"),
+        ("invalid kernel function btf_id -1", 22, "btf"),
+        ("kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is set", 22, "btf"),
+        ("callbacks are not allowed in non-JITed programs", 22, "interpreter"),
+        ("JIT is required for calling kernel function", 95, "interpreter"),
     ],
 )
 def test_classifies(line: str, error: int, id: str) -> None:
@@ -96,6 +102,7 @@ def test_the_last_line_is_the_one_before_the_afterwords() -> None:
         "cur state: R0=0 R10=fp0\n"
         "old state: R0=0 R10=fp0\n"
         "verification time 17 usec\n"
+        "subprog 0 (<unknown>) main insns_self 4 insns_total 4 stack 0\n"
         "stack depth 0+0\n"
         "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
     )

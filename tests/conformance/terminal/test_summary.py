@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf_isa.adapters.protocol import Outcome, OutcomeKind, RuntimeInfo
+from bpf_isa.adapters.protocol import UNCLASSIFIED, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.conformance.diagnosis.findings import Finding, Weight
 from bpf_isa.conformance.diagnosis.spectrum import Share
 from bpf_isa.conformance.results.document import Run
@@ -68,3 +68,20 @@ def test_of_very_many_the_last_are_counted_and_some_named(monkeypatch: pytest.Mo
     left = NAMES[len(told) : 150]
     assert rest == f"  and {len(left)} more findings, about {', '.join(left[:6])} and {len(left) - 6} more"
     assert len(lines) <= 60
+
+
+def test_messages_that_nobody_knows_are_grouped_without_their_numbers() -> None:
+    vector = next(one for one in SUITE.vectors if one.id == "add64-x/carries")
+
+    def unknown(text: str) -> Result:
+        outcome = Outcome(OutcomeKind.UNSUPPORTED, reason=Reason(UNCLASSIFIED, text))
+        return Result(vector, outcome, judge(vector.little.expect, outcome))
+
+    said = [*(f"R{number} is tired of {-number}" for number in range(20)), "R1 has left"]
+    text = StringIO()
+    run = Run(SUITE, SUITE.vectors, [RuntimeRun("mine", INFO, [unknown(one) for one in said])])
+    summary.show(run, Console(file=text, width=200, highlight=False), "The end.")
+    lines = text.getvalue().splitlines()
+    assert "mine: 21 vectors ended in an error of the harness, by reason:" in lines
+    assert "      20 unclassified: RN is tired of N  e.g. add64-x/carries (R0 is tired of 0)" in lines
+    assert "       1 unclassified: RN has left  e.g. add64-x/carries (R1 has left)" in lines
