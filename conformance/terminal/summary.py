@@ -196,8 +196,8 @@ def _reasons(one: RuntimeRun, verdict: Verdict, title: str, console: Console) ->
     examples: dict[str, str] = {}
     for result in found:
         code, text, _ = result.judgement.reason
-        # What groups are missing is the reason; elsewhere the text differs from vector to vector. Of messages that nobody
-        # knows, those that differ in numbers only are one.
+        # What groups are missing is the reason; elsewhere the text differs from vector to vector. Messages that nobody
+        # knows are one if they differ in numbers only.
         reason = code if code != "group" else str(result.judgement.reason)
         if code == UNCLASSIFIED:
             reason = f"{code}: {shorten(re.sub(r'-?[0-9]+', 'N', text), _LONGEST)}"
