@@ -69,6 +69,9 @@ KINDS = {
         frozenset({"kernel", "image", "jit"}),
         boots=True,
     ),
+    "linux-bundle": Kind(
+        ".kernels.bundle:BundleAdapter", "what a guest wrote that bpf-isa kernel bundle made", needs="FILE"
+    ),
     "plugin": Kind(
         ".plugin.adapter:PluginAdapter",
         "an executable of the bpf_conformance plugin protocol",

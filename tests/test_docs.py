@@ -106,7 +106,8 @@ def test_options_of_the_command_line_page_exist() -> None:
 def options_of(name: str) -> set[str]:
     command = main.get_command(click.Context(main), name)
     assert command is not None
-    return {option for parameter in command.params for option in parameter.opts}
+    commands = [command, *command.commands.values()] if isinstance(command, click.Group) else [command]
+    return {option for one in commands for parameter in one.params for option in parameter.opts}
 
 
 def test_the_options_and_hooks_of_the_pytest_plugin_exist(pytester: pytest.Pytester) -> None:

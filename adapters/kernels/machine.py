@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import signal
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -25,15 +24,11 @@ from ..protocol import OutcomeKind, Reason, Unavailable
 from .architectures import Architecture
 from .emulator import Emulator, Halted
 from .initramfs import initramfs
+from .oops import oops
 
 _MEMORY = "1G"
-#: Lines of the console that are kept, and of an oops that are told.
-_KEPT_LINES, _OOPS_LINES = 400, 24
-_OOPS = re.compile(
-    r"Oops|BUG:|Kernel panic|Unable to handle|Internal error|general protection|Reserved instruction"
-    r"|illegal operation|Unhandled|kernel BUG|Unexpected"
-)
-_TIME = re.compile(r"^\[ *\d+\.\d+\] ?")
+#: Lines of the console that are kept.
+_KEPT_LINES = 400
 #: A line that says the end is no longer.
 _SHORT = 20
 
@@ -89,27 +84,24 @@ class Machine:
                         if self._says_end(line):
                             return
                     else:
-                        self._console.append(_TIME.sub("", line.decode("utf-8", "replace").rstrip()))
+                        self._console.append(line.decode("utf-8", "replace"))
             except Halted as reason:
-                kind = OutcomeKind.CRASHED if self._oops() else OutcomeKind.TIMED_OUT
-                raise Died(kind, Reason("timeout", self._oops() or str(reason))) from None
+                said = oops(self._console)
+                kind = OutcomeKind.CRASHED if said else OutcomeKind.TIMED_OUT
+                raise Died(kind, Reason("oops" if said else "timeout", said or str(reason))) from None
             status = emulator.status()
         if status < 0:
             raise Died(OutcomeKind.CRASHED, Reason("signal", f"QEMU was killed by {signal.Signals(-status).name}"))
-        said = self._oops() or "\n".join([*self._console][-3:]) or "without a word"
-        raise Died(OutcomeKind.CRASHED, Reason("oops" if self._oops() else "stopped", f"the machine stopped: {said}"))
+        if said := oops(self._console):
+            raise Died(OutcomeKind.CRASHED, Reason("oops", said))
+        said = "\n".join([*self._console][-3:]) or "without a word"
+        raise Died(OutcomeKind.CRASHED, Reason("stopped", f"the machine stopped: {said}"))
 
     def _says_end(self, line: bytes) -> bool:
         try:
             return len(line) <= _SHORT and answer(line, self.byte_order).number == END
         except NotPacked:
             return False
-
-    def _oops(self) -> str:
-        """Return what the kernel said about its end, empty if it said nothing."""
-        lines = [*self._console]
-        first = next((at for at, line in enumerate(lines) if _OOPS.search(line)), len(lines))
-        return "\n".join(lines[first : first + _OOPS_LINES])
 
     def _command(self, archive: str, console: str, port: str) -> list[str]:
         """Return the command that starts QEMU, with the names of files."""

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ...spec.asm.assemble import assemble
+from ...spec.encoding import ByteOrder
 from ...spec.table import isa
 from ..closing import Closing
-from ..protocol import Engine, Job, Outcome, OutcomeKind, RuntimeInfo
+from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo
 from .calls import Failed, NotRun, ProgramTypeName, Ran, Refused, Result
 from .conduct import Died, Guest, conduct
 from .outcome import outcome
@@ -53,19 +54,10 @@ class KernelAdapter(Closing):
         self._order = guest.byte_order
         said: list[bytes] = []
         plain, jited = self._choose(types, said)
-        self.release, self.jit, self.harden = about_machine(said[0], self._order)
-        self._engine: Engine = "jit" if jited else "interpreter"
+        #: What net.core.bpf_jit_harden is.
+        self.harden = about_machine(said[0], self._order)[2]
         self._prepared = Prepared(self._order, plain)
-        self._info = RuntimeInfo(
-            name=name,
-            version=self.release,
-            engine=self._engine,
-            architecture=architecture,
-            byte_order=self._order,
-            groups=frozenset(isa().groups),
-            observes=frozenset({"r0", "registers", "memory"}),
-            kernel_release=self.release,
-        )
+        self._info = identity(said[0], self._order, jited, name, architecture)
 
     def close(self) -> None:
         """Close the file of prepared calls."""
@@ -88,22 +80,46 @@ class KernelAdapter(Closing):
                 yield answer
             else:
                 calls = asked(one, self._order)
-                yield outcome(job, calls, report(answer, calls), self._engine)
+                yield outcome(job, calls, report(answer, calls), self._info.engine)
 
     def _choose(self, types: Sequence[ProgramTypeName], said: list[bytes]) -> tuple[ProgramTypeName, bool]:
         """Return the first of ``types`` that this kernel loads and runs, and whether the JIT compiled the program."""
-        code = assemble("r0 = *(u8 *)(r1 + 0)\nexit", self._order)
-        probe = Job("probe", code, self._order, frozenset(), frozenset({"r0"}), memory=bytes(8))
-        jobs = [pack(prepare(probe, self._order, kind), self._order) for kind in types]
+        jobs = probes(self._order, types)
         results: list[Result | None] = []
         for one, answer in zip(jobs, conduct(self._guest, jobs, said), strict=True):
             if isinstance(answer, Outcome):
                 raise Died(answer.kind, answer.reason)
             results += report(answer, asked(one, self._order)).results
-        for kind, result in zip(types, results, strict=True):
-            if isinstance(result, Ran):
-                return kind, result.jited
-        raise _why_not(results)
+        if (first := first_to_run(results)) is None:
+            raise _why_not(results)
+        return types[first[0]], first[1]
+
+
+def probes(byte_order: ByteOrder, types: Sequence[ProgramTypeName]) -> list[bytes]:
+    """Return packed jobs that tell whether a kernel runs programs of each of ``types``."""
+    code = assemble("r0 = *(u8 *)(r1 + 0)\nexit", byte_order)
+    probe = Job("probe", code, byte_order, frozenset(), frozenset({"r0"}), memory=bytes(8))
+    return [pack(prepare(probe, byte_order, kind), byte_order) for kind in types]
+
+
+def first_to_run(results: Sequence[Result | None]) -> tuple[int, bool] | None:
+    """Return the position of the first result of a program that ran, and whether the JIT compiled it."""
+    return next(((at, result.jited) for at, result in enumerate(results) if isinstance(result, Ran)), None)
+
+
+def identity(about: bytes, byte_order: ByteOrder, jited: bool, name: str, architecture: str) -> RuntimeInfo:
+    """Return the identity of the kernel that a guest tells ``about``."""
+    release = about_machine(about, byte_order)[0]
+    return RuntimeInfo(
+        name=name,
+        version=release,
+        engine="jit" if jited else "interpreter",
+        architecture=architecture,
+        byte_order=byte_order,
+        groups=frozenset(isa().groups),
+        observes=frozenset({"r0", "registers", "memory"}),
+        kernel_release=release,
+    )
 
 
 def _why_not(results: Sequence[Result | None]) -> CannotRun:

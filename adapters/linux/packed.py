@@ -217,6 +217,25 @@ def _registers(mask: int) -> tuple[str, ...]:
     return tuple(name for at, name in enumerate(REGISTERS) if mask >> at & 1)
 
 
+def jobs_of(data: bytes, byte_order: ByteOrder) -> list[bytes]:
+    """Return the jobs of a list that :func:`job_list` has made.
+
+    Raises:
+        NotPacked: it is none.
+    """
+    at = len(head(byte_order))
+    if len(data) < at or _struct(byte_order, 1).unpack_from(data)[0] != _MAGIC:
+        raise NotPacked("no list of jobs")
+    jobs = []
+    while at < len(data):
+        (length,) = _struct(byte_order, 1).unpack_from(data, at)
+        if not length or at + length > len(data):
+            raise NotPacked("a list of jobs that is cut off")
+        jobs.append(data[at : at + length])
+        at += length
+    return jobs
+
+
 def answer(line: bytes, byte_order: ByteOrder) -> Answer:
     """Return what a line of the guest says.
 

@@ -41,6 +41,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "report": LazyCommand(".report:report", "Compare the results of runs: a site, Markdown, JUnit, badges."),
     "groups": LazyCommand(".groups:groups", "Find out which conformance groups a runtime supports."),
     "runtimes": LazyCommand(".runtimes:runtimes", "List the runtimes that can be tested on this machine."),
+    "kernel": LazyCommand(".kernel:kernel", "List Linux kernels to test; make jobs for machines elsewhere."),
     "coverage": LazyCommand(".coverage:coverage", "Show which vectors cover which requirements and instructions."),
     "lint": LazyCommand(".lint:lint", "Find what is wrong with vector files."),
     "fmt": LazyCommand(".fmt:fmt", "Put vector files into their canonical form."),

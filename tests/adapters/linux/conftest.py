@@ -1,29 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running kernel, for tests that use it; where this user may not, they are not run and say so."""
+"""Programs for the running kernel."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bpf_isa.adapters.linux.adapter import LinuxAdapter, privileged
-from bpf_isa.adapters.protocol import Job, Outcome, Unavailable
+from bpf_isa.adapters.linux.adapter import LinuxAdapter
+from bpf_isa.adapters.protocol import Job, Outcome
 from bpf_isa.spec.asm.assemble import assemble
 from bpf_isa.spec.encoding import ByteOrder
-
-
-@pytest.fixture(scope="session")
-def kernel() -> Iterator[LinuxAdapter]:
-    """An adapter to this machine's kernel; its absence is a failure for those who have the capability to use it."""
-    try:
-        adapter = LinuxAdapter()
-    except Unavailable as reason:
-        if privileged():
-            raise
-        pytest.skip(f"not run: {reason}")
-    with adapter:
-        yield adapter
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ CALLS = {
     "report": "r.json --format markdown",
     "groups": f"-r reference --vectors {SAMPLE}",
     "runtimes": "reference",
+    "kernel": f"bundle there --arch x86_64 --vectors {SAMPLE}",
     "coverage": f"--vectors {SAMPLE}",
     "lint": "--list",
     "fmt": "--check unformed.yaml",

@@ -19,7 +19,7 @@ from bpf_isa.conformance.cli.options import FILE, Several, by_commas, paths
 PACKAGES = Path(bpf_isa.conformance.__file__).parent.parent
 FOLDERS = ("spec", "reference_vm", "adapters", "conformance")
 #: Commands that say nothing that a machine could want, or have another form for it.
-WITHOUT_JSON = {"expect", "export", "fmt", "generate", "plugin", "report"}
+WITHOUT_JSON = {"expect", "export", "fmt", "generate", "kernel", "plugin", "report"}
 
 
 def command(name: str) -> click.Command:

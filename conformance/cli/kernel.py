@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bpf-isa kernel``: which Linux kernels can be tested here, and jobs for machines where this program is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+import click
+
+from .echo import echo
+from .failing import FAILED, OK, Unusable
+from .options import Word, listing, paths_option
+
+if TYPE_CHECKING:
+    from ...adapters.kernels.architectures import Architecture
+
+#: How many indexes are fetched at the same time.
+_TOGETHER = 4
+
+
+def _architectures() -> Iterator[tuple[str, str]]:
+    from ...adapters.kernels.architectures import ARCHITECTURES
+
+    for name in ARCHITECTURES:
+        yield name, ""
+
+
+def _suites() -> Iterator[tuple[str, str]]:
+    from ...adapters.kernels.debian import SUITES
+
+    for name in SUITES:
+        yield name, ""
+
+
+def _architecture(name: str) -> Architecture:
+    from ...adapters.kernels.architectures import ARCHITECTURES
+
+    if name not in ARCHITECTURES:
+        raise Unusable(f"{name!r} is no architecture that can be tested: known are {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+@click.group(short_help="List Linux kernels to test; make jobs for machines elsewhere.")
+def kernel() -> None:
+    """Linux kernels of other architectures and versions: which can be tested here, and jobs for other machines.
+
+    A kernel is tested by `bpf-isa run -r linux-vm:ARCH[,kernel=SUITE][,image=FILE][,jit=0|1|harden]`.
+    """
+
+
+@kernel.command("list")
+@listing("--arch", "names", metavar="ARCH", element=Word(_architectures), help="Only these architectures.")
+@listing("--suite", "suites", metavar="SUITE", element=Word(_suites), help="Only these suites of Debian.")
+def list_(names: tuple[str, ...], suites: tuple[str, ...]) -> None:
+    """List the kernels that can be had here, by architecture and suite, and what is missing to run them.
+
+    What the mirror says is kept for a day.
+
+    Exit status: 0; 1 if QEMU is missing for an architecture or the mirror cannot be asked; 2 if a name means nothing.
+    """
+    from ...adapters.kernels.architectures import ARCHITECTURES
+    from ...adapters.kernels.debian import SUITES, find
+    from ...adapters.protocol import Unavailable
+
+    chosen = [_architecture(name) for name in names or ARCHITECTURES]
+
+    def release(pair: tuple[Architecture, str]) -> str | Unavailable:
+        try:
+            found = find(*pair)
+        except Unavailable as error:
+            return error
+        return found.release if found else ""
+
+    problems = []
+    with ThreadPoolExecutor(_TOGETHER) as threads:
+        pairs = [(one, suite) for one in chosen for suite in suites or SUITES]
+        for (one, suite), found in zip(pairs, threads.map(release, pairs), strict=True):
+            if isinstance(found, Unavailable):
+                problems.append(str(found))
+            elif found:
+                echo(f"  linux-vm:{one.name},kernel={suite:20}  {found}")
+    problems += [f"{one.qemu} is not here: apt-get install {one.package}" for one in chosen if which(one.qemu) is None]
+    for problem in problems:
+        echo(problem, err=True)
+    raise SystemExit(FAILED if problems else OK)
+
+
+@kernel.command
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--arch", "name", metavar="ARCH", required=True, help="The architecture of the kernel.")
+@click.option("-k", "expression", metavar="EXPR", help="Only vectors whose ids match, as in `bpf-isa run`.")
+@paths_option("--vectors", help="Vector files, or folders of them, instead of the suite.")
+def bundle(folder: Path, name: str, expression: str | None, paths: tuple[Path, ...]) -> None:
+    """Write what a kernel elsewhere needs into FOLDER: run `guest < jobs > out` there as root, then judge out.
+
+    Exit status: 0, 2 if something is missing or cannot be written.
+    """
+    from ...adapters.kernels.bundle import write
+    from ..suite.select import by_expression
+    from ..suite.suite import VECTORS, load_suite
+
+    architecture = _architecture(name)
+    suite = load_suite(paths or [VECTORS])
+    vectors = suite.select([] if expression is None else [by_expression(expression)])
+    order = architecture.byte_order
+    jobs = [one.job(order) for one in vectors if one.entry.byte_order in {None, order}]
+    selection = [word for path in paths for word in ("--vectors", str(path.absolute()))]
+    selection += [] if expression is None else ["-k", expression]
+    count = write(folder, architecture, jobs, selection)
+    echo(f"{count:,} of {len(vectors):,} vectors are in {folder}, others cannot be asked of a kernel.")
+    echo(f"As root on {architecture.machine}: {folder}/guest < {folder}/jobs > {folder}/out")
+    echo(f"Then: bpf-isa kernel judge {folder}/out")
+
+
+@kernel.command(context_settings={"ignore_unknown_options": True})
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def judge(out: Path, options: tuple[str, ...]) -> None:
+    """Judge what the guest of a bundle wrote to OUT, a file in its folder, or what a console has shown of it.
+
+    OPTIONS are those of `bpf-isa run`, whose exit status this is.
+    """
+    from ...adapters.kernels.bundle import selection_of
+    from .run import run
+
+    run.main([*selection_of(out), "-r", f"linux-bundle:{out}", *options], prog_name="run", standalone_mode=False)
