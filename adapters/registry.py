@@ -48,6 +48,8 @@ class Kind(NamedTuple):
     """The options that can follow the argument, as in ``ARGUMENT,option=value``."""
     boots: bool = False
     """Whether it starts a machine each time it is given jobs, so that it should be given as many as there are."""
+    interpreter: tuple[str, str] | None = None
+    """The option, and its value, that makes an interpreter of it."""
 
 
 #: Kinds whose argument is a command, with any characters.
@@ -68,6 +70,7 @@ KINDS = {
         "ARCH[,kernel=KERNEL][,image=FILE][,jit=0|1|harden]",
         frozenset({"kernel", "image", "jit"}),
         boots=True,
+        interpreter=("jit", "0"),
     ),
     "linux-bundle": Kind(
         ".kernels.bundle:BundleAdapter", "what a guest wrote that bpf-isa kernel bundle made", needs="FILE"
@@ -151,6 +154,14 @@ class RuntimeSpec:
     def boots(self) -> bool:
         """Whether it starts a machine each time it is given jobs."""
         return self._kind.boots
+
+    @property
+    def interpreter(self) -> RuntimeSpec | None:
+        """Its interpreter, None if it has none or is one."""
+        option = self._kind.interpreter
+        if option is None or self.options.get(option[0]) == option[1]:
+            return None
+        return replace(self, options={**self.options, option[0]: option[1]})
 
     def patience(self, timeout: float) -> float:
         """Return the seconds without an outcome after which the runtime is killed, if a vector may take ``timeout``.

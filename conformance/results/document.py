@@ -188,6 +188,8 @@ def result_data(result: Result) -> Json:
     if judgement.failure is not None:
         data["failure"] = judgement.failure.value
         data["differences"] = list(map(_difference, judgement.differences))
+        if result.interpreter is not None:
+            data["interpreter"] = result.interpreter.value
         if outcome is not None and outcome.r0 is not None:
             data["got"] = {"registers": _registers({"r0": outcome.r0, **(outcome.registers or {})})}
             if outcome.memory is not None:

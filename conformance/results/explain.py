@@ -224,6 +224,8 @@ def as_text(result: Result, byte_order: ByteOrder) -> str:
     if vector.entry.what:
         lines.append(f"the point: {vector.entry.what}")
     lines += [f"{label}: {text}" for label, text in differences(result)]
+    if result.interpreter is not None:
+        lines.append(f"on the interpreter of the same runtime: {result.interpreter.value}")
     lines += inputs(vector, byte_order)
     lines += ["", program(vector, byte_order, result.judgement.differences), ""]
     lines += demands(vector)

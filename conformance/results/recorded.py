@@ -240,4 +240,5 @@ def _result(vector: Vector, raw: Json) -> Result:
             reason,
             raw.get("seconds"),
         )
-    return Result(vector, outcome, Judgement(verdict, failure, reason, differences))
+    interpreter = Verdict(raw["interpreter"]) if "interpreter" in raw else None
+    return Result(vector, outcome, Judgement(verdict, failure, reason, differences), interpreter)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -15,7 +15,7 @@ from ...spec.groups import asked as asked_about
 from ...spec.table import isa
 from ..suite.model import Vector
 from .inquiry import Inquiry, inquire
-from .verdict import Judgement, harness_error, unsupported
+from .verdict import Judgement, Verdict, harness_error, unsupported
 from .worker import (
     Answer,
     Exhausted,
@@ -27,11 +27,15 @@ from .workers import NOT_RUN, WorkerPool
 
 
 class Result(NamedTuple):
-    """What one runtime did with one vector; ``outcome`` is None where it was not asked, or the harness failed."""
+    """What one runtime did with one vector; ``outcome`` is None where it was not asked, or the harness failed.
+
+    ``interpreter`` is the verdict on the interpreter of the same runtime, for failures of a JIT that has one.
+    """
 
     vector: Vector
     outcome: Outcome | None
     judgement: Judgement
+    interpreter: Verdict | None = None
 
 
 @dataclass
@@ -92,6 +96,8 @@ def run(
             one = _test(runtime.name, pool, vectors, observers, earlier.get(runtime.name))
             runs.append(one)
             pool.close()
+            if runtime.interpreter is not None and one.complete:
+                _ask_interpreter(one, runtime.interpreter, timeout)
             if not one.complete:
                 break
     left = runtimes[len(runs) :]
@@ -156,6 +162,17 @@ def _test(
         not_run = harness_error(Reason(NOT_RUN, one.problem, "harness"))
         one.results = [result or Result(vectors[at], None, not_run) for at, result in enumerate(results)]
     return one
+
+
+def _ask_interpreter(one: RuntimeRun, interpreter: Openable, timeout: float) -> None:
+    """Note what the ``interpreter`` of a runtime makes of what its JIT failed, if it can be had."""
+    failed = [at for at, result in enumerate(one.results) if result.judgement.verdict is Verdict.FAIL]
+    if not failed or one.info is None or one.info.engine != "jit":
+        return
+    with WorkerPool(interpreter, timeout=timeout) as pool, suppress(Unavailable, RuntimeBroken, Exhausted):
+        info = pool.open()
+        for at, again in zip(failed, ask(pool, info, [one.results[at].vector for at in failed]), strict=True):
+            one.results[at] = one.results[at]._replace(interpreter=again.judgement.verdict)
 
 
 class _Changed(Exception):

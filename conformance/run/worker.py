@@ -44,6 +44,10 @@ class Openable(Protocol):
     def boots(self) -> bool:
         """Whether it starts a machine each time it is given jobs: then it is given as many as there are."""
 
+    @property
+    def interpreter(self) -> Self | None:
+        """Its interpreter, if it is a JIT whose failures should be repeated there."""
+
     def patience(self, timeout: float) -> float:
         """Return after how many seconds without an outcome a worker is given up, if a vector may take ``timeout``."""
 

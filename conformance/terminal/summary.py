@@ -154,6 +154,12 @@ class _Findings:
         example = item.example
         differs = "; ".join(f"{label} {text}" for label, text in islice(explain.differences(example), _DIFFERENCES))
         say(self._console, Text(f"      e.g. {example.vector.id}: {shorten(differs, _LONGEST)}"))
+        again = Counter(result.interpreter.value for result in item.results if result.interpreter is not None)
+        if again:
+            counted = ", ".join(
+                f"{again[verdict.value]:,} {verdict.value}" for verdict in Verdict if again[verdict.value]
+            )
+            say(self._console, Text(f"      on the interpreter of the same runtime: {counted}"))
         program = "; ".join(explain.listing(example.vector, self._one.info.byte_order))
         if program and len(program) <= _SHORT:
             say(self._console, Text(f"      {program}", "cyan"))

@@ -93,6 +93,10 @@ class Script:
     def boots(self) -> bool:
         return False
 
+    @property
+    def interpreter(self) -> Self | None:
+        return None
+
     def patience(self, timeout: float) -> float:
         return timeout
 

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, Reason, RuntimeInfo
+from bpf_isa.adapters.protocol import Adapter, Job, Outcome, OutcomeKind, Reason, RuntimeInfo
 from bpf_isa.adapters.reference import ReferenceAdapter
 from bpf_isa.adapters.registry import RuntimeSpec
+from bpf_isa.conformance.results.document import result_data
+from bpf_isa.conformance.results.explain import as_text
 from bpf_isa.conformance.run.runner import (
     Result,
     RuntimeRun,
@@ -294,3 +297,28 @@ def test_a_failure_of_the_adapter_settles_a_vector_in_any_round() -> None:
     adapter = Fails(observes=frozenset({"r0"}))
     (result,) = ask(here(adapter), adapter.info(), [vector])
     assert result == Result(vector, None, harness_error(Reason("adapter", "KeyError: 'it'", "harness")))
+
+
+class Compiled(RuntimeSpec):
+    """A wrong JIT with an interpreter that is right."""
+
+    @property
+    def interpreter(self) -> RuntimeSpec:
+        return REFERENCE
+
+    def open(self) -> Adapter:
+        adapter = super().open()
+        info = replace(adapter.info(), engine="jit")
+        adapter.info = lambda: info  # type: ignore[method-assign]
+        return adapter
+
+
+def test_what_a_jit_fails_is_repeated_on_its_interpreter() -> None:
+    runtime: Any = Compiled("wrong", "python", "faulty:add_forgets_the_carry")
+    (one,) = run([runtime], VECTORS)
+    failed = [result for result in one.results if result.judgement.verdict is Verdict.FAIL]
+    assert failed
+    assert {result.interpreter for result in failed} == {Verdict.PASS}
+    assert {result.interpreter for result in one.results if result not in failed} == {None}
+    assert result_data(failed[0])["interpreter"] == "pass"
+    assert "on the interpreter of the same runtime: pass" in as_text(failed[0], "little")
