@@ -15,7 +15,7 @@ from typing import Any
 from ...spec.output import write_bytes, write_json
 from ..closing import Closing
 from ..linux.guest.build import guest
-from ..linux.kernel import PLAIN_TYPES, first_to_run, identity, probes
+from ..linux.kernel import PLAIN_TYPES, first_to_run, identity, trivial
 from ..linux.outcome import outcome
 from ..linux.packed import ABOUT_MACHINE, END, NotPacked, answer, asked, job_list, jobs_of, report
 from ..linux.prepared import Prepared
@@ -45,7 +45,7 @@ def write(folder: Path, architecture: Architecture, jobs: Sequence[Job], selecti
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(guest(architecture.machine), folder / "guest")
     (folder / "guest").chmod(0o755)
-    write_bytes(job_list([*probes(order, PLAIN_TYPES), *packed], order), folder / "jobs")
+    write_bytes(job_list([*trivial(order, PLAIN_TYPES), *packed], order), folder / "jobs")
     write_json({"format": "bpf-isa-bundle", "version": 1, "architecture": architecture.name,
                 "selection": list(selection)}, folder / _ABOUT, indent=2)  # fmt: skip
     return len(packed)

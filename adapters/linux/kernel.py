@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
 
 from ...spec.asm.assemble import assemble
 from ...spec.encoding import ByteOrder
 from ...spec.table import isa
 from ..closing import Closing
-from ..protocol import Job, Outcome, OutcomeKind, RuntimeInfo
+from ..protocol import Job, Outcome, OutcomeKind, Reason, RuntimeInfo
 from .calls import Failed, NotRun, ProgramTypeName, Ran, Refused, Result
-from .conduct import Died, Guest, conduct
+from .conduct import Died, Guest, Lost, conduct
 from .outcome import outcome
 from .packed import about_machine, asked, pack, report
-from .policy import last_line
+from .policy import classify, last_line
 from .prepare import prepare
 from .prepared import Prepared
+from .profile import probes, rows_in
 
 #: Types for programs that read no packet, best first. Tracing programs are run without a packet being built for them,
 #: and each of their functions may have a stack of its own; socket filters need the least privilege.
@@ -53,10 +56,10 @@ class KernelAdapter(Closing):
         self._guest = guest
         self._order = guest.byte_order
         said: list[bytes] = []
-        plain, jited = self._choose(types, said)
+        self._plain, jited = self._choose(types, said)
         #: What net.core.bpf_jit_harden is.
         self.harden = about_machine(said[0], self._order)[2]
-        self._prepared = Prepared(self._order, plain)
+        self._prepared = Prepared(self._order, self._plain)
         self._info = identity(said[0], self._order, jited, name, architecture)
 
     def close(self) -> None:
@@ -80,11 +83,36 @@ class KernelAdapter(Closing):
                 yield answer
             else:
                 calls = asked(one, self._order)
-                yield outcome(job, calls, report(answer, calls), self._info.engine)
+                found = outcome(job, calls, report(answer, calls), self._info.engine)
+                refused = found.kind is OutcomeKind.REJECTED and not job.wants_rejection
+                yield self._unless_unknown(job, found) if refused else found
+
+    def _unless_unknown(self, job: Job, refusal: Outcome) -> Outcome:
+        """Return the ``refusal`` of a job, or that the kernel does not have its instructions."""
+        names = sorted(rows_in(job) & self._unknown)
+        if not names:
+            return refusal
+        text = f"Linux {self._info.version} does not have {', '.join(names)}"
+        return Outcome(OutcomeKind.UNSUPPORTED, reason=Reason("linux.instruction", text, "platform"))
+
+    @cached_property
+    def _unknown(self) -> frozenset[str]:
+        """The instructions that this kernel does not have; it is asked when it refuses one for the first time."""
+        jobs = probes(self._order, self._plain)
+        unknown = set()
+        with suppress(Died, Lost):
+            for (name, job), answer in zip(jobs.items(), conduct(self._guest, list(jobs.values())), strict=True):
+                if isinstance(answer, Outcome):
+                    continue
+                for result in report(answer, asked(job, self._order)).results:
+                    if isinstance(result, Refused):
+                        message = classify(last_line(result.log), result.errno)
+                        unknown |= {name} if message and message.kind == "encoding" else set()
+        return frozenset(unknown)
 
     def _choose(self, types: Sequence[ProgramTypeName], said: list[bytes]) -> tuple[ProgramTypeName, bool]:
         """Return the first of ``types`` that this kernel loads and runs, and whether the JIT compiled the program."""
-        jobs = probes(self._order, types)
+        jobs = trivial(self._order, types)
         results: list[Result | None] = []
         for one, answer in zip(jobs, conduct(self._guest, jobs, said), strict=True):
             if isinstance(answer, Outcome):
@@ -95,7 +123,7 @@ class KernelAdapter(Closing):
         return types[first[0]], first[1]
 
 
-def probes(byte_order: ByteOrder, types: Sequence[ProgramTypeName]) -> list[bytes]:
+def trivial(byte_order: ByteOrder, types: Sequence[ProgramTypeName]) -> list[bytes]:
     """Return packed jobs that tell whether a kernel runs programs of each of ``types``."""
     code = assemble("r0 = *(u8 *)(r1 + 0)\nexit", byte_order)
     probe = Job("probe", code, byte_order, frozenset(), frozenset({"r0"}), memory=bytes(8))
