@@ -89,6 +89,31 @@ def list_(names: tuple[str, ...], suites: tuple[str, ...]) -> None:
     raise SystemExit(FAILED if problems else OK)
 
 
+@kernel.command(context_settings={"ignore_unknown_options": True})
+@listing("--arch", "names", metavar="ARCH", element=Word(_architectures), required=True, help="The architectures.")
+@listing("--kernel", "kernels", metavar="KERNEL", element=Word(_suites), required=True, help="Suites, or versions.")
+@listing("--jit", "engines", metavar="0|1|harden", help="Engines.  [default: the JIT where there is one]")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def matrix(
+    names: tuple[str, ...], kernels: tuple[str, ...], engines: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """Test each of the architectures with each of the kernels and engines.
+
+    OPTIONS are those of `bpf-isa run`, whose exit status this is; `bpf-isa report` makes a table of its --json FILE.
+    """
+    from .run import run
+
+    suffixes = [f",jit={engine}" for engine in engines] or [""]
+    runtimes = [
+        f"linux-vm:{_architecture(name).name},kernel={one}{suffix}"
+        for name in names
+        for one in kernels
+        for suffix in suffixes
+    ]
+    words = [word for runtime in runtimes for word in ("-r", runtime)]
+    run.main([*words, *options], prog_name="run", standalone_mode=False)
+
+
 @kernel.command
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--arch", "name", metavar="ARCH", required=True, help="The architecture of the kernel.")

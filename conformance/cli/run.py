@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 )
 @json_option("the results")
 @click.option("--junit", "junit_file", metavar="FILE", type=FILE, help="Write the results as JUnit XML.")
+@click.option("--ktap", "ktap_file", metavar="FILE", type=FILE, help="Write the results as KTAP, as kernel tests do.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Vectors run at the same time.  [default: CPUs]")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a vector.")
 @click.option("--plugin-args", metavar="ARGS", help="Arguments for plugins that are named without their own.")
@@ -98,6 +99,7 @@ def run(
     claims: tuple[str, ...],
     json_file: Path | None,
     junit_file: Path | None,
+    ktap_file: Path | None,
     jobs: int | None,
     timeout: float,
     quiet: int,
@@ -133,14 +135,15 @@ def run(
     else:
         before = _unfinished(resume, ctx)
         command, selection, json_file = before.command, before.selection, json_file or resume
-    for file in (json_file, junit_file, findings_file):
+    files = (json_file, junit_file, ktap_file, findings_file)
+    for file in files:
         check_writable(file)
     specs = _specs(command)
     suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
     vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
     earlier = _earlier(before, suite, whole) if before else {}
-    console = console_beside(json_file, junit_file, findings_file)
+    console = console_beside(*files)
     started = perf_counter()
     with ExitStack() as stack:
         journal = _journal(json_file, whole, before)
@@ -155,7 +158,8 @@ def run(
             earlier=earlier,
         )
     whole.seconds += perf_counter() - started
-    _write(whole, json_file, junit_file, findings_file)  # before anything is printed, which whoever reads it may stop
+    # Before anything is printed, which whoever reads it may stop.
+    _write(whole, json_file, junit_file, ktap_file, findings_file)
     if journal is not None:
         journal.discard()
     if verbose:
@@ -281,15 +285,20 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
     return vectors
 
 
-def _write(whole: Run, json_file: Path | None, junit_file: Path | None, findings_file: Path | None) -> None:
+def _write(
+    whole: Run, json_file: Path | None, junit_file: Path | None, ktap_file: Path | None, findings_file: Path | None
+) -> None:
     from ...spec.output import write_text
     from ..results.document import document, write
     from ..results.junit import junit
+    from ..results.ktap import ktap
     from ..terminal.failures import as_text
 
     if json_file is not None:
         write(document(whole), json_file)
     if junit_file is not None:
         write_text(junit(whole), junit_file)
+    if ktap_file is not None:
+        write_text(ktap(whole), ktap_file)
     if findings_file is not None:
         write_text(as_text(whole), findings_file)

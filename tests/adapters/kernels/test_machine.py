@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real machines with Debian's newest kernel, and what becomes of jobs when they end early."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bpf_isa.adapters.kernels.architectures import ARCHITECTURES
 from bpf_isa.adapters.kernels.debian import fetch
@@ -14,7 +16,8 @@ from bpf_isa.adapters.linux.calls import Ran
 from bpf_isa.adapters.linux.conduct import conduct
 from bpf_isa.adapters.linux.packed import HANG, PANIC, asked, pack, provocation, report
 from bpf_isa.adapters.linux.prepare import prepare
-from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind
+from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, Unavailable
+from bpf_isa.conformance.cli import main
 from bpf_isa.spec.asm.assemble import assemble
 
 pytestmark = pytest.mark.kernels
@@ -95,3 +98,23 @@ def test_who_stops_listening_ends_qemu(machine: Machine) -> None:
     assert len(emulators()) == 1
     answers.close()
     assert emulators() == []
+
+
+@pytest.mark.parametrize("name", ["x86_64", "s390x"])
+def test_a_kernel_is_tested_from_one_command(name: str, tmp_path: Path) -> None:
+    vectors = Path(__file__).parents[3] / "conformance" / "vectors"
+    chosen = [word for file in ("arithmetic", "byteswap", "jumps") for word in ("--vectors", vectors / f"{file}.yaml")]
+    done = CliRunner().invoke(
+        main, ["run", "-qq", "-r", f"linux-vm:{name}", *map(str, chosen), "--json", str(tmp_path / "r.json")]
+    )
+    assert done.exit_code == 0, done.output
+    (one,) = json.loads((tmp_path / "r.json").read_text())["runtimes"]
+    assert one["identity"]["byte_order"] == ARCHITECTURES[name].byte_order
+    assert one["counts"]["pass"] > 0.9 * len(one["results"])
+    assert emulators() == []
+
+
+def test_what_is_missing_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Unavailable, match="qemu-system-x86_64 is not here: apt-get install qemu-system-x86"):
+        Machine(X86, Path("/dev/null"), timeout=1.0)

@@ -62,6 +62,8 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         folder / "r.json",
         "--junit",
         folder / "r.xml",
+        "--ktap",
+        folder / "r.ktap",
     )
     data = results.read(folder / "r.json")
     return {
@@ -70,6 +72,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "data": data,
         "runtimes": {one["name"]: one for one in data["runtimes"]},
         "junit": ET.parse(folder / "r.xml").getroot(),
+        "ktap": (folder / "r.ktap").read_text().splitlines(),
     }
 
 
@@ -239,6 +242,25 @@ def test_the_document_holds_what_reports_need(documented: dict[str, Any]) -> Non
     assert entry["covers"] == ["rfc9669-5.1-stx-mem-h", "rfc9669-5.1-host-byte-order"]
     identity = documented["runtimes"]["big"]["identity"]
     assert (identity["engine"], identity["byte_order"], identity["kernel_release"]) == ("interpreter", "big", None)
+
+
+def test_ktap_has_a_line_for_each_vector(documented: dict[str, Any]) -> None:
+    lines = documented["ktap"]
+    unavailable = documented["data"]["unavailable"]
+    assert lines[:2] == ["KTAP version 1", f"1..{len(documented['runtimes']) + len(unavailable)}"]
+    assert sum(bool(re.match(r"(not )?ok \d+ .* # (SKIP|ERROR) ", line)) for line in lines) == len(unavailable)
+    for name, one in documented["runtimes"].items():
+        begin = lines.index(f"  # Subtest: {name}")
+        (end,) = (at for at, line in enumerate(lines) if re.fullmatch(rf"(not )?ok \d+ {re.escape(name)}", line))
+        subtests = [line.strip() for line in lines[begin:end] if re.match(r"  (not )?ok ", line)]
+        assert lines[begin + 2] == f"  1..{VECTORS}"
+        assert len(subtests) == VECTORS
+        counts = one["counts"]
+        assert sum(line.startswith("ok ") and " # SKIP " not in line for line in subtests) == counts["pass"]
+        assert sum(" # SKIP " in line for line in subtests) == counts["unsupported"]
+        assert sum(" # ERROR " in line for line in subtests) == counts["error"]
+        assert sum(line.startswith("not ok") for line in subtests) == counts["fail"] + counts["error"]
+        assert lines[end].startswith("not ok") == bool(counts["fail"] + counts["error"])
 
 
 def test_junit_counts_agree_with_the_document(documented: dict[str, Any]) -> None:
