@@ -153,3 +153,32 @@ def judge(out: Path, options: tuple[str, ...]) -> None:
     from .run import run
 
     run.main([*selection_of(out), "-r", f"linux-bundle:{out}", *options], prog_name="run", standalone_mode=False)
+
+
+@kernel.command
+@click.argument("results", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("ids", nargs=-1, metavar="[VECTOR]...")
+def explain(results: Path, ids: tuple[str, ...]) -> None:
+    """Print the failures in RESULTS (bpf-isa run --json), or those of VECTORs only, for a mail to kernel developers.
+
+    Each with what differs, inputs, program, what RFC 9669 demands, and the program as a C array.
+
+    Exit status: 0, 1 if there are no such failures, 2 if the file cannot be read.
+    """
+    from ..results.c_array import c_array
+    from ..results.explain import as_text
+    from ..results.recorded import read
+    from ..run.verdict import Verdict
+
+    found = False
+    for one in read(results).runtimes:
+        failed = [result for result in one.results if result.judgement.verdict is Verdict.FAIL]
+        for result in failed:
+            if one.info is None or (ids and result.vector.id not in ids):
+                continue
+            found = True
+            echo(f"{one.name}: Linux {one.info.version}, {one.info.engine}, {one.info.architecture}")
+            echo(as_text(result, one.info.byte_order))
+            if code := result.vector.little.code:
+                echo(f"\n{c_array(code)}\n")
+    raise SystemExit(OK if found else FAILED)
