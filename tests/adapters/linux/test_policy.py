@@ -72,6 +72,7 @@ def test_most_messages_are_provoked() -> None:
         ("BPF_END uses reserved fields", 22, "reserved-field"),
         ("recursive call from main() to main()", 22, "frames"),
         ("func#1 writes 1 stack arg slots, but calls only require 0", 22, "linux-extension"),
+        ("invalid read from stack arg off 8 depth 0", 22, "linux-extension"),
         ("invalid kernel function btf_id -1", 22, "btf"),
         ("kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is set", 22, "btf"),
         ("callbacks are not allowed in non-JITed programs", 22, "interpreter"),
