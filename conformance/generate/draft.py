@@ -36,7 +36,7 @@ class Draft:
     ``cases`` maps case names to the values of the holes in ``asm`` or ``code`` and ``memory``. ``observe`` names the
     columns to compute: ``r0`` to ``r9``, and ``after`` for the memory. A draft with ``rejected`` expects refusal;
     its cases bring their own ``witness`` where there is one. ``helpers``, by kind of id and number, weigh their
-    arguments.
+    arguments. ``extension`` is the name of one that the program needs.
     """
 
     id: str
@@ -51,11 +51,14 @@ class Draft:
     variables: tuple[tuple[int, str], ...] = ()
     helpers: tuple[tuple[str, int], ...] = ()
     errata: tuple[str, ...] = ()
+    extension: str | None = None
     rejected: bool = False
 
     @property
     def level(self) -> Level:
-        """The highest level that a vector which relies on :attr:`errata` may have."""
+        """The highest level that a vector which relies on :attr:`errata` may have; that of its extension, if any."""
+        if self.extension:
+            return Level.EXTENSION
         return max((Level(load_errata()[name].level) for name in self.errata), key=rank, default=Level.MUST)
 
 

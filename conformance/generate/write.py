@@ -36,6 +36,7 @@ def _vector(draft: Draft) -> dict[str, Any]:
         "id": draft.id,
         "what": draft.what,
         "level": draft.level if draft.level != "must" else None,
+        "extension": draft.extension,
         "covers": list(dict.fromkeys(draft.covers)),
         "errata": list(draft.errata),
         "asm": draft.asm,
