@@ -100,7 +100,10 @@ def test_programs_that_should_be_rejected_stand_alone_as_well(job: MakeJob) -> N
         ("r0 = 0\nexit\nr0 = 1\nexit\nr0 = 2\nexit", 2),
         ("r0 = 0\nif r0 == 0 goto +1\nr0 = 1\nexit", 2),  # both arms of a condition
         ("r0 = 0\nif r0 == 0 goto +2\nr0 = 1\nexit\nr0 = 2\nexit", 2),
-        ("r0 = 0\nagain: r0 += 1\nif r0 != 9 goto again\nexit", 1),  # none into the loop, one behind it
+        ("r0 = 0\nagain: r0 += 1\nif r0 != 9 goto again\nexit", 0),  # none into the loop, nor to the only way out
+        ("r0 = 0\nagain: r0 += 1\nif r0 == 50 goto +1\nif r0 != 9 goto again\nexit", 0),  # two jumps to it
+        ("r0 = 0\nagain: r0 += 1\nif r0 == 50 goto +2\nif r0 != 9 goto again\nr0 = 1\nexit", 2),  # two ways out
+        ("r0 = 0\nif r0 == 5 goto +2\nagain: r0 += 1\nif r0 != 9 goto again\nexit", 1),  # also from outside of it
         ("r0 = 0\nexit\nagain: goto again", 0),
         ("r0 = 0\ncall local f\nexit\nf: if r0 == 0 goto +0\nexit", 0),  # functions can only be entered by calls
     ],
