@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 _BEGINNING = re.compile(
     r"Oops|BUG:|Kernel panic|Unable to handle|Internal error|general protection|Reserved instruction"
@@ -15,7 +15,8 @@ _TIME = re.compile(r"^\[ *\d+\.\d+\] ?")
 _LINES = 24
 
 
-def oops(lines: Sequence[str]) -> str:
+def oops(lines: Iterable[str]) -> str:
     """Return what a kernel said about its end, without times; empty if it said nothing."""
-    first = next((at for at, line in enumerate(lines) if _BEGINNING.search(line)), len(lines))
-    return "\n".join(_TIME.sub("", line.rstrip()) for line in lines[first : first + _LINES])
+    said = list(lines)
+    first = next((at for at, line in enumerate(said) if _BEGINNING.search(line)), len(said))
+    return "\n".join(_TIME.sub("", line.rstrip()) for line in said[first : first + _LINES])
