@@ -95,7 +95,8 @@ class Emulator(Closing):
             for descriptor in rests:
                 selector.register(descriptor, selectors.EVENT_READ)
             while rests:
-                for key, _ in selector.select(_LOOK):
+                events = selector.select(_LOOK)
+                for key, _ in events:
                     data = os.read(key.fd, _CHUNK)
                     *whole, rests[key.fd] = (rests[key.fd] + data).split(b"\n")
                     yield from whole
@@ -106,7 +107,8 @@ class Emulator(Closing):
                 limit = timeout if self._progress else max(timeout, _STARTING)
                 if computed - self._progress > limit:
                     raise Halted(f"nothing came for {limit:g} s of processor time")
-                if computed - seen > _LEAST_SHARE * _HALTED:
+                # A machine also waits for what it has written to be read.
+                if events or computed - seen > _LEAST_SHARE * _HALTED:
                     seen, at = computed, now
                 elif now - at > _HALTED:
                     raise Halted(f"the machine has done nothing for {_HALTED:g} s")
