@@ -8,7 +8,6 @@ import selectors
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 
 from ..closing import Closing
 from ..processes.containment import die_with_parent
@@ -90,7 +89,7 @@ class Emulator(Closing):
             Halted: the machine does not go on.
         """
         rests = {stream.fileno(): b"" for stream in self._streams}
-        seen, at = self.computed(), monotonic()
+        seen, looks = self.computed(), 0
         with selectors.DefaultSelector() as selector:
             for descriptor in rests:
                 selector.register(descriptor, selectors.EVENT_READ)
@@ -103,12 +102,13 @@ class Emulator(Closing):
                     if not data:
                         selector.unregister(key.fd)
                         del rests[key.fd]
-                computed, now = self.computed(), monotonic()
+                computed = self.computed()
                 limit = timeout if self._progress else max(timeout, _STARTING)
                 if computed - self._progress > limit:
                     raise Halted(f"nothing came for {limit:g} s of processor time")
-                # A machine also waits for what it has written to be read.
+                # A machine also waits for what it has written to be read. If this process was stopped as well, that is
+                # no more than one look.
                 if events or computed - seen > _LEAST_SHARE * _HALTED:
-                    seen, at = computed, now
-                elif now - at > _HALTED:
+                    seen, looks = computed, 0
+                elif (looks := looks + 1) * _LOOK > _HALTED:
                     raise Halted(f"the machine has done nothing for {_HALTED:g} s")
