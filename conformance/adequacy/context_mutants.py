@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from ...reference_vm.contexts.context import Context, all_contexts, is_possible
 from ...reference_vm.contexts.fields import LIMITS, Condition, FieldName
+from ...reference_vm.contexts.kinds import kind_of
 from ...reference_vm.contexts.moments import LATER, access
 from ...spec import tree as t
 from ...spec.control import control_of
 from ...spec.facts import Kind, facts
-from ...spec.table import Instruction, Isa
+from ...spec.table import Instruction, Isa, isa
 from .build import const, through
 from .mutant import Mutant
 from .mutants import mutants_of
@@ -76,18 +78,26 @@ class ContextMutant(NamedTuple):
         return Mutant(fault.row, fault.family, fault.what, fault.means, (*fault.when, *conditions), fault.shift)
 
 
-#: Kinds of instructions that leave numbers of 32 bits.
-_OF_32_BITS = ("arithmetic32", "multiplication32", "division32", "shift32", "move32", "sign extension32")
+@cache
+def _narrow() -> frozenset[str]:
+    """Return the kinds of instructions that leave numbers of 32 bits."""
+    narrow = [row for row in isa().instructions if facts(row).kind is Kind.ALU and facts(row).width == t.U32.bits]
+    return frozenset(map(kind_of, narrow))
+
+
+@cache
+def _calling() -> frozenset[str]:
+    return frozenset(kind_of(row) for row in isa().instructions if facts(row).kind in (Kind.HELPER, Kind.CALL))
 
 
 def _around(row: Instruction, where: Context) -> tuple[tuple[t.Stmt, ...], tuple[t.Stmt, ...]] | None:
     """Return what is certain about the neighbours in the context, as statements before and after those of ``row``."""
     names: tuple[t.RegisterName, ...] = ("dst", "src")
     operands = [t.Register(name) for name in names if name in row.reads and name in row.operands]
-    narrow = where.feature == "fed by" and where.value in _OF_32_BITS
+    narrow = where.feature == "fed by" and where.value in _narrow()
     if narrow and len(operands) == 1 and access(row) is None:
         return (t.Assign(operands[0], through(operands[0], t.U32, t.U64)),), ()
-    if where.feature == "after" and where.value in ("local call", "helper call"):
+    if where.feature == "after" and where.value in _calling():
         return (), (t.Assign(t.Register("r0"), const(0, t.U64)),)
     return None
 

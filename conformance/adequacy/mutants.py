@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ...reference_vm.contexts.fields import Condition, FieldName
+from ...reference_vm.contexts.kinds import ARGUMENTS
 from ...spec import tree as t
 from ...spec.encoding import differing_part
 from ...spec.facts import Kind, facts
@@ -113,13 +114,13 @@ def _crossed(row: Instruction) -> Iterator[Mutant]:
 
 
 #: After a call r1 to r5 may hold anything, and so may all but r0 when a program ends (section 4.3).
-_SCRATCH = range(1, 6)
+_SCRATCH = ARGUMENTS
 
 
 def _clobbering(row: Instruction) -> Iterator[Mutant]:
     """Yield changes of a register that is no operand of the instruction."""
     # Packet access calls a function of the platform (erratum packet-access-undefined).
-    spared: frozenset[int] = frozenset(_SCRATCH) if facts(row).kind is Kind.PACKET else frozenset()
+    spared: frozenset[int] = _SCRATCH if facts(row).kind is Kind.PACKET else frozenset()
     match row.means[0]:
         case t.Return():
             spared = frozenset(range(1, WRITABLE))

@@ -13,11 +13,9 @@ from ...reference_vm.contexts.points import Point, Surroundings
 from ...reference_vm.machine import Machine
 from ...reference_vm.rows import Move, Step
 from ...spec.encoding import Decoded
-from ...spec.table import Instruction
+from ...spec.facts import Kind, facts
+from ...spec.table import Instruction, isa
 from .bench import Case
-
-#: The row whose cases have more than one frame.
-_CALL = "CALL_LOCAL"
 
 
 def contexts_in(row: Instruction, case: Case) -> dict[Context, list[int]]:
@@ -48,7 +46,7 @@ def _surroundings(case: Case) -> Surroundings:
 
 def _moments(row: Instruction, case: Case) -> Iterator[tuple[int, Context]]:
     """Yield the slots of ``row`` with the contexts that only an execution shows."""
-    if not access(row) and _CALL not in case.slots and case.steps == len(case.reached):
+    if not access(row) and not _calls(case) and case.steps == len(case.reached):
         return
     seen: set[tuple[int, Context]] = set()
     watched = case.executable.replaced({})
@@ -63,6 +61,10 @@ def _moments(row: Instruction, case: Case) -> Iterator[tuple[int, Context]]:
 
 #: The first executions of a slot are looked at, and then one of so many.
 _EACH, _SOME = 64, 1000
+
+
+def _calls(case: Case) -> bool:
+    return any(facts(isa().by_name[name]).kind is Kind.CALL for name in case.executed)
 
 
 def _noting(step: Step, slot: int, item: Decoded, seen: set[tuple[int, Context]]) -> Step:

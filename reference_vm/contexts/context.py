@@ -73,13 +73,15 @@ def is_possible(row: Instruction, where: Context) -> bool:
     writes, reads = bool(row.writes) or about.kind in _CALLS, bool(row.reads & {"dst", "src", "r0"})
     match where.feature:
         case "before" | "after" | "second after":
-            return value != kind_of(_of(Kind.PACKET))
+            return value not in _of_packets()
         case "used by":
-            usable = value in _reading() and (value not in _ADDRESSING or _makes_address(row))
+            usable = value in _reading() and (value not in _addressing() or _makes_address(row))
             return writes and control_of(row).continues and usable
         case "fed by":
-            feeds = value in _writing() and (_feeds_numbers(row) or value in _ADDRESSES)
-            return (reads or about.kind in _ALSO_READING) and feeds and (value != "address" or access(row) is not None)
+            feeds = value in _writing() and (_feeds_numbers(row) or value in _making_addresses())
+            # An address is no number that a vector can expect.
+            takes = value != "address" or access(row) is not None or about.kind in _CALLS
+            return (reads or about.kind in _ALSO_READING) and feeds and takes
         case "imm" | "offset" | "distance" as name:
             return value in _possible_numbers(row, name)
         case "slot" if value == "0":
@@ -98,7 +100,7 @@ def is_possible(row: Instruction, where: Context) -> bool:
         case "operand across":
             # Calls change the registers of arguments and of the result.
             survives = value != "call" or bool({"dst", "src"} & row.reads)
-            return survives if reads else about.kind in _CALLS and value != "call"
+            return survives and (reads or about.kind in _ALSO_READING)
         case "result across":
             return writes and (value != "call" or bool({"dst", "src"} & row.writes))
         case "memory":
@@ -108,18 +110,25 @@ def is_possible(row: Instruction, where: Context) -> bool:
     return True
 
 
-#: Kinds that read an address only, and kinds that give one. Verifiers refuse other computations with addresses.
-_ADDRESSING: Final = ("load", "sign-extending load", "store of an immediate")
-_ADDRESSES: Final = ("arithmetic64", "move64", "load", "address", "local call")
-
-
 def _makes_address(row: Instruction) -> bool:
     """Whether the result of ``row`` may be an address."""
     about = facts(row)
-    computed = about.operation in ("+", "-", "move") and "src" in row.operands
+    computed = about.operation in ("+", "-") or (about.operation == "move" and "src" in row.operands)
     return about.width == WORD and (
         about.kind in (Kind.ADDRESS, Kind.LOAD, *_CALLS) or (about.kind is Kind.ALU and computed)
     )
+
+
+@cache
+def _addressing() -> frozenset[str]:
+    """Return the kinds that read an address only."""
+    return frozenset(kind_of(row) for row in isa().instructions if access(row) and not _feeds_numbers(row))
+
+
+@cache
+def _making_addresses() -> frozenset[str]:
+    """Return the kinds that may give an address. Verifiers refuse other computations with addresses."""
+    return frozenset(kind_of(row) for row in isa().instructions if _makes_address(row))
 
 
 def _feeds_numbers(row: Instruction) -> bool:
@@ -132,8 +141,10 @@ def _context(row: Instruction) -> frozenset[str]:
     return frozenset(["src"]) if facts(row).kind is Kind.PACKET else frozenset()
 
 
-def _of(kind: Kind) -> Instruction:
-    return next(row for row in isa().instructions if facts(row).kind is kind)
+@cache
+def _of_packets() -> frozenset[str]:
+    """Return the kinds that only some platforms have (section 5.5)."""
+    return frozenset(kind_of(row) for row in isa().instructions if facts(row).kind is Kind.PACKET)
 
 
 @cache

@@ -9,19 +9,12 @@ from typing import Final, Literal, NamedTuple
 from ...spec.control import target_of
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction
+from ..frames import FRAME_POINTER, PRESERVED
 from .fields import LABELS, labels
-from .kinds import KINDS, kind_of, uses
+from .kinds import DEMANDING, KINDS, ORIGINS, demanding, kind_of, origin_of, uses
 from .points import Point
 
-_FRAME_POINTER: Final = 10
-#: The first register that is preserved by calls: runtimes keep these in another part of the host's registers.
-_FIRST_PRESERVED: Final = 6
 _SIZES: Final = (1024, 4096, 32768)
-_SOURCES: Final = {
-    "move64": "copied", "move32": "copied", "64-bit constant": "constant", "load": "loaded",
-    "sign-extending load": "loaded", "helper call": "returned", "local call": "returned",
-}  # fmt: skip
-_BETWEEN: Final = ("division", "call", "atomic")
 
 
 class Feature(NamedTuple):
@@ -126,9 +119,9 @@ def _distance(point: Point) -> Iterable[str]:
 
 
 def _bank(number: int) -> str:
-    if number == _FRAME_POINTER:
+    if number == FRAME_POINTER:
         return "r10"
-    return "r6 to r9" if number >= _FIRST_PRESERVED else "r0 to r5"
+    return "r6 to r9" if number >= PRESERVED.start else "r0 to r5"
 
 
 def _dst(point: Point) -> Iterator[str]:
@@ -151,12 +144,7 @@ def _origin(point: Point, name: Literal["dst", "src"]) -> Iterator[str]:
     if name in row.reads and name in row.operands:
         at = point.around.definition(point.slot, point.item.register(name))
         item = point.around.item(at)
-        if item is None:
-            yield "unknown"
-        elif kind_of(item.instruction).startswith("move") and "src" not in item.instruction.operands:
-            yield "constant"
-        else:
-            yield _SOURCES.get(kind_of(item.instruction), "computed")
+        yield "unknown" if item is None else origin_of(item.instruction)
 
 
 def _first(point: Point) -> Iterator[str]:
@@ -168,7 +156,7 @@ def _second(point: Point) -> Iterator[str]:
 
 
 def _operand_across(point: Point) -> Iterator[str]:
-    for register in uses(point.item).reads - {_FRAME_POINTER}:
+    for register in uses(point.item).reads - {FRAME_POINTER}:
         at = point.around.definition(point.slot, register)
         if at is not None:
             yield from _passed(point, at, point.slot)
@@ -182,15 +170,14 @@ def _result_across(point: Point) -> Iterator[str]:
 
 
 def _passed(point: Point, first: int, last: int) -> Iterator[str]:
-    """Yield the kinds of :data:`_BETWEEN` that are between two slots."""
+    """Yield what is between two slots and may use registers of its own."""
     for slot in range(first + 1, last):
         item = point.around.item(slot)
-        if item is not None:
-            kind = kind_of(item.instruction)
-            yield from (name for name in _BETWEEN if name in kind)
+        name = None if item is None else demanding(item.instruction)
+        if name is not None:
+            yield name
 
 
-_ORIGINS: Final = ("constant", "copied", "loaded", "computed", "returned", "unknown")
 _BANKS: Final = ("r0 to r5", "r6 to r9", "r10")
 
 #: The features that the program alone tells, by name.
@@ -215,8 +202,8 @@ FEATURES: Final[Mapping[str, Feature]] = {
     "dst": Feature("the first register", _BANKS, _dst),
     "src": Feature("the second register", _BANKS, _src),
     "registers": Feature("whether they are one register or two", ("one", "two"), _registers),
-    "first operand": Feature("where the value of dst comes from", _ORIGINS, _first),
-    "second operand": Feature("where the value of src comes from", _ORIGINS, _second),
-    "operand across": Feature("what is between an operand's definition and it", _BETWEEN, _operand_across),
-    "result across": Feature("what is between it and the first use of its result", _BETWEEN, _result_across),
+    "first operand": Feature("where the value of dst comes from", (*ORIGINS, "unknown"), _first),
+    "second operand": Feature("where the value of src comes from", (*ORIGINS, "unknown"), _second),
+    "operand across": Feature("what is between an operand's definition and it", DEMANDING, _operand_across),
+    "result across": Feature("what is between it and the first use of its result", DEMANDING, _result_across),
 }

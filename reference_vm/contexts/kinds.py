@@ -52,6 +52,39 @@ def _computation(operation: str) -> str:
     return {"move": "move", "extend": "sign extension", "*": "multiplication"}.get(operation, "arithmetic")
 
 
+#: Where an operand comes from, by what sets it.
+ORIGINS: Final = ("constant", "copied", "loaded", "computed", "returned")
+
+
+def origin_of(row: Instruction) -> str:
+    """Return which of :data:`ORIGINS` an operand has that an instruction of ``row`` sets."""
+    about = facts(row)
+    match about.kind:
+        case Kind.ALU if about.operation == "move":
+            return "copied" if "src" in row.operands else "constant"
+        case Kind.CONSTANT:
+            return "constant"
+        case Kind.LOAD:
+            return "loaded"
+        case Kind.HELPER | Kind.CALL:
+            return "returned"
+    return "computed"
+
+
+#: Instructions for which code generators need certain registers of the host, or save registers.
+DEMANDING: Final = ("division", "call", "atomic")
+
+
+def demanding(row: Instruction) -> str | None:
+    """Return which of :data:`DEMANDING` an instruction of ``row`` is, if any."""
+    about = facts(row)
+    if about.operation in DIVISIONS:
+        return "division"
+    if about.kind in (Kind.HELPER, Kind.CALL):
+        return "call"
+    return "atomic" if about.kind is Kind.ATOMIC else None
+
+
 #: All kinds, in the order of the table.
 KINDS: Final = tuple(dict.fromkeys(kind_of(row) for row in isa().instructions))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...spec import tree as t
 from ...spec.encoding import Decoded
+from ...spec.facts import Kind, facts
 from ...spec.table import Instruction
 from ..frames import FRAME_BYTES, MAX_FRAMES
 from ..memory import ADDRESS_MASK
@@ -73,6 +74,8 @@ class Access(NamedTuple):
 @lru_cache(maxsize=4096)
 def access(row: Instruction) -> Access | None:
     """Return the memory access of ``row``, if it has one whose address is a register and an offset."""
+    if facts(row).kind is Kind.PACKET:
+        return None
     for node in t.walk(*row.means):
         if isinstance(node, t.Load | t.Store):
             bases = [part.name for part in t.walk(node.address) if isinstance(part, t.Register)]

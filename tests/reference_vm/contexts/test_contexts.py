@@ -118,6 +118,31 @@ def test_what_holds_is_possible() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "where", "possible"),
+    [
+        ("ADD64_K", "used by: load", True),
+        ("MOV64_K", "used by: load", False),
+        ("AND64_X", "used by: load", False),
+        ("EXIT", "operand across: division", True),
+        ("EXIT", "operand across: call", False),
+        ("LD_IND_B", "second operand: constant", True),
+        ("LDX_MEM_B", "second operand: constant", False),
+        ("LDX_MEM_B", "fed by: address", True),
+        ("XOR32_X", "fed by: address", False),
+        ("ST_MEM_B", "fed by: shift64", False),
+        ("STX_MEM_B", "fed by: shift64", True),
+        ("LDX_MEM_B", "memory: crosses 64 bytes", False),
+        ("JA", "distance: -1", False),
+        ("JEQ64_K", "distance: -1", True),
+        ("LSH32_K", "offset: 0", False),
+        ("JA", "used by: load", False),
+    ],
+)
+def test_which_contexts_an_instruction_can_be_in(name: str, where: str, possible: bool) -> None:
+    assert is_possible(isa().by_name[name], context(where)) is possible
+
+
+@pytest.mark.parametrize(
     ("where", "expected"),
     [
         ([], 3),
