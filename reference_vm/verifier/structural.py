@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ...spec.control import control_of, reached, targets
+from ...spec.control import Target, control_of, targets
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
@@ -72,10 +72,11 @@ def verify(
         return [_finding(error)]
     flow = _Flow(program, len(code) // SLOT_BYTES)
     for index, item in program.items():
-        findings += _check_registers(index, item)
-        findings += flow.check_targets(index)
+        if FRAME_POINTER in (item.dst, item.src):
+            findings += _check_registers(index, item)
         if allowed is not None and not item.instruction.groups & allowed:
             findings.append(_outside(index, item.instruction, allowed))
+    findings += flow.check_targets()
     findings += flow.check_reach()
     return sorted(findings)
 
@@ -124,11 +125,20 @@ class _Flow:
         self.program = program
         self.length = length
         self.second_slots = {index + 1 for index, item in program.items() if item.instruction.wide}
-        self.targets = {index: found for index, item in program.items() if (found := targets(index, item))}
+        self.targets: dict[int, list[Target]] = {}
+        # The next slot, if control may reach it; it may after what is not an instruction.
+        self.after: dict[int, int] = {slot: slot + 1 for slot in range(length) if slot not in program}
+        for index, item in program.items():
+            control = control_of(item.instruction)
+            if control.references and (found := targets(index, item)):
+                self.targets[index] = found
+            if control.continues:
+                self.after[index] = index + item.instruction.slots
 
-    def check_targets(self, index: int) -> Iterator[Finding]:
-        """Yield the findings for the targets of the instruction at ``index``."""
-        for what, target, _ in self.targets.get(index, ()):
+    def check_targets(self) -> Iterator[Finding]:
+        """Yield the findings for the targets of all instructions."""
+        edges = ((index, what, target) for index, found in self.targets.items() for what, target, _ in found)
+        for index, what, target in edges:
             if not 0 <= target < self.length:
                 message = f"{what} to slot {target}, outside of slots 0 to {self.length - 1}"
                 yield Finding(index, "jump-out-of-range", message)
@@ -138,26 +148,26 @@ class _Flow:
 
     def check_reach(self) -> Iterator[Finding]:
         """Check what is reachable from slot 0, including functions that are called or whose address is taken."""
-        found = reached([0], self._onward)
+        found = self._reached()
         for index in found:
-            if self._after(index) == self.length:
+            if self.after.get(index) == self.length:
                 name = self._row(index) if index in self.program else "what cannot be identified"
                 message = f"after {name} control would leave the program"
                 yield Finding(index, "falls-off-the-end", message)
         for index in self.program.keys() - found:
             yield Finding(index, "unreachable", f"no path leads to {self._row(index)}", "warning")
 
-    def _onward(self, index: int) -> list[int]:
-        found = [target.slot for target in self.targets.get(index, ())]
-        after = self._after(index)
-        return found if after is None else [*found, after]
-
-    def _after(self, index: int) -> int | None:
-        """Return the next slot if control may reach it from ``index``, as after an undefined instruction."""
-        item = self.program.get(index)
-        if item is None:
-            return index + 1 if 0 <= index < self.length else None
-        return index + item.instruction.slots if control_of(item.instruction).continues else None
+    def _reached(self) -> set[int]:
+        """Return the slots that are reachable from slot 0, a straight line of instructions at a time."""
+        found: set[int] = set()
+        todo = [0]
+        while todo:
+            index: int | None = todo.pop()
+            while index is not None and index not in found:
+                found.add(index)
+                todo += [target.slot for target in self.targets.get(index, ())]
+                index = self.after.get(index)
+        return found
 
     def _row(self, index: int) -> str:
         return self.program[index].instruction.name
