@@ -11,7 +11,7 @@ import click
 from ...spec.output import write_json, write_text
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
-from .options import FILE, Word, console_beside, json_option, paths_option
+from .options import FILE, Word, console_beside, docs_option, json_option, paths_option
 
 if TYPE_CHECKING:
     from ..coverage.confirm import Confirmation
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
 )
 @json_option("everything")
 @click.option("--html", "html_file", metavar="FILE", type=FILE, help="Write everything as one HTML page.")
-@click.option(
-    "--docs",
-    "docs_file",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Renew the table of vector files in a Markdown page.",
-)
+@docs_option("Renew the table of vector files in a Markdown page.")
 def coverage(
     names: tuple[str, ...],
     paths: tuple[Path, ...],

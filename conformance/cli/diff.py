@@ -10,21 +10,20 @@ import click
 
 from ...spec.output import write_json
 from .failing import FAILED, OK
-from .options import console_beside, json_option
+from .options import ON_DISK, console_beside, json_option
 
 if TYPE_CHECKING:
     from ..results.diff import Change, Comparison, Side
     from ..terminal.console import Console
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 FORMAT, FORMAT_VERSION = "bpf-isa-diff", 1
 #: How many vectors of a kind are shown unless all are asked for.
 _SHOWN = 20
 
 
 @click.command(short_help="Show what changed between two runtimes, or two versions of one.")
-@click.argument("before", type=_FILE)
-@click.argument("after", type=_FILE)
+@click.argument("before", type=ON_DISK)
+@click.argument("after", type=ON_DISK)
 @click.option("--from", "first", metavar="NAME", help="Runtime of BEFORE.")
 @click.option("--to", "second", metavar="NAME", help="Runtime of AFTER.")
 @json_option("all changes")

@@ -12,19 +12,19 @@ import click
 from ..results.explain import MEANING
 from .echo import echo
 from .failing import Unusable
+from .options import ON_DISK
 
 if TYPE_CHECKING:
     from ..diagnosis.findings import Finding
 
 #: Characters of what a runtime says that are quoted.
 _LONGEST = 200
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _HEADER = "# What is known about a runtime; `bpf-isa expect` keeps the reasons, `bpf-isa gate` compares.\n"
 
 
 @click.command(short_help="Write what is known about a runtime from what a run shows.")
-@click.argument("results", type=_FILE)
-@click.option("--update", "file", required=True, type=_FILE, help="Expectation file to write.")
+@click.argument("results", type=ON_DISK)
+@click.option("--update", "file", required=True, type=ON_DISK, help="Expectation file to write.")
 @click.option("-r", "--runtime", metavar="NAME", help="Runtime of the results.  [default: the file's, or the only one]")
 @click.option("--unsupported", is_flag=True, help="Also list vectors that are not supported and not yet in the file.")
 def expect(results: Path, file: Path, runtime: str | None, unsupported: bool) -> None:

@@ -13,7 +13,7 @@ import click
 
 from ...spec.output import write_json
 from .failing import FAILED, OK, check_writable
-from .options import console_beside, groups_option, json_option, paths_option
+from .options import ON_DISK, console_beside, groups_option, json_option, paths_option
 
 if TYPE_CHECKING:
     from ..results.document import Json
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from ..terminal.console import Console
 
 FORMAT, FORMAT_VERSION = "bpf-isa-gate", 1
-_FILE = click.Path(dir_okay=False, path_type=Path)
 #: How many violations of a kind are shown; the JSON has all of them.
 _SHOWN = 50
 
 
 @click.command(short_help="Compare results with what is known and required, for CI.")
-@click.argument("results", nargs=-1, required=True, type=_FILE)
+@click.argument("results", nargs=-1, required=True, type=ON_DISK)
 @paths_option("--expectations", "files", metavar="FILE", help="What is known about runtimes, see bpf-isa expect.")
 @groups_option(
     "--require",

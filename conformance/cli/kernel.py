@@ -13,7 +13,7 @@ import click
 
 from .echo import echo
 from .failing import FAILED, OK, Unusable
-from .options import Word, listing, paths_option
+from .options import ON_DISK, Word, listing, paths_option
 
 if TYPE_CHECKING:
     from ...adapters.kernels.architectures import Architecture
@@ -142,7 +142,7 @@ def bundle(folder: Path, name: str, expression: str | None, paths: tuple[Path, .
 
 
 @kernel.command(context_settings={"ignore_unknown_options": True})
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=ON_DISK)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def judge(out: Path, options: tuple[str, ...]) -> None:
     """Judge what the guest of a bundle wrote to OUT, a file in its folder, or what a console has shown of it.
@@ -156,7 +156,7 @@ def judge(out: Path, options: tuple[str, ...]) -> None:
 
 
 @kernel.command
-@click.argument("results", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("results", type=ON_DISK)
 @click.argument("ids", nargs=-1, metavar="[VECTOR]...")
 def explain(results: Path, ids: tuple[str, ...]) -> None:
     """Print the failures in RESULTS (bpf-isa run --json), or those of VECTORs only, for a mail to kernel developers.

@@ -12,7 +12,7 @@ import click
 from ...spec.output import write_json, write_text
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
-from .options import Word, json_option, say
+from .options import Word, docs_option, json_option, say
 
 if TYPE_CHECKING:
     from ...adapters.miniatures.museum import Bug
@@ -22,13 +22,7 @@ FORMAT, FORMAT_VERSION = "bpf-isa-museum", 1
 
 @click.command(short_help="Convict the historical bugs, and write the page about them.")
 @click.argument("names", nargs=-1, metavar="[BUG]...", type=Word(words.historical_bugs))
-@click.option(
-    "--docs",
-    "docs_file",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the page about them in Markdown.",
-)
+@docs_option("Write the page about them in Markdown.")
 @json_option("all of it")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if the page is not what would be written.")
 def museum(names: tuple[str, ...], docs_file: Path | None, json_file: Path | None, check: bool) -> None:

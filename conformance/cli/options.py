@@ -33,6 +33,8 @@ Words: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 
 #: A file to write; ``-`` is standard output.
 FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+#: A file that is read, or written to the disk only.
+ON_DISK = click.Path(dir_okay=False, path_type=Path)
 
 
 def by_commas(text: str) -> list[str]:
@@ -131,6 +133,11 @@ def json_option(what: str) -> Callable[[F], F]:
     """Return ``--json FILE``; ``what`` is written there."""
     text = f"Write {what} as JSON: to standard output if FILE is -, compressed if it ends in .gz."
     return click.option("--json", "json_file", metavar="FILE", type=FILE, help=text)
+
+
+def docs_option(help: str) -> Callable[[F], F]:
+    """Return ``--docs FILE``, a page of the documentation that is written or renewed."""
+    return click.option("--docs", "docs_file", metavar="FILE", type=ON_DISK, help=help)
 
 
 def is_stdout(*files: Path | None) -> bool:

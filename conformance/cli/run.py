@@ -17,7 +17,17 @@ from ...spec.output import STDOUT
 from . import words
 from .echo import echo
 from .failing import FAILED, INTERRUPTED, OK, UNUSABLE, Unusable, check_writable
-from .options import FILE, Word, console_beside, groups_option, json_option, listing, paths_option, runtimes_option
+from .options import (
+    FILE,
+    ON_DISK,
+    Word,
+    console_beside,
+    groups_option,
+    json_option,
+    listing,
+    paths_option,
+    runtimes_option,
+)
 
 if TYPE_CHECKING:
     from ...adapters.registry import RuntimeSpec
@@ -82,7 +92,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=ON_DISK,
     help="Go on with the run that was interrupted or killed and was to write this file with --json; its results go "
     "there unless --json says where.",
 )
