@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 from ...spec.facts import Kind, facts
 from ...spec.table import isa
-from . import context_functions
 from .context_parts import (
     BESIDE,
     MEMORY,
@@ -62,11 +61,10 @@ class _Way(NamedTuple):
 
 
 def drafts() -> Iterator[Draft]:
-    """Yield the vectors of neighbours, of operands, and of the ends of functions."""
+    """Yield the vectors of neighbours and of operands."""
     for some in _together():
         for way in (_plain(some[0]), _called(some[0]), _platform(some[0])):
             yield _program(some, way)
-        yield from context_functions.drafts(some)
 
 
 def _together() -> Iterator[Sequence[Part]]:
