@@ -44,7 +44,7 @@ from .calls import Failed, Load, NotRun, Origin, PreparedCalls, ProgramTypeName,
 from .wrapping import REGISTERS
 
 _MAGIC = 0x314A5042
-#: Kinds of jobs: other kinds than the first are for tests of what becomes of a machine.
+#: Kinds of jobs: other kinds than the first are for tests of how a machine ends.
 RUN, PANIC, HANG = 0, 1, 2
 #: Numbers of results that are no job's.
 ABOUT_MACHINE, END = 0xFFFFFFFF, 0xFFFFFFFE

@@ -45,7 +45,7 @@ def _farther(slot: int, item: Decoded) -> Decoded:
 
 
 def _second_slots_cleared(code: bytes, byte_order: ByteOrder, findings: tuple[Finding, ...]) -> bytes:
-    """Of second slots, only the immediate is looked at."""
+    """Of second slots, only the immediate is read."""
     slots = unpack(code, byte_order)
     for finding in findings:
         slots[finding.slot] = slots[finding.slot]._replace(opcode=0, dst=0, src=0, offset=0)

@@ -91,10 +91,10 @@ def _fields(row: Instruction, table: Isa) -> Iterator[EncodingMutant]:
         admitted = set(range(LAST_REGISTER + 1)) if any(isinstance(s, Operand) for s in siblings) else set[int]()
         # A value of another row of the opcode is left to the confusion mutants of mutants.py.
         if not admitted:
-            what = f"{name} is not looked at" if rule.unused else f"whatever {name} holds means {rule.value}"
+            what = f"{name} is ignored" if rule.unused else f"whatever {name} holds means {rule.value}"
             yield EncodingMutant(row, what, row.opcode, name, None, rule.value)
         for value in sorted(_forbidden(name, rule, len(defined)) - defined - admitted):
-            need = "is not looked at" if rule.unused else f"means {rule.value}"
+            need = "is ignored" if rule.unused else f"means {rule.value}"
             yield EncodingMutant(row, f"{name} = {value} {need}", row.opcode, name, value, rule.value)
 
 
@@ -132,7 +132,7 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
         for name in names:
             for bit in range(_BITS[name]):
                 value = _signed(1 << bit, name)
-                what = f"bit {bit} of {name} is not looked at"
+                what = f"bit {bit} of {name} is ignored"
                 parts = [
                     EncodingMutant(row, what, row.opcode, name, value, 0) for row in rows if _unused(row, name, table)
                 ]
@@ -150,12 +150,12 @@ def class_mutants(table: Isa) -> Iterator[ClassMutant]:
     for name in second:
         for bit in range(_BITS[name]):
             value = 1 << bit if name == "opcode" else _signed(1 << bit, name)
-            what = f"bit {bit} of {name} of the second slot is not looked at"
+            what = f"bit {bit} of {name} of the second slot is ignored"
             parts = [EncodingMutant(row, what, row.opcode, name, value, 0, second=True) for row in wide]
             yield ClassMutant(f"LD: {what}", tuple(parts))
     for bit in range(_BITS["next_imm"]):
         value = _signed(1 << bit, "next_imm")
-        what = f"bit {bit} of next_imm is not looked at"
+        what = f"bit {bit} of next_imm is ignored"
         unused = [row for row in wide if isinstance(row.fields["next_imm"], Fixed)]
         parts = [EncodingMutant(row, what, row.opcode, "imm", value, 0, second=True) for row in unused]
         yield ClassMutant(f"LD: {what}", tuple(parts))
@@ -191,11 +191,11 @@ def _second_slot(row: Instruction) -> Iterator[EncodingMutant]:
     }
     for name, numbers in values.items():
         for value in sorted(numbers):
-            what = f"{name} = {value} of the second slot is not looked at"
+            what = f"{name} = {value} of the second slot is ignored"
             yield EncodingMutant(row, what, row.opcode, name, value, 0, second=True)
     if isinstance(row.fields["next_imm"], Fixed):
         for value in sorted(_forbidden("next_imm", Fixed(0), 1)):
-            what = f"next_imm = {value} is not looked at"
+            what = f"next_imm = {value} is ignored"
             yield EncodingMutant(row, what, row.opcode, "imm", value, 0, second=True)
 
 

@@ -30,7 +30,7 @@ def contexts_in(row: Instruction, case: Case) -> dict[Context, list[int]]:
     return found
 
 
-#: Of equal instructions in a row, one in so many is looked at, besides the first and the last.
+#: Of equal instructions in a row, one in so many is examined, besides the first and the last.
 _FILLER = 64
 
 
@@ -59,7 +59,7 @@ def _moments(row: Instruction, case: Case) -> Iterator[tuple[int, Context]]:
     yield from sorted(seen)
 
 
-#: The first executions of a slot are looked at, and then one of so many.
+#: The first executions of a slot are examined, and then one of so many.
 _EACH, _SOME = 64, 1000
 
 

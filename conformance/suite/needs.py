@@ -83,7 +83,7 @@ _HEADS: dict[bytes, tuple[frozenset[str], int]] = {}
 _EMPTY_HEAD = bytes(4)
 
 
-#: In programs of more bytes, one or two instructions that stand many times in a row are looked at once.
+#: In programs of more bytes, one or two instructions that stand many times in a row are examined once.
 _LONG = 4096
 
 

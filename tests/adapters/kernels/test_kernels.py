@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of kernels, what leads to their packages, and what a machine starts with; nothing is started or fetched."""
 
+from typing import Any
+
 import pytest
 
 from bpf_isa.adapters.kernels.adapter import VirtualMachine
@@ -40,9 +42,9 @@ def test_other_options_are_refused(text: str) -> None:
         ("s390x", {"image": "/dev/null", "kernel": "sid"}, "not both"),
     ],
 )
-def test_what_cannot_be_is_said(name: str, options: dict[str, str], message: str) -> None:
+def test_what_cannot_be_is_said(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(Unavailable, match=message):
-        VirtualMachine(name, **options)  # type: ignore[arg-type]
+        VirtualMachine(name, **options)
 
 
 def test_there_is_a_guest_for_every_architecture() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real machines with Debian's newest kernel, and what becomes of jobs when they end early."""
+"""Real machines with Debian's newest kernel, and the results of jobs on machines that end early."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest: what is shipped is what the source is, it builds everywhere, and nothing that becomes of it is lost."""
+"""The guest: what is shipped is what the source is, it builds everywhere, and no result is lost however it ends."""
 
 import os
 import platform

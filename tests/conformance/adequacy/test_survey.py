@@ -258,11 +258,11 @@ def test_a_lenient_loader_is_noticed(tmp_path: Path, what: str, code: object) ->
 
 
 ENCODINGS = [
-    ("ADD64_K: src = 2 is not looked at", "0720000005000000 b700000001000000 9500000000000000"),
-    ("EXIT: imm = -1 is not looked at", "b700000001000000 95000000ffffffff"),
+    ("ADD64_K: src = 2 is ignored", "0720000005000000 b700000001000000 9500000000000000"),
+    ("EXIT: imm = -1 is ignored", "b700000001000000 95000000ffffffff"),
     ("MOVSX64_8: offset = 9 means 8", "b700000001000000 bf01090000000000 9500000000000000"),
     ("ADD64_X: src = 13 means r5", "b700000001000000 0fd0000000000000 9500000000000000"),
-    ("LD_IMM64: offset = 1 of the second slot is not looked at", "1800000001000000 0000010000000000 9500000000000000"),
+    ("LD_IMM64: offset = 1 of the second slot is ignored", "1800000001000000 0000010000000000 9500000000000000"),
     ("ADD64_K: opcode 0xe7 means 0x07", "e700000005000000 b700000001000000 9500000000000000"),
 ]
 
@@ -281,7 +281,7 @@ def test_a_decoder_that_overlooks_a_bit_of_a_class_is_noticed(tmp_path: Path) ->
     code = "0720000005000000 b700000001000000 9500000000000000"
     findings = encoding_findings(TABLE, bench(tmp_path, refused("refused", code)))
     classes = {one.id: one.killers for one in findings if one.instruction == ENCODING}
-    assert {name for name, killers in classes.items() if killers} == {"ALU64: bit 1 of src is not looked at"}
+    assert {name for name, killers in classes.items() if killers} == {"ALU64: bit 1 of src is ignored"}
 
 
 def test_a_map_that_is_not_there_is_taken_for_another(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ NOTHING = {
     "what a function leaves alone": "r6 = 7; call local f; r0 += r6; exit; f: r0 = 1; exit",
     "a swap of a number as wide as that": "r0 = 0x1234; r0 = bswap16 r0; exit",
     "a signed division": "r0 = 0x8000000000000000 ll; r0 s/= -2; exit",
-    "CMPXCHG with an operand that is not looked at": "r0 = 1; r2 = 5; r0 = cmpxchg_64(r1 + 8, r0, r2); exit",
+    "CMPXCHG with an operand that is ignored": "r0 = 1; r2 = 5; r0 = cmpxchg_64(r1 + 8, r0, r2); exit",
     "the longest program": f"r0 = 0; .rept {MOST_SLOTS - 2}; r0 += 1; .endr; exit",
     "a loop": "r0 = 9; r0 -= 1; if r0 != 0 goto -2; exit",
 }
