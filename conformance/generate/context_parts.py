@@ -82,7 +82,7 @@ def parts(row: Instruction) -> Iterator[Part]:
             yield Part(row, imm, "".join(operand[hole] for hole in both), f"{act}\n", both, both, ())
     elif kind is Kind.CONSTANT:
         act = line(row, dst="{d}", imm64="0x89abcdef81234567")
-        yield Part(row, "", operand["d"], f"{act}\n", ("d",), (), ())
+        yield Part(row, "", operand["d"], f"{act}\n", ("d",), ("d",), ())
     elif kind is Kind.LOAD:
         act = line(row, dst="{d}", src="{s}", offset=str(_PLACE))
         yield Part(row, "", operand["d"] + base["s"], f"{act}\n", ("d",), (), ("s",))
