@@ -11,16 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ...reference_vm.contexts.context import Context, all_contexts, is_possible
-from ...reference_vm.contexts.fields import LIMITS, Condition, FieldName
+from ...reference_vm.contexts.fields import LIMITS, PATTERNS, Comparison, Condition, FieldName, numbers
 from ...reference_vm.contexts.kinds import kind_of
 from ...reference_vm.contexts.moments import LATER, access
 from ...spec import tree as t
 from ...spec.control import control_of
 from ...spec.facts import Kind, facts
-from ...spec.table import Instruction, Isa, isa
+from ...spec.table import FIELD_RANGES, Instruction, Isa, isa
 from .build import const, through
 from .mutant import Mutant
 from .mutants import mutants_of
@@ -51,6 +51,22 @@ _FAULTS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
+_Test: TypeAlias = tuple[Comparison, int, int | None]
+#: Tests of numbers by pattern: whatever has the pattern passes those of one alternative.
+_ALTERNATIVES: Mapping[str, tuple[tuple[_Test, ...], ...]] = {
+    **{
+        name: tuple(
+            (("==", number, None),) for number in sorted(numbers(*FIELD_RANGES["imm"])) if PATTERNS[name](number)
+        )
+        for name in PATTERNS
+        if "bit mask" not in name
+    },
+    # 1 is a mask; 0 and -1 are none.
+    "no bit mask": ((("!=", 1, None),),),
+    **{f"a bit mask of {bits} bits": ((("!=", 0, None), ("!=", -1, None)),) for bits in (32, 64)},
+}
+
+
 class ContextMutant(NamedTuple):
     """A fault of a row in one context."""
 
@@ -62,20 +78,19 @@ class ContextMutant(NamedTuple):
         """The name: the same in every run, and unique among the mutants of a row."""
         return f"{self.fault.id}, {self.where}"
 
-    def as_mutant(self) -> Mutant | None:
-        """Return a mutant that is faulty in this context, and perhaps in more; None if there is no simpler one.
+    def as_mutants(self) -> Iterator[Mutant]:
+        """Yield mutants that together are faulty in this context, and perhaps in more, if there are simpler ones.
 
-        Where that one is equivalent to its row, so is this one.
+        Where those are equivalent to their row, so is this one.
         """
-        fault, conditions = self.fault, _conditions(self.fault.row, self.where)
-        around = _around(fault.row, self.where)
+        fault, around = self.fault, _around(self.fault.row, self.where)
         if around is not None:
             before, after = around
             row = fault.row.with_means((*before, *fault.row.means, *after))
-            return Mutant(row, fault.family, fault.what, (*before, *fault.means, *after), fault.when)
-        if not conditions:
-            return None
-        return Mutant(fault.row, fault.family, fault.what, fault.means, (*fault.when, *conditions), fault.shift)
+            yield Mutant(row, fault.family, fault.what, (*before, *fault.means, *after), fault.when)
+            return
+        for conditions in _conditions(self.fault.row, self.where):
+            yield Mutant(fault.row, fault.family, fault.what, fault.means, (*fault.when, *conditions), fault.shift)
 
 
 @cache
@@ -102,23 +117,25 @@ def _around(row: Instruction, where: Context) -> tuple[tuple[t.Stmt, ...], tuple
     return None
 
 
-def _conditions(row: Instruction, where: Context) -> tuple[Condition, ...]:
-    """Return conditions on fields that hold in the context."""
-    if where.feature == "registers":
-        return (Condition("dst", "==" if where.value == "one" else "!=", "src"),)
-    name: FieldName | None = None
-    if where.feature in ("imm", "offset"):
-        name = "imm" if where.feature == "imm" else "offset"
-    elif where.feature == "distance":
-        (field,) = (one.field for one in control_of(row).references)
-        name = "imm" if field == "imm" else "offset"
-    if name is None:
-        return ()
-    if where.value in LIMITS:
-        return tuple(Condition(name, *test) for test in LIMITS[where.value])
-    if "bit mask" in where.value:
-        return ()
-    return (Condition(name, "<", 0),) if where.value.startswith("minus") else (Condition(name, ">", -1),)
+def _conditions(row: Instruction, where: Context) -> Iterator[tuple[Condition, ...]]:
+    """Yield conditions on fields, of which those of one hold in the context."""
+    name: FieldName
+    match where.feature:
+        case "registers":
+            yield (Condition("dst", "==" if where.value == "one" else "!=", "src"),)
+            return
+        case "imm":
+            name = "imm"
+        case "offset":
+            name = "offset"
+        case "distance":
+            (field,) = (one.field for one in control_of(row).references)
+            name = "imm" if field == "imm" else "offset"
+        case _:
+            return
+    alternatives = (LIMITS[where.value],) if where.value in LIMITS else _ALTERNATIVES[where.value]
+    for tests in alternatives:
+        yield tuple(Condition(name, *test) for test in tests)
 
 
 def faults_of(row: Instruction, table: Isa) -> tuple[Mutant, ...]:

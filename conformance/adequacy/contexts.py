@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -73,19 +73,34 @@ def _mutants(name: str) -> list[ContextMutant]:
 def decide_contexts(row: Instruction, bench: Bench, mutants: Iterable[ContextMutant]) -> Iterator[Finding]:
     """Decide ``mutants`` of ``row``. Those whose fault is equivalent to the row everywhere are left out."""
     pool = Pool(row, bench)
-    pending: dict[Context, list[_Pending]] = {}
+    pending: list[_Pending] = []
     statuses: dict[str, Status] = {}
     for mutant in mutants:
         fault = mutant.fault
         if fault.id not in statuses:
             statuses[fault.id] = decide(fault, pool).status
         if statuses[fault.id] is not Status.EQUIVALENT:
-            pending.setdefault(mutant.where, []).append(_Pending(mutant))
+            pending.append(_Pending(mutant))
     # Programs with many different instructions have many contexts; long ones take their time.
     cases = sorted(bench.using(row.name), key=lambda case: (case.steps > _LONG, -len(case.executed)))
+    left = yield from _try(row, cases, pending)
+    # On little-endian machines, some instructions have no effect.
+    ordered = [one for one in left if smt.depends_on_byte_order(one.mutant.fault)]
+    yield from (one.undecided() for one in left if one not in ordered)
+    left = yield from _try(row, map(bench.big, cases), ordered)
+    yield from (one.undecided() for one in left)
+
+
+def _try(
+    row: Instruction, cases: Iterable[Case], mutants: Iterable[_Pending]
+) -> Generator[Finding, None, list[_Pending]]:
+    """Yield the findings of ``mutants`` that are decided by ``cases``, and return the others."""
+    pending: dict[Context, list[_Pending]] = {}
+    for mutant in mutants:
+        pending.setdefault(mutant.mutant.where, []).append(mutant)
     for case in cases:
         if not pending:
-            return
+            break
         for where, slots in contexts_in(row, case).items():
             if where in pending:
                 left = []
@@ -97,7 +112,7 @@ def decide_contexts(row: Instruction, bench: Bench, mutants: Iterable[ContextMut
                         yield found
                 if left:
                     pending[where] = left
-    yield from (one.undecided() for some in pending.values() for one in some)
+    return [one for some in pending.values() for one in some]
 
 
 class _Pending:
@@ -128,5 +143,5 @@ class _Pending:
         return Finding(self.mutant.id, self.mutant.fault.row.name, self.mutant.where.feature, status)
 
     def _is_equivalent(self) -> bool:
-        simpler = self.mutant.as_mutant()
-        return simpler is not None and smt.is_available() and smt.compare(simpler).verdict == "equivalent"
+        simpler = list(self.mutant.as_mutants())
+        return bool(simpler) and smt.is_available() and all(smt.compare(one).verdict == "equivalent" for one in simpler)

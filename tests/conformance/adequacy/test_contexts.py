@@ -16,8 +16,10 @@ from bpf_isa.conformance.adequacy.kill import Status
 from bpf_isa.conformance.cli import main
 from bpf_isa.conformance.suite.suite import load_suite
 from bpf_isa.reference_vm.contexts.context import context
+from bpf_isa.reference_vm.contexts.fields import PATTERNS, numbers
+from bpf_isa.spec.encoding import Decoded
 from bpf_isa.spec.facts import Kind, facts
-from bpf_isa.spec.table import isa
+from bpf_isa.spec.table import FIELD_RANGES, isa
 
 _VECTORS = """
 source: {name: test, method: hand, note: a test}
@@ -104,3 +106,39 @@ def test_what_does_not_go_together_is_refused(options: list[str], message: str) 
     result = CliRunner().invoke(main, ["adequacy", *options])
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize("label", PATTERNS)
+def test_a_proof_about_a_pattern_is_about_every_number_that_has_it(label: str) -> None:
+    row = isa().by_name["RSH32_K"]
+    mutant = ContextMutant(faults_of(row, isa())[0], context(f"imm: {label}"))
+    proved = [one.when for one in mutant.as_mutants()]
+    for number in filter(PATTERNS[label], numbers(*FIELD_RANGES["imm"])):
+        item = Decoded(row, imm=number)
+        assert any(all(condition.holds(item) for condition in when) for when in proved)
+
+
+_NEEDLESS = """
+source: {name: test, method: hand, note: a test}
+vectors:
+  - id: test/first
+    what: a conversion that does nothing on machines of one byte order, the first instruction
+    covers: [rfc9669-4.2-dst-only]
+    memory: "01 02 03 04 05 06 07 08"
+    asm: |
+      goto +0
+      r0 = *(u64 *)(r1 + 0)
+      r0 = le64 r0
+      exit
+    expect: {r0: "0x0807060504030201"}
+"""
+
+
+def test_a_fault_that_only_big_endian_machines_show_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "vectors.yaml"
+    file.write_text(_NEEDLESS)
+    row = isa().by_name["LE64"]
+    bench = Bench(load_suite([file]).vectors)
+    faults = [fault for fault in faults_of(row, isa()) if fault.what == "does not write dst"]
+    mutants = [ContextMutant(fault, context("before: load")) for fault in faults]
+    assert [found.status for found in decide_contexts(row, bench, mutants)] == [Status.KILLED]
