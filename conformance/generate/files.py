@@ -24,6 +24,7 @@ from . import (
     immediates,
     jumps,
     knowledge,
+    limits,
     memory,
     narrow,
     neighbours,
@@ -85,6 +86,7 @@ FILES: Mapping[str, Family] = {
     "reaches": Family(reaches.drafts, _COMPUTED),
     "situations": Family(situations.drafts, _COMPUTED),
     "functions": Family(functions.drafts, _COMPUTED),
+    "limits": Family(limits.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
