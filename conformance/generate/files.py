@@ -18,6 +18,7 @@ from . import (
     contexts,
     distances,
     encodings,
+    firsts,
     functions,
     fusion,
     idioms,
@@ -87,6 +88,7 @@ FILES: Mapping[str, Family] = {
     "situations": Family(situations.drafts, _COMPUTED),
     "functions": Family(functions.drafts, _COMPUTED),
     "limits": Family(limits.drafts, _COMPUTED),
+    "firsts": Family(firsts.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }

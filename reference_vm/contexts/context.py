@@ -86,7 +86,7 @@ def is_possible(row: Instruction, where: Context) -> bool:
             return value in _possible_numbers(row, name)
         case "slot" if value == "0":
             # What they read is not set at the start of a program.
-            return about.kind not in (Kind.EXIT, Kind.PACKET, Kind.HELPER)
+            return about.kind not in (Kind.EXIT, Kind.PACKET, Kind.HELPER) and "r0" not in row.reads
         case "dst" | "src" as name:
             return isinstance(row.fields[name], Operand) and (value != "r10" or name not in row.writes | _context(row))
         case "registers":
