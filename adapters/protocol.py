@@ -3,7 +3,7 @@
 
 A :class:`Job` is a program with its inputs, in the byte order of the runtime. An :class:`Outcome` says how it ended,
 not whether that is correct: adapters do not know the expectation of a vector, only what will be compared (``observe``)
-and whether the program should be rejected (``wants_rejection``).
+and whether the program should or may be rejected (``wants_rejection``).
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class Job(NamedTuple):
 
     At entry r1 is the address of a writable copy of ``memory`` and r2 its length; both are 0 where it is None.
     ``groups`` is what the program needs (not closed over inclusion), ``observe`` what will be compared of the
-    outcome: ``r0`` to ``r9`` and ``memory``. With ``wants_rejection`` the program is one that should not be loaded.
+    outcome: ``r0`` to ``r9`` and ``memory``. With ``wants_rejection`` the program is one that should not be loaded, or
+    need not.
     """
 
     id: str

@@ -6,11 +6,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from ...reference_vm.faults import FaultKind, Trap
 from ...reference_vm.frames import FRAME_BYTES, FRAME_POINTER, MAX_FRAMES, PRESERVED, Frame, Frames
-from ...reference_vm.memory import Region
+from ...reference_vm.memory import STACK_WINDOW, Region, window_address
 
 _LOW = (1 << 32) - 1
 _PAGE_BYTES = 4096
@@ -63,6 +64,66 @@ def boundless_mutants() -> Iterator[FrameMutant]:
     """Yield machines without a limit: programs that should be stopped continue."""
     yield FrameMutant("never runs out of frames", _limited(sys.maxsize))
     yield FrameMutant("has memory at address 0", _made(enter_program=_with_first_page))
+
+
+def leaking_mutants() -> Iterator[FrameMutant]:
+    """Yield machines that hand something of a program on to the next one."""
+    yield FrameMutant("does not clear the stack for a program", _with_old_stacks())
+    yield FrameMutant("does not clear the registers for a program", _with_old_registers())
+    yield FrameMutant("has memory around the stack, which is never the same", _with_surroundings())
+
+
+def _with_old_stacks() -> type[Frames]:
+    """Return frames whose stacks are those of the last program, and stay when a function returns."""
+    left: dict[int, Region] = {}
+
+    def push_stack(self: Frames) -> int:
+        depth = len(self.stacks)
+        before = self.memory.region_at(window_address(STACK_WINDOW, depth))
+        if before is not None:
+            self.memory.remove(before)
+        Frames.push_stack(self)
+        new = self.stacks.pop()
+        self.memory.remove(new)
+        self.stacks.append(self.memory.add(left.setdefault(depth, new)))
+        return new.end
+
+    def pop_stack(self: Frames) -> None:
+        self.stacks.pop()
+
+    return _made(push_stack=push_stack, pop_stack=pop_stack)
+
+
+def _with_old_registers() -> type[Frames]:
+    left: list[int] = []
+
+    def enter_program(self: Frames, registers: list[int]) -> None:
+        if left:
+            registers[0], registers[3:FRAME_POINTER] = left[0], left[3:]
+        Frames.enter_program(self, registers)
+
+    def leave(self: Frames, registers: list[int]) -> int | None:
+        back = Frames.leave(self, registers)
+        if back is None:
+            left[:] = registers[:FRAME_POINTER]
+        return back
+
+    return _made(enter_program=enter_program, leave=leave)
+
+
+def _with_surroundings() -> type[Frames]:
+    times = count(1)
+
+    def push_stack(self: Frames) -> int:
+        Frames.push_stack(self)
+        right = self.stacks.pop()
+        self.memory.remove(right)
+        around = bytes([next(times) % 256]) * _PAGE_BYTES
+        data = bytearray(around + bytes(FRAME_BYTES) + around)
+        self.stacks.append(self.memory.add(Region(right.name, right.base, data)))
+        return right.base + _PAGE_BYTES + FRAME_BYTES
+
+    return _made(push_stack=push_stack)
 
 
 def _stacked(size: int, by: int) -> type[Frames]:

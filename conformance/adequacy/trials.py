@@ -14,7 +14,7 @@ from ...adapters.reference import machine_for, outcome_of
 from ...reference_vm.executable import Executable, prepare
 from ...reference_vm.interpreter import run
 from ...spec.table import Instruction, isa
-from ..run.inquiry import inquire
+from ..run.inquiry import settle
 from ..run.runner import Result
 from ..run.verdict import PASSED, Verdict, judge
 from ..suite.model import Vector
@@ -162,13 +162,7 @@ def _some(vectors: Sequence[Vector], most: int, seed: str) -> list[Vector]:
 
 def _asked(mutant: Mutant, vector: Vector) -> Result:
     """Return the result of a mutant for a vector, with all programs that the inquiry needs."""
-    inquiry = inquire(vector, _PLUGIN)
-    jobs = next(inquiry)
-    while True:
-        try:
-            jobs = inquiry.send([_outcome(mutant, job) for job in jobs])
-        except StopIteration as end:
-            return Result(vector, *end.value)
+    return Result(vector, *settle(vector, _PLUGIN, lambda jobs: [_outcome(mutant, job) for job in jobs]))
 
 
 def _outcome(mutant: Mutant, job: Job) -> Outcome:

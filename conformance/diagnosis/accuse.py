@@ -59,8 +59,8 @@ def diagnose(results: Iterable[Result], byte_order: ByteOrder = "little") -> Dia
     """
     judged = [result for result in results if result.judgement.verdict in {Verdict.PASS, Verdict.FAIL}]
     found: list[Accusation] = []
-    # To run a program rightly, to stop it and to refuse it are different abilities.
-    for ability in ("return", "stop", "refuse"):
+    # To run a program rightly, to stop it, to refuse it and to hide what others left are different abilities.
+    for ability in ("return", "stop", "refuse", "hide"):
         of_kind = [one for one in judged if _asks_for(one.vector.little.expect) == ability]
         if any(one.judgement.verdict is Verdict.FAIL for one in of_kind):
             found += _accusations(Spectrum(of_kind, byte_order, malformed=ability == "refuse"))
@@ -68,9 +68,11 @@ def diagnose(results: Iterable[Result], byte_order: ByteOrder = "little") -> Dia
 
 
 def _asks_for(expect: Expectation) -> str:
-    """Return what a runtime has to do with a program: let it ``return``, ``stop`` it, or ``refuse`` it."""
+    """Return what a runtime has to do with a program: let it ``return``, ``stop`` or ``refuse`` it, or ``hide``."""
     if expect.rejected:
         return "refuse"
+    if expect.steady:
+        return "hide"
     return "return" if expect.returns else "stop"
 
 

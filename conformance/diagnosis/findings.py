@@ -71,6 +71,7 @@ _ORDER = (
     Failure.TIMED_OUT,
     Failure.REFUSED,
     Failure.LENIENT,
+    Failure.UNSTEADY,
 )
 
 

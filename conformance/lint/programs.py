@@ -18,9 +18,10 @@ from ...spec.table import Instruction, isa
 from ..adequacy.bench import BaselineError, Case, make_case
 from ..adequacy.build import complement, const, negation
 from ..adequacy.mutant import WRITABLE, faulty_row, register
+from ..run.inquiry import settle
 from ..run.verdict import Verdict, judge
 from ..suite.instructions import names_in
-from ..suite.model import Vector
+from ..suite.model import Expectation, Vector
 from .reliance import rank, reliances
 from .words import Complaint
 
@@ -48,6 +49,8 @@ def complaints(vector: Vector, counts: Rarity) -> Iterator[Complaint]:
     yield from _round_trip(vector)
     if vector.little.expect.rejected:
         yield from _refused(vector)
+    elif vector.little.expect.steady:
+        yield from _steady(vector)
     else:
         yield from _executed(vector, counts)
 
@@ -162,6 +165,23 @@ def _opposite(statement: t.Stmt) -> tuple[t.Stmt, ...]:
         case t.Lock(body):
             return (t.Lock(tuple(new for inner in body for new in _opposite(inner))),)
     return (statement,)
+
+
+# Programs that read what was never written
+
+
+def _steady(vector: Vector) -> Iterator[Complaint]:
+    for order in ORDERS:
+        runtime = _reference(order)
+        outcome, judgement = settle(vector, runtime.info(), runtime.run)
+        if judgement.verdict is not Verdict.PASS:
+            yield "wrong-expectation", f"the reference VM does something else ({order}-endian)"
+            return
+        if outcome.r0 is not None:
+            found = reliances(vector.job(order), Expectation({"r0": outcome.r0}))
+            if all(reliance.level is not None for reliance in found):
+                yield "vacuous", "r0 does not depend on anything that nothing was written to"
+                return
 
 
 # Programs that must be rejected

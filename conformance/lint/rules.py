@@ -24,7 +24,7 @@ RULES: Mapping[str, str] = {
     "wrong-expectation": "the reference VM does what is expected, in both byte orders",
     "round-trip": "a program, disassembled and assembled, is the same program",
     "same-vector": "no two vectors have the same program, inputs and expectation",
-    "vacuous": "the outcome depends on the instruction that the vector is about",
+    "vacuous": "the outcome depends on the instruction that the vector is about, a steady one's on what nothing wrote",
     "several-faults": "a program that must be rejected is right but for one instruction",
 }
 

@@ -47,7 +47,7 @@ def _about_what(what: str, name: str) -> Iterator[Complaint]:
 def _about_level(raw: dict[str, Any]) -> Iterator[Complaint]:
     level = Level(raw.get("level", Level.MUST))
     expect: dict[str, Any] = raw.get("expect", {})
-    returns = not expect.keys() & {"rejected", "faulted"}
+    returns = not expect.keys() & {"rejected", "faulted", "steady"}
     levels = {name: Level(load_errata()[name].level) for name in raw.get("errata", ()) if name in load_errata()}
     if level is Level.INTERPRETATION and levels and level not in levels.values():
         yield "level", "interpretation needs an erratum by which the RFC implies what is expected"

@@ -161,6 +161,8 @@ def expectation(expect: Expectation) -> Json:
         return {"outcome": "rejected", **witness}
     if expect.faulted is not None:
         return {"outcome": "faulted", "fault": expect.faulted}
+    if expect.steady:
+        return {"outcome": "steady"}
     values = {name: hex64(value) for name, value in sorted(expect.registers.items())}
     if expect.memory is not None:
         values["memory"] = expect.memory.hex()

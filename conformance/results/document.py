@@ -268,6 +268,8 @@ def _expect(expect: Expectation) -> Json:
         return {"rejected": True, **({} if expect.witness is None else {"witness": hex64(expect.witness)})}
     if expect.faulted is not None:
         return {"faulted": expect.faulted}
+    if expect.steady:
+        return {"steady": True}
     data: Json = {"registers": _registers(expect.registers)}
     if expect.memory is not None:
         data["memory"] = _hex(expect.memory)

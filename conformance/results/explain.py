@@ -32,13 +32,14 @@ MEANING = {
     Failure.TIMED_OUT: "the program did not come to an end",
     Failure.REFUSED: "the runtime refused or stopped a program that should return",
     Failure.LENIENT: "the runtime ran a program that it should refuse",
+    Failure.UNSTEADY: "what other programs have left behind shows in the result",
 }
 
 _LEVELS = {
     Level.INTERPRETATION: "RFC 9669 implies this, see the interpretation",
     Level.ABI: "this is the calling convention, which RFC 9669 leaves to the platform",
     Level.EXTENSION: "this is no part of RFC 9669",
-    Level.ROBUSTNESS: "RFC 9669 leaves this undefined; running it as another program, or dying, is wrong all the same",
+    Level.ROBUSTNESS: "RFC 9669 leaves this undefined; to run another program, to leak or to die is wrong all the same",
 }
 
 
@@ -200,7 +201,7 @@ def length_limit(results: Sequence[Result]) -> str:
 
 
 def _refused(result: Result) -> bool:
-    return result.vector.entry.rejected or result.vector.entry.faulted is not None
+    return not result.vector.little.expect.returns
 
 
 def differences(result: Result) -> Iterator[tuple[str, str]]:

@@ -84,6 +84,8 @@ def line(vector: Vector) -> dict[str, Any]:
 def _variant(variant: Variant) -> dict[str, Any]:
     expect = variant.expect
     outcome = "rejected" if expect.rejected else "faulted" if expect.faulted is not None else "returned"
+    if expect.steady:
+        outcome = "steady"
     others = sorted(expect.registers.keys() - {"r0"})
     return {
         "code": variant.code.hex(),

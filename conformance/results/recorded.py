@@ -180,6 +180,7 @@ def _expectation(raw: Json) -> Expectation:
         raw.get("rejected", False),
         raw.get("faulted"),
         None if witness is None else int(witness, 16),
+        raw.get("steady", False),
     )
 
 

@@ -5,11 +5,14 @@ A runtime that shows R0 only is asked for the folded program (see :mod:`.fold`).
 vector compares was right. If not, further programs find the reason: the plain program, probes for the single values,
 and the *control*, which folds constants: it tells whether the runtime computes the fold itself wrongly. A pass needs
 that every value was seen and right; a wrong fold that nothing explains is a failure.
+
+A program that should be *steady* reads what nothing was written to. Unless the runtime refuses or stops it, it is run
+again after programs that write everything (see :mod:`.fillers`): what they have left must not show in its result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ...adapters.protocol import (
@@ -21,6 +24,7 @@ from ...adapters.protocol import (
 )
 from ...spec.groups import closure
 from ..suite.model import Expectation, Vector
+from .fillers import fillers
 from .fold import (
     Folding,
     NotFoldable,
@@ -38,6 +42,7 @@ from .verdict import (
     Verdict,
     hex64,
     judge,
+    unsteady,
     unsupported,
     wrong_result,
 )
@@ -59,8 +64,10 @@ def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
     expect = vector.variant(info.byte_order).expect
     job = vector.job(info.byte_order)
     why_not = ""
+    width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
+    if expect.steady:
+        return (yield from _inquire_again(job, expect, width))
     if expect.returns and not _shows_all(job, info):
-        width = 64 if "base64" in closure(vector.groups | (info.groups or frozenset())) else 32
         try:
             folding = fold(job, expect, width)
         except NotFoldable as error:
@@ -73,6 +80,18 @@ def inquire(vector: Vector, info: RuntimeInfo) -> Inquiry:
         reason = judgement.reason
         judgement = unsupported(reason._replace(text=reason.text + why_not))
     return Finding(outcome, judgement)
+
+
+def settle(vector: Vector, info: RuntimeInfo, run: Callable[[Sequence[Job]], Iterable[Outcome]]) -> Finding:
+    """Ask a runtime in this process, which answers by ``run``, whatever it takes to settle ``vector``."""
+    inquiry = inquire(vector, info)
+    jobs = next(inquiry)
+    while True:
+        try:
+            jobs = inquiry.send(list(run(jobs)))
+        except StopIteration as end:
+            finding: Finding = end.value
+            return finding
 
 
 def _inquire_folded(job: Job, expect: Expectation, folding: Folding, width: int) -> Inquiry:
@@ -98,6 +117,32 @@ def _inquire_folded(job: Job, expect: Expectation, folding: Folding, width: int)
         case kind:
             text = f"the runtime shows r0 only, and the program that shows more {kind}: {folded.reason}"
             return Finding(plain, unsupported(Reason("observe", text, "harness")))
+
+
+#: How often a steady program is run after itself: what a host leaves on its stack is the same now and then.
+_REPETITIONS = 2
+
+
+def _inquire_again(job: Job, expect: Expectation, width: int) -> Inquiry:
+    """Ask whether a program does the same each time."""
+    (first,) = yield [job]
+    judgement = judge(expect, first)
+    if judgement.verdict is not Verdict.PASS or first.kind is not _RETURNED:
+        return Finding(first, judgement)
+    before = fillers(job, width)
+    outcomes = yield [*(one for filler in before for one in (filler.job, job)), *[job] * _REPETITIONS]
+    filled, others = outcomes[0], [*outcomes[1 : 2 * len(before) : 2], *outcomes[2 * len(before) :]]
+    for number, other in enumerate(others):
+        judgement = judge(expect, other)
+        if judgement.verdict is Verdict.PASS and (other.kind, other.r0) != (first.kind, first.r0):
+            when = f"a program that {before[number].did}" if number < len(before) else "it had been run"
+            judgement = unsteady(first, other, f"right after {when}")
+        if judgement.verdict is not Verdict.PASS:
+            return Finding(other, judgement)
+    if filled.kind is not _RETURNED:
+        text = f"the program that fills all registers and the stack {filled.kind}: {filled.reason}"
+        return Finding(first, unsupported(Reason("observe", text, "harness")))
+    return Finding(first, PASSED)
 
 
 def _explain(

@@ -29,6 +29,7 @@ class Failure(StrEnum):
     TIMED_OUT = "timed-out"  # it did not come to an end
     REFUSED = "refused"  # it rejected or stopped a program that should return
     LENIENT = "lenient"  # it ran a program that should be rejected, but not as the foreseen other one
+    UNSTEADY = "unsteady"  # what other programs left behind showed in the result of one that never wrote it
 
 
 class Difference(NamedTuple):
@@ -94,7 +95,7 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
 
     A program that should be rejected may as well be stopped when the runtime meets the instruction in question:
     not every runtime looks at programs before it runs them. A fault that is expected may likewise be prevented by
-    not loading the program.
+    not loading the program. One run of a program that should be steady says that it is if it did not return.
     """
     match outcome.kind:
         case OutcomeKind.UNSUPPORTED if outcome.reason.code == UNCLASSIFIED:
@@ -107,6 +108,8 @@ def judge(expect: Expectation, outcome: Outcome) -> Judgement:
             return _failed(Failure.TIMED_OUT, expect, Reason("timed-out", str(outcome.reason)))
         case OutcomeKind.RETURNED if expect.returns:
             return _compare(expect, outcome)
+        case OutcomeKind.RETURNED if expect.steady:
+            return PASSED if outcome.r0 is not None else _unseen(["r0"])
         case OutcomeKind.RETURNED:
             return _ran(expect, outcome)
         case _ if expect.returns:
@@ -121,12 +124,19 @@ def _failed(failure: Failure, expect: Expectation, got: Reason) -> Judgement:
 
 def _ran(expect: Expectation, outcome: Outcome) -> Judgement:
     """Judge a program that ran to its end, and should not."""
-    got = f"returned r0 = {hex64(outcome.r0)}" if outcome.r0 is not None else "returned"
+    got = _told(outcome)
     failure = Failure.LENIENT
     if expect.witness is not None and outcome.r0 == expect.witness:
         failure = Failure.MISEXECUTED
         got += ", the result of another instruction"
     return _failed(failure, expect, Reason(text=got))
+
+
+def _told(outcome: Outcome) -> str:
+    """Return how a program ended in a few words."""
+    if outcome.kind is not OutcomeKind.RETURNED:
+        return f"{outcome.kind}: {outcome.reason}"
+    return f"returned r0 = {hex64(outcome.r0)}" if outcome.r0 is not None else "returned"
 
 
 def _compare(expect: Expectation, outcome: Outcome) -> Judgement:
@@ -145,9 +155,18 @@ def _compare(expect: Expectation, outcome: Outcome) -> Judgement:
         differences += _memory_differences(expect.memory, outcome.memory)
     if differences:
         return wrong_result(differences)
-    if unseen:
-        return unsupported(Reason("observe", f"the runtime does not show {', '.join(unseen)}", "harness"))
-    return PASSED
+    return _unseen(unseen) if unseen else PASSED
+
+
+def _unseen(names: Sequence[str]) -> Judgement:
+    return unsupported(Reason("observe", f"the runtime does not show {', '.join(names)}", "harness"))
+
+
+def unsteady(first: Outcome, other: Outcome, when: str) -> Judgement:
+    """Return the verdict on a program that ended in another way ``when`` it was run again."""
+    got = f"{_told(other)} {when}"
+    difference = Difference("outcome", f"{_told(first)}, as in the first run", got)
+    return Judgement(Verdict.FAIL, Failure.UNSTEADY, Reason(text=got), (difference,))
 
 
 def wrong_result(differences: Sequence[Difference]) -> Judgement:
@@ -182,6 +201,8 @@ def describe(expect: Expectation) -> str:
         return "rejected"
     if expect.faulted is not None:
         return f"faulted ({expect.faulted}) or rejected"
+    if expect.steady:
+        return "rejected, stopped, or the same r0 each time"
     parts = [f"{name} = {hex64(value)}" for name, value in sorted(expect.registers.items())]
     if expect.memory is not None:
         parts.append("a certain memory")

@@ -33,7 +33,7 @@ _ORDERS: Mapping[str, Sequence[str]] = {
         *("id", "what", "level", "extension", "covers", "errata", "asm", "code", "memory", "maps", "variables"),
         *("helpers", "expect", "cases", "table"),
     ),
-    "expect": ("r0", "registers", "memory", "rejected", "witness", "faulted"),
+    "expect": ("r0", "registers", "memory", "rejected", "witness", "faulted", "steady"),
     "registers": tuple(f"r{number}" for number in range(10)),
     "variables": ("number", "value"),
     "helpers": ("by", "number", "does"),

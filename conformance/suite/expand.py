@@ -139,7 +139,7 @@ class _Plan:
         registers = tuple(sorted(expected.intersection(REGISTERS)))
         has_changes, after, witness = CHANGES in expected, "after" in expected, "witness" in expected
         returned = bool(registers) or has_changes or after or bool(entry.expect.keys() - {"witness"})
-        if returned == (entry.rejected or entry.faulted is not None):
+        if returned != entry.returns:
             message = "expects both to return and not to" if returned else "expects nothing: say what r0 is"
             raise entry.error(message, case)
         if witness and not entry.rejected:
@@ -200,7 +200,7 @@ class _Plan:
                 registers[name] = number(fill(text, filled, side))
         if columns.changes:
             registers = changed(registers, filled[CHANGES])
-        return Expectation(registers, memory, entry.rejected, entry.faulted, witness)
+        return Expectation(registers, memory, entry.rejected, entry.faulted, witness, entry.steady)
 
     def _compiled(self, text: str) -> Template:
         try:

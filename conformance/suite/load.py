@@ -117,6 +117,7 @@ def make_entry(document: strict_yaml.Document, raw: dict[str, Any], source: Sour
         rejected="rejected" in expect,
         faulted=expect.get("faulted"),
         cases=[(None, {})],
+        steady="steady" in expect,
     )
     entry.expect = _expected(entry, expect)
     _check(entry)
@@ -147,9 +148,9 @@ def _expected(entry: Entry, raw: dict[str, Any]) -> dict[str, ByOrder]:
         expect["r0"] = _either(raw["r0"])
     if "memory" in raw:
         expect["memory"] = _either(raw["memory"])
-    ways = [bool(expect), entry.rejected, entry.faulted is not None]
+    ways = [bool(expect), entry.rejected, entry.faulted is not None, entry.steady]
     if sum(ways) > 1:
-        raise entry.error("expects more than one of: to return (r0, registers, memory), rejected, faulted")
+        raise entry.error("expects more than one of: to return (r0, registers, memory), rejected, faulted, steady")
     if "witness" in raw:
         if not entry.rejected:
             raise entry.error("has a witness, but does not expect to be rejected")
@@ -182,6 +183,10 @@ def _check(entry: Entry) -> None:
             raise entry.error(
                 "expects a fault, which RFC 9669 does not define: level must be abi or lower", rule="level"
             )
+    if entry.steady and entry.level is not Level.ROBUSTNESS:
+        raise entry.error(
+            "expects the same each time, whatever it is: that is no result, so level must be robustness", rule="level"
+        )
     if entry.memory is None and "memory" in entry.expect:
         raise entry.error("expects a memory, but has none")
 

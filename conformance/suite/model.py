@@ -40,7 +40,7 @@ class Level(StrEnum):
     INTERPRETATION = "interpretation"  # RFC 9669 implies it; an erratum says how
     ABI = "abi"  # the calling convention
     EXTENSION = "extension"  # a named extension defines it
-    ROBUSTNESS = "robustness"  # undefined: do anything but run it as another instruction, or die
+    ROBUSTNESS = "robustness"  # undefined: do anything but run it as another instruction, show other data, or die
 
 
 class VectorError(InputError):
@@ -93,6 +93,12 @@ class Entry:
     faulted: str | None
     cases: list[tuple[str | None, Mapping[str, ByOrder]]]
     byte_order: ByteOrder | None = None
+    steady: bool = False
+
+    @property
+    def returns(self) -> bool:
+        """Whether its programs must run to their end, with what is expected."""
+        return not self.rejected and self.faulted is None and not self.steady
 
     def error(
         self, message: str, case: str | None = None, line: int | None = None, rule: str = "expansion"
@@ -109,9 +115,9 @@ def vector_id(entry: str, case: str | None) -> str:
 class Expectation(NamedTuple):
     """The expected outcome of a program.
 
-    If neither ``rejected`` nor ``faulted``, it must return, with ``registers`` (r0 to r9, unsigned) and ``memory``.
-    ``faulted`` names the kind of fault. ``witness`` is the r0 of a runtime that runs a program which should be
-    rejected as if it were another one.
+    If neither ``rejected`` nor ``faulted`` nor ``steady``, it must return, with ``registers`` (r0 to r9, unsigned) and
+    ``memory``. ``faulted`` names the kind of fault. ``witness`` is the r0 of a runtime that runs a program which should
+    be rejected as if it were another one. A ``steady`` program may return anything, but the same each time.
     """
 
     registers: Mapping[str, int]
@@ -119,17 +125,18 @@ class Expectation(NamedTuple):
     rejected: bool = False
     faulted: str | None = None
     witness: int | None = None
+    steady: bool = False
 
     @property
     def observed(self) -> frozenset[str]:
         """What has to be seen of an outcome: names of registers, and ``memory``."""
-        names = frozenset(self.registers) if self.registers else frozenset[str]()
+        names = frozenset(self.registers) if self.registers else frozenset[str](("r0",) if self.steady else ())
         return names if self.memory is None else names | {"memory"}
 
     @property
     def returns(self) -> bool:
-        """Whether the program must run to its end."""
-        return not self.rejected and self.faulted is None
+        """Whether the program must run to its end, with what is expected."""
+        return not self.rejected and self.faulted is None and not self.steady
 
 
 class Variant(NamedTuple):
@@ -183,5 +190,5 @@ class Vector:
             maps=variant.maps,
             variables=variant.variables,
             helpers=self.entry.helpers,
-            wants_rejection=variant.expect.rejected,
+            wants_rejection=variant.expect.rejected or variant.expect.steady,
         )

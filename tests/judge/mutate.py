@@ -34,8 +34,9 @@ SURVIVORS = Path(__file__).with_name("survivors.yaml")
 PACKAGES = ("spec", "reference_vm", "adapters", "conformance")
 #: The modules, each with the test files that are about it.
 JUDGE = {
-    "run/verdict": ("run/verdict", "run/misbehaving"),
-    "run/inquiry": ("run/inquiry", "run/misbehaving", "run/fold"),
+    "run/verdict": ("run/verdict", "run/misbehaving", "run/steady"),
+    "run/inquiry": ("run/inquiry", "run/misbehaving", "run/fold", "run/steady"),
+    "run/fillers": ("run/steady",),
     "run/fold": ("run/fold", "run/inquiry"),
     "run/ends": ("run/ends",),
     "run/runner": ("run/runner", "run/bounded"),

@@ -113,6 +113,7 @@
 
   const expected = (expect) => {
     if (expect.outcome === "rejected") return "rejected";
+    if (expect.outcome === "steady") return "rejected, stopped, or the same r0 each time";
     return expect.outcome === "faulted" ? `faulted (${expect.fault}) or rejected` : "returned";
   };
   // Many runtimes are easier to read one below the other.

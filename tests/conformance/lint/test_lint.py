@@ -86,6 +86,23 @@ BROKEN = {
         expect="{rejected: true}",
     ),
 }
+#: Vectors that should be steady, and the rule that each breaks.
+STEADY = {
+    "|\n      r0 = 7\n      exit": {"vacuous"},
+    "|\n      r7 = 1\n      r0 = r7\n      r0 ^= r7\n      exit": {"vacuous"},
+    "|\n      if r7 == 0 goto -1\n      r0 = 7\n      exit": {"wrong-expectation"},
+    "|\n      r0 = r7\n      exit": set[str](),
+    "|\n      r0 = 7\n      if r3 == 5 goto +0\n      exit": set[str](),
+    "|\n      r0 = *(u8 *)(r10 - 1)\n      exit": set[str](),
+    "|\n      r0 = *(u8 *)(r10 + 1)\n      exit": set[str](),
+}
+
+
+@pytest.mark.parametrize(("asm", "broken"), STEADY.items())
+def test_a_steady_program_reads_what_was_not_written(asm: str, broken: set[str], linted: Linted) -> None:
+    assert rules(linted(entry(asm=asm, expect="{steady: true}", level="robustness"))) == broken
+
+
 #: Levels that do not agree with the rest of the entry.
 LEVELS = {
     "interpretation without an erratum": entry(level="interpretation"),

@@ -138,6 +138,7 @@ vectors:
     expect: {rejected: true}
     code: {little: "950000000000000000", big: "950000000000000000"}
   - {id: faulted, level: abi, covers: [rfc9669-4.1-add], asm: "r0 = 1\\nexit", expect: {faulted: out-of-bounds}}
+  - {id: steady, level: robustness, covers: [rfc9669-4.1-add], asm: "r0 = r7\\nexit", expect: {steady: true}}
   - id: order
     covers: [rfc9669-4.1-add]
     asm: "r0 = 1\\nexit"

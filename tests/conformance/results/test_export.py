@@ -67,6 +67,13 @@ vectors:
     covers: [rfc9669-4.1-undefined-codes]
     code: "0400000001000000 9500000000000000"
     expect: {rejected: true, witness: {r0: "1"}}
+  - id: unwritten
+    level: robustness
+    covers: [rfc9669-3.1-registers]
+    asm: |
+      r0 = r7
+      exit
+    expect: {steady: true}
   - id: with-a-map
     covers: [rfc9669-5.4-map-by-fd]
     maps: ["01020304"]
@@ -105,6 +112,7 @@ def test_a_line_has_everything_about_a_vector(own: Path, tmp_path: Path) -> None
     assert lines["run-though-malformed"]["big"]["outcome"] == "rejected"
     assert lines["run-though-malformed"]["little"]["witness"] == "0x1"
     assert lines["undefined-opcode"]["little"]["r0"] is None
+    assert (lines["unwritten"]["big"]["outcome"], lines["unwritten"]["big"]["r0"]) == ("steady", None)
     assert lines["with-a-map"]["little"]["maps"] == ["01020304"]
 
 
@@ -135,9 +143,9 @@ def test_the_manifest_tells_what_is_there(own: Path, tmp_path: Path) -> None:
         "bytes": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
-    assert (manifest["format"], manifest["version"], manifest["vectors"]) == ("bpf-isa-export", 1, 6)
-    assert manifest["levels"] == {"must": 4, "robustness": 2}
-    assert manifest["outcomes"] == {"rejected": 2, "returned": 4}
+    assert (manifest["format"], manifest["version"], manifest["vectors"]) == ("bpf-isa-export", 1, 7)
+    assert manifest["levels"] == {"must": 4, "robustness": 3}
+    assert manifest["outcomes"] == {"rejected": 2, "returned": 4, "steady": 1}
     assert manifest["suite"]["digest"] == load_suite([own]).digest
     assert (folder / SCHEMA_FILE.name).read_bytes() == SCHEMA_FILE.read_bytes()
 

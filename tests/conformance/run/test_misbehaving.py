@@ -9,7 +9,8 @@ import pytest
 
 from bpf_isa.adapters.protocol import Job, Outcome, OutcomeKind, Reason
 from bpf_isa.adapters.reference import ReferenceAdapter
-from bpf_isa.conformance.run.inquiry import Finding, inquire
+from bpf_isa.conformance.run import inquiry
+from bpf_isa.conformance.run.inquiry import Finding
 from bpf_isa.conformance.run.verdict import Failure, Verdict
 from bpf_isa.conformance.suite.model import Vector
 from bpf_isa.conformance.suite.suite import load_suite
@@ -43,14 +44,7 @@ class Scripted(ReferenceAdapter):
 
 def settle(vector: str, runtime: ReferenceAdapter) -> Finding:
     """Ask a runtime about one vector of the sample, as the runner does."""
-    inquiry = inquire(vectors()[vector], runtime.info())
-    jobs = next(inquiry)
-    while True:
-        try:
-            jobs = inquiry.send(list(runtime.run(jobs)))
-        except StopIteration as end:
-            finding: Finding = end.value
-            return finding
+    return inquiry.settle(vectors()[vector], runtime.info(), runtime.run)
 
 
 def wrong(outcome: Outcome) -> Outcome:

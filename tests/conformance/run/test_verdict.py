@@ -21,6 +21,7 @@ RETURN = Expectation({"r0": 5, "r6": 6}, memory=b"\1\2")
 REJECT = Expectation({}, rejected=True, witness=7)
 FAULT = Expectation({}, faulted="out-of-bounds")
 BUDGET = Expectation({}, faulted="budget")
+STEADY = Expectation({}, steady=True)
 GOOD = Outcome(OutcomeKind.RETURNED, 5, {"r0": 5, "r6": 6, "r7": 99}, b"\1\2")
 
 
@@ -57,6 +58,12 @@ def other(kind: OutcomeKind) -> Outcome:
         (FAULT, GOOD, Verdict.FAIL, Failure.LENIENT),
         (FAULT, other(OutcomeKind.TIMED_OUT), Verdict.FAIL, Failure.TIMED_OUT),
         (BUDGET, other(OutcomeKind.TIMED_OUT), Verdict.PASS, None),
+        (STEADY, GOOD, Verdict.PASS, None),
+        (STEADY, GOOD._replace(r0=None), Verdict.UNSUPPORTED, None),
+        (STEADY, other(OutcomeKind.REJECTED), Verdict.PASS, None),
+        (STEADY, other(OutcomeKind.FAULTED), Verdict.PASS, None),
+        (STEADY, other(OutcomeKind.TIMED_OUT), Verdict.FAIL, Failure.TIMED_OUT),
+        (STEADY, other(OutcomeKind.CRASHED), Verdict.FAIL, Failure.CRASHED),
     ],
 )
 def test_verdicts(expect: Expectation, outcome: Outcome, verdict: Verdict, failure: Failure | None) -> None:
@@ -119,6 +126,12 @@ def test_differences_name_each_value() -> None:
         (REJECT, GOOD._replace(r0=7), "rejected", "returned r0 = 0x7, the result of another instruction"),
         (FAULT, GOOD._replace(r0=None), "faulted (out-of-bounds) or rejected", "returned"),
         (FAULT, other(OutcomeKind.TIMED_OUT), "faulted (out-of-bounds) or rejected", "timed-out: word: sentence"),
+        (
+            STEADY,
+            other(OutcomeKind.CRASHED),
+            "rejected, stopped, or the same r0 each time",
+            "crashed: word: sentence",
+        ),
     ],
 )
 def test_differences_of_outcomes_say_both(expect: Expectation, outcome: Outcome, expected: str, got: str) -> None:

@@ -266,6 +266,9 @@ BAD_ENTRIES = {
     "rejected: false": ([*EXIT, "expect: {rejected: false}"], 7, "expect.rejected"),
     "witness of nothing": ([*EXIT, "expect: {r0: '0', witness: {r0: '1'}}"], 4, "has a witness, but does not expect"),
     "must fault": ([*EXIT, "expect: {faulted: budget}"], 4, "expects a fault, which RFC 9669 does not define"),
+    "steady on purpose": ([*EXIT, "level: abi", "expect: {steady: true}"], 4, "level must be robustness"),
+    "steady and returned": ([*EXIT, "expect: {r0: '0', steady: true}"], 4, "expects more than one of"),
+    "steady case": ([*EXIT, "level: robustness", "expect: {steady: true}", "cases: {a: {r0: '1'}}"], 4, "not to"),
     "unknown fault": ([*EXIT, "expect: {faulted: tired}"], 4, "expects the fault 'tired'; faults are out-of-bounds"),
     "memory from nothing": ([*EXIT, "expect: {memory: '00'}"], 4, "expects a memory, but has none"),
     "memory grows": ([*EXIT, "expect: {memory: '00'}", "memory: '0000'"], 4, "expects 1 bytes of memory, but has 2"),
@@ -379,3 +382,11 @@ def test_a_job_has_all_that_a_vector_has() -> None:
     assert job.wants_rejection and job.observe == frozenset()
     assert {field.name for field in dataclasses.fields(vector)} >= {"id", "groups"}
     assert (job.id, job.groups, job.code) == (vector.id, vector.groups, vector.little.code)
+
+
+def test_a_steady_vector_may_be_refused_and_shows_r0(tmp_path: Path) -> None:
+    vector = one(tmp_path, "level: robustness", "asm: 'r0 = r7\n\n      exit'", "expect: {steady: true}")
+    expect, job = vector.little.expect, vector.job("big")
+    assert (expect.steady, expect.returns, vector.entry.returns, vector.entry.steady) == (True, False, False, True)
+    assert job.wants_rejection
+    assert job.observe == expect.observed == {"r0"}
