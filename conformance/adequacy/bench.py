@@ -2,7 +2,7 @@
 """Vectors prepared once, whose programs are run many times with one instruction changed.
 
 A :class:`Case` is a vector that returns or faults. A :class:`Refusal` is a vector that must be rejected, with the
-errors in its encoding, for mutants that accept it.
+errors in its encoding, for mutants that accept it. Vectors that must be steady are about what programs leave behind.
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ class Refusal:
     broken: tuple[Broken, ...]
     program: Program | None
 
+    @property
+    def id(self) -> str:
+        """The id of the vector."""
+        return self.job.id
+
     def outcome(self, frames: type[Frames]) -> Outcome | None:
         """Return the outcome of the program where calls follow ``frames``; None if the loader rejects it."""
         if self.program is None or any(one.severity == "error" for one in verify(self.job.code, self.job.byte_order)):
@@ -193,13 +198,20 @@ class Bench:
     def cases(self) -> tuple[Case, ...]:
         """The vectors whose programs run, for little-endian machines."""
         return tuple(
-            make_case(vector, "little") for vector in self.vectors.values() if not vector.little.expect.rejected
+            make_case(vector, "little")
+            for vector in self.vectors.values()
+            if not (vector.little.expect.rejected or vector.little.expect.steady)
         )
 
     @cached_property
     def refusals(self) -> tuple[Refusal, ...]:
         """The vectors whose programs must be rejected."""
         return tuple(refusal(vector) for vector in self.vectors.values() if vector.little.expect.rejected)
+
+    @cached_property
+    def steady(self) -> tuple[Vector, ...]:
+        """The vectors whose programs must do the same each time."""
+        return tuple(vector for vector in self.vectors.values() if vector.little.expect.steady)
 
     @cached_property
     def _by_row(self) -> dict[str, list[Case]]:

@@ -11,14 +11,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ...adapters.reference import ReferenceAdapter
 from ...reference_vm.frames import FRAME_POINTER, Frames
 from ...spec.requirements import requirements_of
 from ...spec.table import Isa, isa
+from ..run.inquiry import settle
+from ..run.verdict import Verdict
+from ..suite.model import Vector
 from ..suite.suite import load_suite
 from .bench import Bench, Case, Refusal
 from .encoding_mutants import EncodingMutant, class_mutants, encoding_mutants
 from .executions import notices
-from .frame_mutants import boundless_mutants, frame_mutants, stack_mutants
+from .frame_mutants import boundless_mutants, frame_mutants, leaking_mutants, stack_mutants
 from .kill import Pool, Status, decide
 from .loader_mutants import LoaderMutant, loader_mutants
 from .mutant import Mutant
@@ -268,6 +272,8 @@ def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding
     ):
         for fault in faults:
             yield _decided(FRAMES, "frames", fault.what, _first_two(vectors, partial(_fails, fault.frames)))
+    for fault in leaking_mutants():
+        yield _decided(FRAMES, "frames", fault.what, _first_two(bench.steady, partial(_shows, fault.frames)))
     for change in program_mutants(table):
         if change.row in rows:
             killers = _first_two(bench.using(change.row), partial(_changed, change.change))
@@ -284,8 +290,14 @@ def _fails(frames: type[Frames], vector: Case | Refusal) -> bool:
     return outcome is not None and not vector.passes(outcome)
 
 
+def _shows(frames: type[Frames], vector: Vector) -> bool:
+    """Whether the vector notices a machine with these frames, which hand something on to other programs."""
+    runtime = ReferenceAdapter("little", frames=frames)
+    return settle(vector, runtime.info(), runtime.run).judgement.verdict is not Verdict.PASS
+
+
 def _first_two(items: Iterable[Any], noticed: Callable[[Any], bool]) -> tuple[str, ...]:
-    return tuple(islice((item.job.id for item in items if noticed(item)), 2))
+    return tuple(islice((item.id for item in items if noticed(item)), 2))
 
 
 def _uses_stack(case: Case) -> bool:
@@ -317,8 +329,12 @@ def idle_vectors(bench: Bench, names: Iterable[str]) -> Iterator[str]:
     loaders, boundless = list(loader_mutants(isa())), list(boundless_mutants())
     refusals = {refusal.job.id: refusal for refusal in bench.refusals}
     cases = {case.id: case for case in bench.cases}
+    steady, leaking = {vector.id: vector for vector in bench.steady}, list(leaking_mutants())
     for name in names:
-        if name in refusals:
+        if name in steady:
+            if not any(_shows(fault.frames, steady[name]) for fault in leaking):
+                yield name
+        elif name in refusals:
             refusal = refusals[name]
             near = (m for broken in refusal.broken for m in _encodings().get(broken.slot.opcode, ()))
             seen = (as_seen(mutant, refusal) for mutant in near)

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from bpf_isa.conformance.adequacy.encoding_mutants import class_mutants, encoding_mutants
-from bpf_isa.conformance.adequacy.frame_mutants import boundless_mutants, frame_mutants, stack_mutants
+from bpf_isa.conformance.adequacy.frame_mutants import (
+    boundless_mutants,
+    frame_mutants,
+    leaking_mutants,
+    stack_mutants,
+)
 from bpf_isa.conformance.adequacy.loader_mutants import loader_mutants
 from bpf_isa.conformance.adequacy.mutants import mutants_of
 from bpf_isa.conformance.adequacy.program_mutants import program_mutants
@@ -22,7 +27,7 @@ def test_the_families_and_their_sizes_are_those_of_the_code() -> None:
     table = isa()
     count = Counter(mutant.family for row in table.instructions for mutant in mutants_of(row, table))
     count["encoding"] = len([*encoding_mutants(table), *class_mutants(table)])
-    count["frames"] = len([*frame_mutants(), *stack_mutants(), *boundless_mutants()])
+    count["frames"] = len([*frame_mutants(), *stack_mutants(), *boundless_mutants(), *leaking_mutants()])
     count["control"] = len([*program_mutants(table)])
     count["loading"] = len([*loader_mutants(table)])
     rows = re.findall(r"^\| \*([a-z ]+)\* \| ([\d,]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)

@@ -215,6 +215,28 @@ def test_a_machine_without_limits_is_noticed(tmp_path: Path, what: str, asm: str
     assert {one.id for one in findings if one.instruction == FRAMES and one.killers} == {what}
 
 
+LEAKING = [
+    ("does not clear the stack for a program", "r0 = *(u64 *)(r10 - 8)\\nexit"),
+    ("does not clear the registers for a program", "r0 = r7\\nexit"),
+    ("has memory around the stack, which is never the same", "r0 = *(u8 *)(r10 + 0)\\nexit"),
+]
+
+
+@pytest.mark.parametrize(("what", "asm"), LEAKING)
+def test_a_machine_that_hands_something_on_is_noticed(tmp_path: Path, what: str, asm: str) -> None:
+    head = f"    level: robustness\n    errata: [stack-and-call-depth]\n    {COVERS}\n"
+    entries = [
+        f'  - id: {name}\n{head}    asm: "{text}"\n    expect: {{steady: true}}\n'
+        for name, text in {"reads": asm, "sets": "r0 = 7\\nexit"}.items()
+    ]
+    file = write(tmp_path, *entries)
+    findings = survey((file,), ["CALL_LOCAL"]).findings
+    assert {(one.id, one.killers) for one in findings if one.instruction == FRAMES and one.killers} == {
+        (what, ("reads",))
+    }
+    assert list(idle_vectors(bench(tmp_path, *entries), ["reads", "sets"])) == ["sets"]
+
+
 def test_counting_instructions_shows_where_a_jump_leads_over_a_wide_one(tmp_path: Path) -> None:
     wide = vector("wide", "r0 = 1\ngoto +2\nr0 = 2 ll\nexit\nr0 = 3\nexit", '{r0: "1"}')
     narrow = vector("narrow", "r0 = 1\ngoto +1\nr0 = 2\nexit", '{r0: "1"}')
