@@ -30,6 +30,7 @@ from . import (
     narrow,
     neighbours,
     operands,
+    places,
     platform,
     reaches,
     registers,
@@ -90,6 +91,7 @@ FILES: Mapping[str, Family] = {
     "limits": Family(limits.drafts, _COMPUTED),
     "firsts": Family(firsts.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
+    "places": Family(places.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 
