@@ -13,6 +13,7 @@ from ..suite.suite import load_suite
 from . import (
     addresses,
     arithmetic,
+    atomic_places,
     atomics,
     byteswap,
     contexts,
@@ -92,6 +93,7 @@ FILES: Mapping[str, Family] = {
     "firsts": Family(firsts.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "places": Family(places.drafts, _COMPUTED),
+    "atomic-places": Family(atomic_places.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 
