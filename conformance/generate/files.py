@@ -42,6 +42,7 @@ from . import (
     stored,
     surroundings,
     sweeps,
+    visible,
 )
 from .draft import Draft
 from .write import file_text
@@ -93,6 +94,7 @@ FILES: Mapping[str, Family] = {
     "firsts": Family(firsts.drafts, _COMPUTED),
     "platform": Family(platform.drafts, _COMPUTED),
     "places": Family(places.drafts, _COMPUTED),
+    "visible": Family(visible.drafts, _COMPUTED),
     "atomic-places": Family(atomic_places.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
