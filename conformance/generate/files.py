@@ -20,6 +20,7 @@ from . import (
     distances,
     encodings,
     firsts,
+    frames,
     functions,
     fusion,
     idioms,
@@ -96,6 +97,7 @@ FILES: Mapping[str, Family] = {
     "places": Family(places.drafts, _COMPUTED),
     "visible": Family(visible.drafts, _COMPUTED),
     "atomic-places": Family(atomic_places.drafts, _COMPUTED),
+    "frames": Family(frames.drafts, _COMPUTED),
     "encodings": Family(encodings.drafts, _WITNESSED),
 }
 
