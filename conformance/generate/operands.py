@@ -6,6 +6,7 @@ With constant operands a compiler may fold an operation, and not emit its code a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -32,7 +33,11 @@ def drafts() -> Iterator[Draft]:
     division = [row for row in rows if {"divmul32", "divmul64"} & row.groups]
     yield _each_register("arithmetic", [row for row in rows if row not in division], _PAIRS)
     yield _each_register("division", division, _PAIRS)
-    yield _divided_by_0([row for row in division if facts(row).operation in DIVISIONS and "imm" in row.operands])
+    divisions = [row for row in division if facts(row).operation in DIVISIONS]
+    yield _divided_by_0([row for row in divisions if "imm" in row.operands])
+    by_registers = [row for row in divisions if "src" in row.operands]
+    yield _divided_by_loaded_0("loaded-0", by_registers)
+    yield from (_divided_by_loaded_0(slug(row), [row]) for row in by_registers)
     conditions = [row for row in isa().instructions if facts(row).kind is Kind.CONDITION]
     yield _each_register("conditions", [row for row in conditions if "src" in row.operands], _COMPARED)
     yield _each_register("conditions-k", [row for row in conditions if "imm" in row.operands], _COMPARED)
@@ -69,6 +74,29 @@ def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
     memory = f"070000f0f0debc9a efcdab8967452301 00*{8 * (place - 2)}"
     asm += "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
     return Draft("divided-by-0/from-memory", what, found, asm=asm, observe=("after",), memory=memory)
+
+
+_ABOUT_ZERO = re.compile("by-zero|zero-tests")
+#: Dividends, the first of which is the divisor too: zero, some that are negative in either width, the smallest ones.
+_DIVIDENDS = "0000000000000000 070000f0f0debc9a efcdab8967452301 0000000000000080 0000008000000080 ffffffffffffffff"
+
+
+def _divided_by_loaded_0(name: str, rows: Sequence[Instruction]) -> Draft:
+    """Numbers from memory divided by zeros from memory; of 32-bit operations also by those with an upper half."""
+    numbers = len(_DIVIDENDS.split())
+    zero, upper = "r4 = *(u64 *)(r1 + 0)\n", "r4 = *(u64 *)(r1 + 8)\nr4 <<= 32\n"
+    asm, place = "", numbers
+    for row in rows:
+        for number in range(numbers):
+            for divisor in (zero, upper) if facts(row).width == 32 else (zero,):
+                asm += f"r3 = *(u64 *)(r1 + {8 * number})\n{divisor}"
+                asm += f"{line(row, dst='3', src='4')}\n*(u64 *)(r1 + {8 * place}) = r3\n"
+                place += 1
+    found = dict.fromkeys(name for row in rows for name in covers(row) if _ABOUT_ZERO.search(name))
+    what = "numbers from memory divided by zeros from there: what comes of each follows them; the program goes on"
+    memory = f"{_DIVIDENDS} ff*{8 * (place - numbers)}"
+    asm += "r0 = 77\nexit\n"
+    return Draft(f"divided-by-0/{name}", what, tuple(found), asm=asm, observe=("r0", "after"), memory=memory)
 
 
 def _loop(row: Instruction, body: str, step: int) -> str:
