@@ -12,6 +12,9 @@
 
 ``vectors`` is an id, a pattern (``*`` also stands for ``/``), or a list of these. An entry with ``versions`` is about
 those versions of the runtime only, and is passed over for others. ``schema/expectations.schema.json`` has the rest.
+
+A file ``DENYLIST.ARCH`` is one as the kernel's selftests have them, about the runtime ``linux-vm:ARCH``: a pattern on each
+line, and behind ``#`` the reason why these vectors fail.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "expectations.schema.json"
 _KNOWN = Path(__file__).parents[1] / "known"
 #: Reasons of entries that nobody has explained yet begin so.
 UNEXPLAINED = "unexplained: "
+_DENYLIST = "DENYLIST"
 _WILD = re.compile(r"[*?\[]")
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
@@ -163,6 +167,8 @@ def load(path: Path) -> Expectations:
     """
     from packaging.specifiers import InvalidSpecifier
 
+    if path.name.startswith(_DENYLIST):
+        return _denylist(path)
     document = strict_yaml.load(path)
     data: Any = document.data
     try:
@@ -186,6 +192,24 @@ def load(path: Path) -> Expectations:
             raise ExpectationError(f"{path}:{line}: {message}") from None
         known.append(entry)
     return Expectations(path, data["runtime"], tuple(known), _header(path))
+
+
+def _denylist(path: Path) -> Expectations:
+    """Read a file as the kernel's selftests have them.
+
+    Raises:
+        OSError: it cannot be read.
+        ExpectationError: a pattern stands twice.
+    """
+    known: dict[str, Known] = {}
+    for number, line in enumerate(path.read_bytes().decode(errors="replace").splitlines(), 1):
+        pattern, _, reason = (part.strip() for part in line.partition("#"))
+        if pattern in known:
+            raise ExpectationError(f"{path}:{number}: {pattern} is in line {known[pattern].line} already")
+        if pattern:
+            known[pattern] = Known((pattern,), "fail", reason or f"{UNEXPLAINED}it is in {path.name}", line=number)
+    runtime = f"linux-vm:{path.name.removeprefix(_DENYLIST).removeprefix('.')}"
+    return Expectations(path, runtime, tuple(known.values()))
 
 
 def _line(document: strict_yaml.Document, steps: Sequence[str | int]) -> int:

@@ -323,3 +323,22 @@ def test_the_schema_tells_what_the_code_reads() -> None:
     schema = json.loads(expectations.SCHEMA_FILE.read_text())
     fields = set(schema["definitions"]["entry"]["properties"]) - {"vectors"} | {"patterns", "line"}
     assert fields == set(Known.__dataclass_fields__)
+
+
+def test_a_denylist_of_the_kernel_is_a_file_of_known_failures(tmp_path: Path) -> None:
+    path = tmp_path / "DENYLIST.ppc64le"
+    path.write_bytes(
+        b"# for \xe2\x89\xa5 7.2 \xff\n"
+        b"lsh32-x/*   # the JIT does not mask amounts \xe2\x89\xa5 32 \xff\n\nshift32-x/amount-masked-with-31/left-33\n"
+    )
+    file = load(path)
+    assert (file.path, file.runtime) == (path, "linux-vm:ppc64le")
+    first, second = file.known
+    assert (first.patterns, first.verdict, first.reason, first.line) == (
+        ("lsh32-x/*",), "fail", "the JIT does not mask amounts \u2265 32 \ufffd", 2,
+    )  # fmt: skip
+    assert first.matches("lsh32-x/amounts/by32_pos-neg")
+    assert not second.explained
+    path.write_text("a\na # again\n")
+    with pytest.raises(ExpectationError, match=r"DENYLIST\.ppc64le:2: a is in line 1 already"):
+        load(path)
