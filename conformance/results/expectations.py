@@ -13,8 +13,8 @@
 ``vectors`` is an id, a pattern (``*`` also stands for ``/``), or a list of these. An entry with ``versions`` is about
 those versions of the runtime only, and is passed over for others. ``schema/expectations.schema.json`` has the rest.
 
-A file ``DENYLIST.ARCH`` is one as the kernel's selftests have them, about the runtime ``linux-vm:ARCH``: a pattern on each
-line, and behind ``#`` the reason why these vectors fail.
+A file ``DENYLIST.ARCH`` is one as the kernel's selftests have them, about the runtime ``linux-vm:ARCH``: a pattern on
+each line, and behind ``#`` the reason why these vectors fail.
 """
 
 from __future__ import annotations
