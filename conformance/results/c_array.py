@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from ...spec.asm.disassemble import disassemble
 from ...spec.encoding import DecodeError, decode, unpack
 
+#: Not a tab: what is printed has none, for the sake of terminals.
+_INDENT = " " * 8
+
 
 def c_array(code: bytes, name: str = "insns") -> str:
     """Return ``code``, in little-endian encoding, as an array of BPF_RAW_INSN with the assembly beside them.
@@ -15,7 +18,7 @@ def c_array(code: bytes, name: str = "insns") -> str:
     The macro is that of linux/filter.h and of the kernel's selftests; its fields have no byte order.
     """
     lines = [
-        f"\tBPF_RAW_INSN(0x{slot.opcode:02x}, {slot.dst}, {slot.src}, {slot.offset}, {_imm(slot.imm)}),{comment}"
+        f"{_INDENT}BPF_RAW_INSN(0x{slot.opcode:02x}, {slot.dst}, {slot.src}, {slot.offset}, {_imm(slot.imm)}),{comment}"
         for slot, comment in zip(unpack(code, "little"), _comments(code), strict=True)
     ]
     return "\n".join((f"static struct bpf_insn {name}[] = {{", *lines, "};"))

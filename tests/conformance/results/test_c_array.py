@@ -19,7 +19,7 @@ HERE = Path(__file__).parents[1]
 
 def slots(text: str) -> bytes:
     """Read an array back."""
-    calls = re.findall(r"^\tBPF_RAW_INSN\((0x..), (\d+), (\d+), (-?\d+), (.*?)\),", text, re.MULTILINE)
+    calls = re.findall(r"^ {8}BPF_RAW_INSN\((0x..), (\d+), (\d+), (-?\d+), (.*?)\),", text, re.MULTILINE)
     least = {"(-2147483647 - 1)": str(-(2**31))}
     return pack([Slot(int(op, 16), *map(int, (*more, least.get(imm, imm)))) for op, *more, imm in calls], "little")
 
@@ -33,10 +33,10 @@ def test_instructions_have_their_assembly_beside_them() -> None:
     code = assemble("r1 = 0x123456789abcdef0 ll\nr0 = -2147483648\nexit", "little")
     assert c_array(code).splitlines() == [
         "static struct bpf_insn insns[] = {",
-        "\tBPF_RAW_INSN(0x18, 1, 0, 0, -1698898192), /* r1 = 0x123456789abcdef0 ll */",
-        "\tBPF_RAW_INSN(0x00, 0, 0, 0, 305419896),",
-        "\tBPF_RAW_INSN(0xb7, 0, 0, 0, (-2147483647 - 1)), /* r0 = -2147483648 */",
-        "\tBPF_RAW_INSN(0x95, 0, 0, 0, 0), /* exit */",
+        "        BPF_RAW_INSN(0x18, 1, 0, 0, -1698898192), /* r1 = 0x123456789abcdef0 ll */",
+        "        BPF_RAW_INSN(0x00, 0, 0, 0, 305419896),",
+        "        BPF_RAW_INSN(0xb7, 0, 0, 0, (-2147483647 - 1)), /* r0 = -2147483648 */",
+        "        BPF_RAW_INSN(0x95, 0, 0, 0, 0), /* exit */",
         "};",
     ]
 
@@ -49,6 +49,6 @@ def test_failures_of_a_run_are_told_with_their_arrays(tmp_path: Path, monkeypatc
     done = CliRunner().invoke(main, ["kernel", "explain", str(tmp_path / "r.json")])
     assert done.exit_code == 0
     assert "add64-x/carries: the runtime computed something else" in done.output
-    assert "BPF_RAW_INSN(0x0f, " in done.output
+    assert "\n        BPF_RAW_INSN(0x0f, " in done.output
     none = CliRunner().invoke(main, ["kernel", "explain", str(tmp_path / "r.json"), "no/such/vector"])
     assert (none.exit_code, none.output) == (1, "")
