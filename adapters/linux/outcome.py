@@ -60,7 +60,7 @@ def _returned(job: Job, asked: Asked, run: Ran) -> Outcome:
             reason = Reason("linux.packet-access", "the kernel ended the program at a packet access out of bounds")
         return Outcome(OutcomeKind.FAULTED, reason=reason, seconds=run.seconds)
     shown = {name: wrapping.quadword(scratch, wrapping.register_at(name), byte_order) for name in asked.registers}
-    memory = job.memory if len(run.values) == 1 else run.values[1]
+    memory = job.memory if len(run.values) == 1 else run.values[1][-len(job.memory or b"") :]
     return Outcome(OutcomeKind.RETURNED, shown.get("r0"), shown, memory, seconds=run.seconds)
 
 

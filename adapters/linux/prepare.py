@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversion of a vector to kernel calls.
 
-The input memory is an array map, which the kernel allows to access with any offset, width and atomic operation. All
-loads are privileged. There are three forms of the vector's program:
+The input memory is an array map, which the kernel allows to access with any offset, width and atomic operation. Where
+an offset is beyond its length, so that the base must lie before it, there is room before it in the map: Linux 7.2
+refuses accesses through a base before the map, wherever they lead. All loads are privileged.
+
+There are three forms of the vector's program:
 
 *whole*
     The program is the main program. Each EXIT of it (not those of its local functions) becomes a jump to an epilogue,
@@ -123,7 +126,8 @@ class _Preparation:
         self.code = bytearray(job.code)
         self.first_map = 1 if self.memory is None else 2
         context = ("r1" if _takes_context(reading) else "r6") if reading.packet else None
-        self.entry = wrapping.entry(self.memory and len(self.memory), byte_order, context)
+        self.room = _room(reading, len(self.memory)) if self.memory else 0
+        self.entry = wrapping.entry(self.memory and len(self.memory), byte_order, context, self.room)
         self.references = self._references()
 
     def calls(self, program_type: ProgramTypeName, packet: bytes | None) -> PreparedCalls:
@@ -146,7 +150,7 @@ class _Preparation:
             if needed:
                 loads.insert(0 if needed.required else 1, self._whole(end, observed, needed)._replace(optional=True))
         values = [bytes(wrapping.SCRATCH_SIZE)]
-        values += [] if self.memory is None else [self.memory]
+        values += [] if self.memory is None else [bytes(self.room) + self.memory]
         values += [spec.value for spec in self.job.maps]
         return PreparedCalls(
             program_type=program_type,
@@ -244,6 +248,12 @@ class _Preparation:
             origins=tuple(origins),
             functions=tuple(sorted(starts)) if self.reading.addresses else (),
         )
+
+
+def _room(reading: Reading, length: int) -> int:
+    """Return the bytes before an input memory of ``length`` bytes into which the bases of accesses to it may point."""
+    offsets = [item.offset for _, item in reading.instructions() if traits(item.instruction).bases]
+    return -(-max((offset for offset in offsets if offset >= length), default=0) // 8) * 8
 
 
 def _takes_context(reading: Reading) -> bool:

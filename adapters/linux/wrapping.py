@@ -40,11 +40,11 @@ def quadword(value: bytes, at: int, byte_order: ByteOrder) -> int:
 
 
 @lru_cache(maxsize=1024)
-def entry(length: int | None, byte_order: ByteOrder, context: str | None = None) -> bytes:
+def entry(length: int | None, byte_order: ByteOrder, context: str | None = None, room: int = 0) -> bytes:
     """Return the code that sets R1 and R2 to address and length of the input memory, to 0 and 0 if there is none.
 
-    ``context`` is the register for the kernel's context of the packet, if the program reads one: R6, as the kernel
-    requires, or R1, if the program moves it to R6.
+    ``room`` is the number of bytes before it in its map. ``context`` is the register for the kernel's context of the
+    packet, if the program reads one: R6, as the kernel requires, or R1, if the program moves it to R6.
     """
     lines = [f"{context} = r1"] if context not in {None, "r1"} else []
     if context == "r1":
@@ -52,7 +52,7 @@ def entry(length: int | None, byte_order: ByteOrder, context: str | None = None)
     elif length is None:
         lines += ["r1 = 0", "r2 = 0"]
     else:
-        lines += [f"r1 = map_val(map_by_fd({MEMORY})) + 0", f"r2 = {length}"]
+        lines += [f"r1 = map_val(map_by_fd({MEMORY})) + {room}", f"r2 = {length}"]
     return assemble("\n".join(lines), byte_order)
 
 

@@ -75,6 +75,26 @@ def test_relocations_name_the_maps(job: MakeJob) -> None:
     assert own[2:4] == ["r3 = map_by_idx(2)", "r4 = map_by_idx(1)"]  # index 2 is that of no map
 
 
+@pytest.mark.parametrize(
+    ("access", "room"),
+    [
+        ("r0 = *(u8 *)(r6 + 15)", 0),
+        ("r0 = *(u8 *)(r6 - 32768)", 0),
+        ("r0 = *(u8 *)(r6 + 16)", 16),
+        ("*(u64 *)(r6 + 129) = 7", 136),
+        ("lock *(u64 *)(r6 + 32767) += r0", 32768),
+        ("if r6 > r0 goto +0", 0),
+    ],
+)
+def test_room_for_bases_before_the_memory(job: MakeJob, access: str, room: int) -> None:
+    """Accesses at offsets beyond the memory need a base before it, which must lie in the map all the same."""
+    memory = bytes(range(16))
+    given = job(f"r6 = r1\nr0 = 0\n{access}\nexit", memory=memory, byte_order="little")
+    calls = prepare(given, "little")
+    assert calls.maps[wrapping.MEMORY] == bytes(room) + memory
+    assert f"r1 = map_val(map_by_fd({wrapping.MEMORY})) + {room}" in lines(calls.loads[0].code)
+
+
 def test_what_the_rfc_rules_out_stands_alone_as_a_function(job: MakeJob) -> None:
     for program in ("r0 = 0\ngoto +5\nexit", "r0 = 0\ncall local -3\nexit", "r0 = 0", bytes(8)):
         given = job(program, byte_order="little")
@@ -148,6 +168,9 @@ class TestOutcome:
         assert (got.kind, got.r0, got.registers, got.memory, got.seconds) == (
             OutcomeKind.RETURNED, 7, {"r0": 7}, b"ab", 0.5,
         )  # fmt: skip
+
+    def test_memory_after_room(self, given: Job, calls: Asked) -> None:
+        assert outcome(given, calls, Report((self.ran(7, bytes(8) + b"xy"), None)), "jit").memory == b"xy"
 
     @pytest.mark.parametrize("other", [(8, b"ab"), (7, b"xb")])
     def test_disagreement_is_a_fault(self, given: Job, calls: Asked, other: tuple[int, bytes]) -> None:
