@@ -138,7 +138,7 @@ def _atomic_addresses(row: Instruction) -> Draft:
     operand afterwards with the old value in memory.
     """
     exchanges, fetches = "r0" in row.writes, "src" in row.writes
-    pairs = [(n, n) for n in (range(1, 10) if exchanges else (6, 7, 8))]
+    pairs = [(n, n) for n in range(1 if exchanges else 0, 10)]
     if not fetches:
         pairs += [(n, 10) for n in range(1 if exchanges else 0, 11)]
     if exchanges:

@@ -157,15 +157,20 @@ def line(row: Instruction, **operands: str) -> str:
     Keywords are dst and src (register numbers or holes), imm, imm64, next_imm, offset (a signed number or hole for
     memory operands, a label for jumps).
     """
+    return fill(row.asm[0], **operands)
 
-    def fill(hole: re.Match[str]) -> str:
+
+def fill(form: str, **operands: str) -> str:
+    """Return an assembly form, such as a row has, with the given texts for its operands; see :func:`line`."""
+
+    def filled(hole: re.Match[str]) -> str:
         name, form = hole["name"], hole["form"]
         if form == "+":
             return f"+ {operands[name]}"
         prefix = ("w" if form == "w" else "r") if name in ("dst", "src") else ""
         return prefix + operands[name]
 
-    return _OPERAND.sub(fill, row.asm[0])
+    return _OPERAND.sub(filled, form)
 
 
 _OPERAND = re.compile(r"\{(?P<name>\w+)(?::(?P<form>w|\+|pc))?\}")

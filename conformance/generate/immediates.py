@@ -26,7 +26,7 @@ LIMITS = (
     *(_MAX, _MIN, _MIN + 1, -2, 0x1FFFFF),
 )
 #: Divisors and factors: powers of two and adjacent numbers, numbers whose inverses need one more bit than the width.
-_FACTORS = (
+FACTORS = (
     *(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 25, 27, 28, 60, 100, 125, 128, 255, 256, 625, 641, 1000, 1024, 4096),
     *(10000, 32768, 65535, 65536, 65537, 1000000007, 0x40000000, 0x55555555, 0x7FFFFFFE, _MAX),
     *(_MIN, _MIN + 1, -2, -3, -4, -5, -7, -8, -10, -16, -128, -641, -65536, -0x40000000),
@@ -65,7 +65,7 @@ def _arithmetic(row: Instruction) -> Draft:
     name = facts(row).operation
     factors = name == "*" or name in DIVISIONS
     limits = _SHIFTS if name in SHIFTS else LIMITS
-    numbers = dict.fromkeys((*_SIMPLE, *(_FACTORS if factors else ()), *limits))
+    numbers = dict.fromkeys((*_SIMPLE, *(FACTORS if factors else ()), *limits))
     registers = ("r3", "r4", "r5") if factors else ("r3", "r4")
     asm = f"r6 = *(u8 *)(r1 + 0)\n{prologue(skip=(6, *(int(register[1:]) for register in registers)))}"
     values = _DIVIDENDS if factors else _VALUES
