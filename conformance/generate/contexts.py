@@ -46,14 +46,14 @@ _CALLING: Final = "calling-convention"
 _PLACES: Final = {"d": "7", "s": "8"}
 #: Where the numbers of operands are as well: in a register, and in their pair.
 _SAME: Final = {"d": ("3", 0), "s": ("2", 8)}
-_Case: TypeAlias = Mapping[str, str]
+Case: TypeAlias = Mapping[str, str]
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """Cases that need the same of the platform, the functions that they call, and what sets arguments of these."""
 
     name: str
-    cases: Mapping[str, _Case]
+    cases: Mapping[str, Case]
     functions: str = ""
     arguments: str = ""
     helpers: tuple[tuple[str, int], ...] = ()
@@ -62,12 +62,17 @@ class _Way(NamedTuple):
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of neighbours and of operands."""
-    for some in _together():
-        for way in (_plain(some[0]), _called(some[0]), _platform(some[0])):
+    for some in together():
+        for way in ways(some[0]):
             yield _program(some, way)
 
 
-def _together() -> Iterator[Sequence[Part]]:
+def ways(part: Part) -> Iterator[Way]:
+    """Yield the cases of programs with parts like this one."""
+    return (way(part) for way in (_plain, _called, _platform))
+
+
+def together() -> Iterator[Sequence[Part]]:
     """Yield parts that share a program: those of rows in the same groups with operands of the same kinds."""
     found: dict[object, list[Part]] = {}
     for row in isa().instructions:
@@ -81,17 +86,17 @@ def _together() -> Iterator[Sequence[Part]]:
             yield some[first : first + MOST]
 
 
-def _case(part: Part, **texts: str) -> _Case:
+def _case(part: Part, **texts: str) -> Case:
     """Return a case: the registers of the instruction, and the lines before it, after it, and after that."""
     case = {**_PLACES, "a": "9", "before": _NEUTRAL, "next": _NEUTRAL, "second": _NEUTRAL, **texts}
     return {"o": case[part.written or "d"], **case}
 
 
-def _beside(part: Part, text: str) -> _Case:
+def _beside(part: Part, text: str) -> Case:
     return _case(part, before=text, next=text, second=text)
 
 
-def _plain(part: Part) -> _Way:
+def _plain(part: Part) -> Way:
     cases = {f"beside {kind}": _beside(part, text) for kind, text in neighbours().items()}
     for hole in part.values:
         register = _PLACES[hole]
@@ -107,10 +112,10 @@ def _plain(part: Part) -> _Way:
         cases[f"{hole} added to"] = _case(part, before=f"r{_PLACES[hole]} += 0")
         cases[f"{hole} moved"] = _case(part, before=f"r{_PLACES[hole]} = r9")
     cases["second before exit"] = _case(part, next="if r6 != 7777 goto +1", second="exit")
-    return _Way("neighbours", cases)
+    return Way("neighbours", cases)
 
 
-def _called(part: Part) -> _Way:
+def _called(part: Part) -> Way:
     cases = {"beside local call": _beside(part, "call local give")}
     for holes, function in ((part.values, "load"), (part.addresses, "base")):
         for hole in holes:
@@ -118,10 +123,10 @@ def _called(part: Part) -> _Way:
             cases[f"{hole} from local call"] = _case(part, **fed)
     if part.is_seen:
         cases["used by local call"] = _argument(part, "call local keep")
-    return _Way("calls", cases, _FUNCTIONS, "r2 = r9\n")
+    return Way("calls", cases, _FUNCTIONS, "r2 = r9\n")
 
 
-def _platform(part: Part) -> _Way:
+def _platform(part: Part) -> Way:
     """Calls of a helper function, and addresses of maps, beside instructions."""
     call = f"call {_HELPER}"
     cases = {
@@ -138,31 +143,43 @@ def _platform(part: Part) -> _Way:
         cases[f"{hole} from address"] = _case(part, before=f"r{register} = map_val(map_by_fd(0)) + 0", a=register)
     if part.is_seen:
         cases["used by helper call"] = _argument(part, call)
-    return _Way("platform", cases, helpers=(("static", _HELPER),), maps=(_MAP,))
+    return Way("platform", cases, helpers=(("static", _HELPER),), maps=(_MAP,))
 
 
-def _argument(part: Part, call: str) -> _Case:
+def _argument(part: Part, call: str) -> Case:
     """What is written is the first argument of a call, whose result is seen instead."""
     texts = {part.written: "1", "next": call, "second": "r7 = r0", "o": "7"}
     return _case(part, **texts)
 
 
-def _program(some: Sequence[Part], way: _Way) -> Draft:
-    asm, calls = "", bool(way.functions)
+def body(some: Sequence[Part], way: Way, label: str = "part") -> str:
+    """Return what is done with each pair of operands, with holes for those of a case; ``label`` begins its labels."""
+    asm = ""
     for place, part in enumerate(some):
         act = f"{part.before}{{before}}\n{part.act}{{next}}\n{{second}}\n"
-        asm += f"{operands(part)}{way.arguments}" + (act + shown(part, 8 * place)).replace("LABEL", f"part{place}")
-    rows = [part.row for part in some]
-    found = dict.fromkeys(name for row in rows for name in covers(row)[:2])
+        asm += f"{operands(part)}{way.arguments}" + (act + shown(part, 8 * place)).replace("LABEL", f"{label}{place}")
+    return asm
+
+
+def _program(some: Sequence[Part], way: Way) -> Draft:
+    asm = body(some, way)
+    what = "with an instruction of some kind beside them, or with an operand of some origin: a result for each"
+    cases = {
+        name.replace(" ", "-"): {hole: text for hole, text in case.items() if f"{{{hole}}}" in asm}
+        for name, case in way.cases.items()
+    }
+    return draft(f"contexts/{way.name}/{title(some)}", what, some, way, asm, cases)
+
+
+def draft(name: str, what: str, some: Sequence[Part], way: Way, asm: str, cases: Mapping[str, Case]) -> Draft:
+    """Return the vectors of ``some`` parts that do ``asm`` with each pair of operands."""
+    calls = bool(way.functions)
+    found = dict.fromkeys(name for part in some for name in covers(part.row)[:2])
     return Draft(
-        f"contexts/{way.name}/{title(some)}",
-        f"{len(some)} instructions on {len(PAIRS)} pairs of operands, with an instruction of some kind beside them, or "
-        "with an operand of some origin: a result for each",
+        name,
+        f"{len(some)} instructions on {len(PAIRS)} pairs of operands, {what}",
         (*found, *(("rfc9669-4.3.2-call-local",) if calls else ())),
-        {
-            name.replace(" ", "-"): {hole: text for hole, text in case.items() if f"{{{hole}}}" in asm}
-            for name, case in way.cases.items()
-        },
+        cases,
         loop(asm, len(some)) + way.functions,
         observe=("after",),
         memory=MEMORY,
