@@ -8,7 +8,7 @@ errors in its encoding, for mutants that accept it. Vectors that must be steady 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -179,11 +179,19 @@ def refusal(vector: Vector) -> Refusal:
 class Bench:
     """The vectors of a suite; with ``rows``, only those that contain one of them, and all that must not return.
 
+    Those that are in ``first`` are asked first whether they notice a mutant, in that order.
+
     Raises:
         BaselineError: a vector does not pass on the unmodified specification (when ``cases`` or ``using`` is asked).
     """
 
-    def __init__(self, vectors: Iterable[Vector], rows: Iterable[Instruction] | None = None) -> None:
+    def __init__(
+        self,
+        vectors: Iterable[Vector],
+        rows: Iterable[Instruction] | None = None,
+        first: Sequence[str] = (),
+    ) -> None:
+        self._rank = {name: place for place, name in enumerate(first)}
         opcodes = None if rows is None else {row.opcode for row in rows}
         self.vectors = {
             vector.id: vector
@@ -206,7 +214,8 @@ class Bench:
     @cached_property
     def refusals(self) -> tuple[Refusal, ...]:
         """The vectors whose programs must be rejected."""
-        return tuple(refusal(vector) for vector in self.vectors.values() if vector.little.expect.rejected)
+        found = [refusal(vector) for vector in self.vectors.values() if vector.little.expect.rejected]
+        return tuple(sorted(found, key=lambda one: self.rank(one.job.id)))
 
     @cached_property
     def steady(self) -> tuple[Vector, ...]:
@@ -226,7 +235,12 @@ class Bench:
             # A case is about the rarest row that it executes. Then come cases that observe most, and short ones.
             about = {case.id for case in cases if rarest[case.id] == uses[name]}
             cases.sort(key=partial(_order, about))
+            cases.sort(key=lambda case: self.rank(case.id))
         return found
+
+    def rank(self, vector: str) -> int:
+        """Return the place of a vector among those that are asked first; those that are not have the last one."""
+        return self._rank.get(vector, len(self._rank))
 
     def prepare(self) -> None:
         """Prepare all vectors now."""

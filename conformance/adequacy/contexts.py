@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
-from pathlib import Path
+from zlib import crc32
 
 from ...reference_vm.contexts.confine import Confinement
 from ...reference_vm.contexts.context import Context
@@ -27,14 +26,9 @@ _LONG, _PROVED_AFTER = 8192, 20
 
 
 def survey_contexts(
-    vectors: Sequence[Path],
-    instructions: Iterable[str] | None,
-    sample: int | None,
-    seed: int,
-    number: int,
-    on_task: OnTask | None = None,
+    scope: Scope, sample: int | None = None, seed: int = 1, number: int = 1, on_task: OnTask | None = None
 ) -> Survey:
-    """Decide the mutants of ``instructions`` (None: all) in contexts, or ``sample`` of them.
+    """Decide the mutants of the rows of ``scope`` (all, if it names none) in contexts, or ``sample`` of them.
 
     The same ``seed`` gives the same sample. It has as great a part of the mutants of each row.
 
@@ -42,7 +36,6 @@ def survey_contexts(
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
-    scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
     bench = bench_of(scope)
     names = [row.name for row in isa().instructions] if scope.rows is None else list(scope.rows)
     names.sort(key=lambda name: -len(bench.using(name)))
@@ -61,7 +54,9 @@ def survey_contexts(
 def _decide(scope: Scope, part: float, seed: int, name: str) -> list[Finding]:
     mutants = _mutants(name)
     if part < 1:
-        mutants = random.Random(f"{seed} {name}").sample(mutants, math.ceil(part * len(mutants)))
+        # A mutant that comes or goes changes nothing about the others.
+        mutants.sort(key=lambda mutant: crc32(f"{seed} {mutant.id}".encode()))
+        del mutants[math.ceil(part * len(mutants)) :]
     return list(decide_contexts(isa().by_name[name], bench_of(scope), mutants)) if mutants else []
 
 
@@ -82,7 +77,9 @@ def decide_contexts(row: Instruction, bench: Bench, mutants: Iterable[ContextMut
         if statuses[fault.id] is not Status.EQUIVALENT:
             pending.append(_Pending(mutant))
     # Programs with many different instructions have many contexts; long ones take their time.
-    cases = sorted(bench.using(row.name), key=lambda case: (case.steps > _LONG, -len(case.executed)))
+    cases = sorted(
+        bench.using(row.name), key=lambda case: (bench.rank(case.id), case.steps > _LONG, -len(case.executed))
+    )
     left = yield from _try(row, cases, pending)
     # On little-endian machines, some instructions have no effect.
     ordered = [one for one in left if smt.depends_on_byte_order(one.mutant.fault)]

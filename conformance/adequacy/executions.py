@@ -22,7 +22,7 @@ from .bench import Case
 from .mutant import Mutant
 
 #: A vector with more executions of the row, or more steps, is not recorded: its program is run, after all others.
-_MOST, _MOST_STEPS = 64, 4096
+_MOST, _MOST_STEPS = 192, 4096
 
 
 class Event(NamedTuple):

@@ -81,16 +81,16 @@ class Pool:
         return made
 
 
-def decide(mutant: Mutant, pool: Pool) -> Decision:
-    """Decide ``mutant``."""
-    killers = tuple(islice(pool.killers(mutant), 2))
+def decide(mutant: Mutant, pool: Pool, most: int = 2) -> Decision:
+    """Decide ``mutant``; at most ``most`` vectors that notice it are looked for."""
+    killers = tuple(islice(pool.killers(mutant), most))
     if killers:
         return Decision(Status.KILLED, killers)
     shown = pool.suggestion(mutant)
     answer = smt.compare(mutant) if shown is None and smt.is_available() else None
     if answer is not None and answer.verdict == "equivalent":
         return Decision(Status.EQUIVALENT)
-    killers = tuple(islice(pool.late_killers(mutant), 2))
+    killers = tuple(islice(pool.late_killers(mutant), most))
     if killers:
         return Decision(Status.KILLED, killers)
     if shown is not None:

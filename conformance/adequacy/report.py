@@ -59,15 +59,25 @@ def suggestions(survey: Survey) -> str | None:
     return head + "".join(texts)
 
 
-def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
-    """Print tables by instruction and by family, the mutants that are alive, and counts of vectors."""
+def unsettled_in(survey: Survey) -> list[Finding]:
+    """Return the mutants that are alive or undecided."""
+    return [finding for finding in survey.findings if finding.status in (Status.ALIVE, Status.UNDECIDED)]
+
+
+def show_tables(survey: Survey, console: Console) -> None:
+    """Print tables by instruction and by family."""
     console.print(_table("instruction", ((finding.instruction, finding.status) for finding in survey.findings)))
     console.print()
     console.print(_table("family", sorted((finding.family, finding.status) for finding in survey.findings)))
-    unsettled = [f for f in survey.findings if f.status in (Status.ALIVE, Status.UNDECIDED)]
+
+
+def show(survey: Survey, console: Console, *, all_alive: bool = False) -> None:
+    """Print tables by instruction and by family, the mutants that are alive, and counts of vectors."""
+    show_tables(survey, console)
+    unsettled = unsettled_in(survey)
     shown = unsettled if all_alive else unsettled[:_MOST_SHOWN]
     for finding in shown:
-        _show_finding(finding, console)
+        show_finding(finding, console)
     if len(shown) < len(unsettled):
         console.print(f"\n... and {len(unsettled) - len(shown)} more; --all shows them, --json has them")
     alone = len(survey.unique)
@@ -96,7 +106,8 @@ def _table(title: str, findings: Iterable[tuple[str, Status]]) -> Table:
     return table
 
 
-def _show_finding(finding: Finding, console: Console) -> None:
+def show_finding(finding: Finding, console: Console) -> None:
+    """Print a mutant that is alive or undecided, and where it differs from its row."""
     console.print(f"\n[bold red]{finding.status.value}[/] {escape(finding.id)}")
     if finding.means:
         console.print(f"    means   {escape(finding.means)}", soft_wrap=True)

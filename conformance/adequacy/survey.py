@@ -58,10 +58,17 @@ class Finding(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The vector files that are measured, and the names of the rows to mutate (None: all)."""
+    """What is measured.
+
+    ``files`` are the vector files, ``rows`` the names of the rows to mutate (None: all), ``only`` the ids of the
+    vectors (None: all of the files). If some come ``first``, see :class:`.bench.Bench`, vectors are to be chosen: then
+    all that notice a mutant of an encoding are found, one of the others, and no idle ones.
+    """
 
     files: tuple[Path, ...]
-    rows: tuple[str, ...] | None
+    rows: tuple[str, ...] | None = None
+    only: frozenset[str] | None = None
+    first: tuple[str, ...] = ()
 
 
 class Task(NamedTuple):
@@ -98,22 +105,17 @@ class Survey:
 OnTask = Callable[[int, int], None]
 
 
-def survey(
-    vectors: Sequence[Path],
-    instructions: Iterable[str] | None = None,
-    number: int = 1,
-    on_task: OnTask | None = None,
-) -> Survey:
-    """Decide the mutants of ``instructions`` (all, and those that belong to no instruction, if None).
+def survey(scope: Scope, number: int = 1, on_task: OnTask | None = None) -> Survey:
+    """Decide the mutants of the rows of ``scope``: of all, and those that belong to no row, if it names none.
 
-    ``on_task`` is called with the number of tasks done and of all tasks.
+    ``on_task`` is called with the number of tasks done and of all tasks. Idle vectors are looked for if all vectors
+    are measured alike.
 
     Raises:
         strict_yaml.YamlError, model.VectorError: a vector file is wrong.
         BaselineError: a vector does not pass on the unmodified specification.
     """
     bench_of.cache_clear()
-    scope = Scope(tuple(vectors), None if instructions is None else tuple(instructions))
     bench = bench_of(scope)
     tasks = _tasks(isa(), scope.rows)
     result = Survey(len(bench.vectors))
@@ -124,7 +126,7 @@ def survey(
             noticing.update(name for finding in findings for name in finding.killers)
             if on_task:
                 on_task(count, len(tasks))
-        if scope.rows is None:
+        if scope == Scope(scope.files):
             rest = [name for name in bench.vectors if name not in noticing]
             chunks = [rest[at : at + _CHUNK] for at in range(0, len(rest), _CHUNK)]
             result.idle += sorted(name for names in run(partial(_idle, scope), chunks) for name in names)
@@ -153,9 +155,10 @@ def _decide(scope: Scope, task: Task) -> list[Finding]:
     bench, table = bench_of(scope), isa()
     match task.kind:
         case "meaning":
-            return list(_meaning(task.names[0], bench))
+            return list(_meaning(task.names[0], bench, 1 if scope.first else 2))
         case "encoding":
-            return list(encoding_findings(table, bench, frozenset(task.names) or None))
+            rows, most = frozenset(task.names) or None, None if scope.first else 2
+            return list(encoding_findings(table, bench, rows, most))
         case "control":
             return list(_control(table, bench, frozenset(task.names)))
 
@@ -168,8 +171,10 @@ def _idle(scope: Scope, names: Sequence[str]) -> list[str]:
 def bench_of(scope: Scope) -> Bench:
     """Return the vectors of ``scope`` with their programs prepared; each process reads them once."""
     rows = None if scope.rows is None else [isa().by_name[name] for name in scope.rows]
-    suite = load_suite(scope.files)
-    return Bench(suite.vectors, rows)
+    vectors = load_suite(scope.files).vectors
+    if scope.only is not None:
+        vectors = tuple(vector for vector in vectors if vector.id in scope.only)
+    return Bench(vectors, rows, scope.first)
 
 
 @cache
@@ -180,11 +185,11 @@ def _mutants(name: str) -> tuple[Mutant, ...]:
 # Mutants of meanings
 
 
-def _meaning(name: str, bench: Bench) -> Iterator[Finding]:
+def _meaning(name: str, bench: Bench, most: int) -> Iterator[Finding]:
     texts: dict[Suggestion, str] = {}
     pool = Pool(isa().by_name[name], bench)
     for mutant in _mutants(name):
-        decision = decide(mutant, pool)
+        decision = decide(mutant, pool, most)
         finding = Finding(
             mutant.id,
             mutant.row.name,
@@ -230,9 +235,11 @@ def _covers(mutant: Mutant, bench: Bench) -> list[str]:
 # Mutants of encodings
 
 
-def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = None) -> Iterator[Finding]:
+def encoding_findings(
+    table: Isa, bench: Bench, rows: frozenset[str] | None = None, most: int | None = 2
+) -> Iterator[Finding]:
     """Decide the mutants of the encodings of ``rows``, and of undefined opcodes next to them; of all and of whole
-    classes if None.
+    classes if None. At most ``most`` vectors are named that notice one.
     """
     by_opcode: dict[int, list[Refusal]] = {}
     for refusal in bench.refusals:
@@ -240,10 +247,10 @@ def encoding_findings(table: Isa, bench: Bench, rows: frozenset[str] | None = No
             by_opcode.setdefault(opcode, []).append(refusal)
     for mutant in encoding_mutants(table):
         if rows is None or mutant.row.name in rows:
-            killers = islice(_refusing(mutant, by_opcode), 2)
+            killers = islice(_refusing(mutant, by_opcode), most)
             yield _decided(mutant.row.name, "encoding", mutant.id, tuple(killers), _NO_SUCH_VECTOR)
     for fault in class_mutants(table) if rows is None else ():
-        killers = islice((name for part in fault.parts for name in _refusing(part, by_opcode)), 2)
+        killers = islice((name for part in fault.parts for name in _refusing(part, by_opcode)), most)
         yield _decided(ENCODING, "encoding", fault.what, tuple(killers), _NO_SUCH_VECTOR)
 
 
@@ -263,8 +270,9 @@ def _refusing(mutant: EncodingMutant, by_opcode: Mapping[int, Sequence[Refusal]]
 
 def _control(table: Isa, bench: Bench, rows: frozenset[str]) -> Iterator[Finding]:
     stack = [case for case in bench.cases if _uses_stack(case)]
-    stack.sort(key=lambda case: len(case.executable.program))
+    stack.sort(key=lambda case: (bench.rank(case.id), len(case.executable.program)))
     stopped: list[Case | Refusal] = [*(case for case in bench.cases if case.expect.faulted), *bench.refusals]
+    stopped.sort(key=lambda vector: bench.rank(vector.job.id))
     for faults, vectors in (
         (frame_mutants(), bench.using("CALL_LOCAL")),
         (stack_mutants(), stack),

@@ -13,7 +13,7 @@ import click
 
 from . import words
 from .failing import FAILED, OK, Unusable, check_writable
-from .options import FILE, Word, console_beside, json_option, listing, paths_option, say
+from .options import FILE, Word, console_beside, json_option, listing, paths_option, say, tier_option
 
 if TYPE_CHECKING:
     from ..terminal.console import Console
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     "--suggest", "suggest_file", metavar="FILE", type=FILE, help="Write vectors that would notice what is alive."
 )
 @paths_option("--vectors", help="Vector files, or folders of them, to measure instead of the suite.")
+@tier_option()
 @click.option("-j", "--jobs", type=click.IntRange(1, 512), help="Processes to use.  [default: CPUs]")
 @click.option("--all", "all_alive", is_flag=True, help="Print every mutant that is alive, not the first ones.")
 @click.option("--contexts", is_flag=True, help="Confine faults to contexts, as code generators have them.")
@@ -49,6 +50,7 @@ def adequacy(
     json_file: Path | None,
     suggest_file: Path | None,
     paths: tuple[Path, ...],
+    tier: str,
     jobs: int | None,
     all_alive: bool,
     contexts: bool,
@@ -68,20 +70,25 @@ def adequacy(
     With --diagnosis, mutants are run as runtimes with all vectors, and the instruction that the diagnosis of a run
     accuses first is compared with the one that is at fault.
 
+    With --tier, the vectors of a tier are measured, and what is alive is no more than counted unless --all is given.
+
     Exit status: 0 if nothing is alive or undecided, 1 if something is, 2 if the command was given something unusable;
-    with --diagnosis 0, or 1 if fewer than 95 % are diagnosed rightly.
+    with --diagnosis 0, or 1 if fewer than 95 % are diagnosed rightly; with --tier quick 0, or 1 if the tier is too
+    large or too weak.
     """
     from ...spec.output import write_text
     from ..adequacy import report
     from ..adequacy.contexts import survey_contexts
-    from ..adequacy.survey import survey
+    from ..adequacy.survey import Scope, survey
+    from ..adequacy.tiers import measure, measure_contexts, show_tier
     from ..results.document import write
     from ..suite.suite import VECTORS
+    from ..suite.tier import Tier, check_own, tier_named
 
     _check_names(instructions)
     for file in (json_file, suggest_file):
         check_writable(file)
-    console = console_beside(json_file, suggest_file)
+    console, of_tier = console_beside(json_file, suggest_file), tier_named(tier) is not Tier.FULL
     if contexts and diagnosis:
         raise Unusable("--contexts and --diagnosis are two measurements: give one of them")
     if sample is not None and not contexts and not diagnosis:
@@ -89,15 +96,26 @@ def adequacy(
     if diagnosis:
         if json_file is not None or suggest_file is not None:
             raise Unusable("--diagnosis writes no files: leave out --json and --suggest")
+        if of_tier:
+            raise Unusable("--diagnosis is measured with the whole suite: leave --tier away")
         raise SystemExit(
             _diagnose(console, instructions, paths or (VECTORS,), sample or _DIAGNOSED, seed, r0_only, jobs)
         )
-    number = jobs or len(os.sched_getaffinity(0))
+    number, rows = jobs or len(os.sched_getaffinity(0)), instructions or None
+    if of_tier and suggest_file is not None:
+        raise Unusable("--suggest is about what the whole suite does not notice: leave --tier away")
+    if paths:
+        check_own(tier)
+    scope = Scope(paths or (VECTORS,), rows)
     with _bar(console) as on_task:
-        if contexts:
-            found = survey_contexts(paths or (VECTORS,), instructions or None, sample, seed, number, on_task)
+        if of_tier and contexts:
+            found, rates = measure_contexts(Tier(tier), rows, sample, seed, number, on_task)
+        elif of_tier:
+            found, rates = measure(Tier(tier), rows, number, on_task)
+        elif contexts:
+            found = survey_contexts(scope, sample, seed, number, on_task)
         else:
-            found = survey(paths or (VECTORS,), instructions or None, number, on_task)
+            found = survey(scope, number, on_task)
     if json_file is not None:
         write(report.document(found), json_file)
     if suggest_file is not None:
@@ -106,6 +124,8 @@ def adequacy(
             say(f"{suggest_file}: not written, there is nothing to suggest", json_file, suggest_file)
         else:
             write_text(text, suggest_file)
+    if of_tier:
+        raise SystemExit(OK if show_tier(found, rates, Tier(tier), console, all_alive=all_alive) else FAILED)
     report.show(found, console, all_alive=all_alive)
     raise SystemExit(OK if found.is_adequate else FAILED)
 

@@ -23,11 +23,12 @@ from .echo import echo
 def generate(family: tuple[str, ...], check: bool, output: Path | None) -> None:
     """Write the generated vector files of each FAMILY (of all if none is given), the same bytes every time.
 
-    ``uses`` is no vector file: it has how many vectors have each instruction, for the diagnosis of failures.
+    Three are no vector files: ``uses`` has how many vectors have each instruction, for the diagnosis of failures,
+    ``smoke`` and ``quick`` have the vectors of these tiers. ``quick`` is written only if it is named: it takes long.
     """
     stale = []
-    for name in family or files.NAMES:
-        target = output / f"{name}.yaml" if output else files.path(name)
+    for name in family or [name for name in files.NAMES if name != files.QUICK]:
+        target = output / files.path(name).name if output else files.path(name)
         text = files.text(name)
         if check:
             current = target.is_file() and target.read_text(encoding="utf-8") == text

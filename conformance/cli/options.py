@@ -124,6 +124,13 @@ def paths_option(name: str, target: str = "paths", metavar: str = "PATH", **more
     return listing(name, target, metavar=metavar, element=click.Path(path_type=Path), separate=paths, **more)
 
 
+def tier_option() -> Callable[[F], F]:
+    """Return ``--tier``, of which the command has the name."""
+    text = "How much of the suite: smoke (every instruction, for a first look), quick (few vectors that notice nearly "
+    text += "every fault that the suite notices), or full."
+    return click.option("--tier", metavar="TIER", type=Word(words.tiers), default="full", show_default=True, help=text)
+
+
 def groups_option(*names: str, metavar: str = "GROUP", **more: Any) -> Callable[[F], F]:
     """Return an option that takes a list of conformance groups."""
     return listing(*names, metavar=metavar, element=Word(words.groups), **more)

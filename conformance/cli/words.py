@@ -39,6 +39,14 @@ def levels() -> Words:
         yield level.value, ""
 
 
+def tiers() -> Words:
+    """Yield the tiers of the suite."""
+    from ..suite.tier import Tier
+
+    for tier in Tier:
+        yield tier.value, ""
+
+
 def sections() -> Words:
     """Yield the sections of RFC 9669 that demand something."""
     from ...spec.requirements import load_requirements

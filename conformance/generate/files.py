@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated files, and the modules that write them."""
+"""The generated files, and the modules that write them; the lists of the short tiers of the suite are some of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...spec.table import isa
+from ..adequacy import smoke, tiers
 from ..diagnosis.spectrum import USES_FILE, count_uses
 from ..suite.suite import load_suite
+from ..suite.tier import Tier, list_of, members
 from . import (
     addresses,
     arithmetic,
@@ -32,10 +34,10 @@ from . import (
     narrow,
     neighbours,
     operands,
-    places,
     packed,
     packed_accesses,
     packed_contexts,
+    places,
     platform,
     reaches,
     registers,
@@ -108,9 +110,9 @@ FILES: Mapping[str, Family] = {
 }
 
 
-#: The file that depends on all vectors.
-USES = "uses"
-NAMES = (*FILES, USES)
+#: The files that depend on all vectors. Tier quick takes so long that it is written only if it is asked for.
+USES, SMOKE, QUICK = "uses", Tier.SMOKE.value, Tier.QUICK.value
+NAMES = (*FILES, USES, SMOKE, QUICK)
 
 
 def text(name: str) -> str:
@@ -121,12 +123,24 @@ def text(name: str) -> str:
     """
     if name == USES:
         return _uses()
+    if name in (SMOKE, QUICK):
+        return _tier(Tier(name))
     return file_text(name, FILES[name].note, FILES[name].drafts())
 
 
 def path(name: str) -> Path:
     """Return the path of the generated file ``name`` in the package."""
+    if name in (SMOKE, QUICK):
+        return list_of(Tier(name))
     return USES_FILE if name == USES else FOLDER / f"{name}.yaml"
+
+
+def _tier(tier: Tier) -> str:
+    """Return the list of a tier; what is in it now stays, if it is needed still."""
+    kept = members(tier)
+    ids = smoke.smoke(load_suite().vectors, kept) if tier is Tier.SMOKE else tiers.quick(kept)
+    head = f"# SPDX-License-Identifier: Apache-2.0\n# The vectors of tier {tier}; written by bpf-isa generate {tier}.\n"
+    return head + "".join(f"{name}\n" for name in ids)
 
 
 def _uses() -> str:

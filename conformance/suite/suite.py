@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from .expand import expand
 from .load import find_files, load_file
 from .model import Vector, VectorError
 from .select import Test
+from .tier import check_own, selected
 
 #: The vectors that come with this package.
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -70,6 +71,19 @@ def load_suite(paths: Iterable[Path] = (VECTORS,)) -> Suite:
         if paths == (VECTORS,):
             cache.keep(files, suite.vectors)
     return suite
+
+
+def load_tier(name: str, paths: Iterable[Path] = ()) -> Suite:
+    """Return the vectors of a tier, or of the files that ``paths`` name: these have no tiers.
+
+    Raises:
+        strict_yaml.YamlError, model.VectorError: see :func:`load_suite`.
+        select.SelectionError: there is no such tier, it is one of other vectors, or it does not fit the suite.
+    """
+    if paths := tuple(paths):
+        check_own(name)
+    suite = load_suite(paths or (VECTORS,))
+    return replace(suite, vectors=selected(name, suite.vectors))
 
 
 def read_suite(files: Sequence[Path]) -> Suite:

@@ -19,6 +19,7 @@ from bpf_isa.conformance.adequacy.survey import (
     ENCODING,
     FRAMES,
     Finding,
+    Scope,
     Survey,
     encoding_findings,
     idle_vectors,
@@ -94,7 +95,7 @@ def test_without_the_solver_survivors_are_undecided(tmp_path: Path, monkeypatch:
 def test_alive_mutants_have_operands_and_a_vector_that_kills_them(tmp_path: Path) -> None:
     file = tmp_path / "vectors.yaml"
     file.write_text(HEAD + vector("weak", "r0 = 0\nr0 = -r0\nexit", '{r0: "0"}'), encoding="utf-8")
-    before = survey((file,), ["NEG64"])
+    before = survey(Scope((file,), ("NEG64",)))
     alive = [one for one in before.findings if one.status is Status.ALIVE and one.family != "encoding"]
     assert len(alive) > 50
     assert all(finding.differs_at for finding in alive)
@@ -102,7 +103,7 @@ def test_alive_mutants_have_operands_and_a_vector_that_kills_them(tmp_path: Path
     assert text is not None
     more = tmp_path / "suggested.yaml"
     more.write_text(text, encoding="utf-8")
-    after = survey((file, more), ["NEG64"])
+    after = survey(Scope((file, more), ("NEG64",)))
     still = {one.id for one in after.findings if one.status is Status.ALIVE and one.family != "encoding"}
     # No program can choose what r10 holds, so there is nothing to suggest.
     assert still == {one.id for one in alive if not one.suggestion} == {one.id for one in alive if "r10" in one.id}
@@ -211,7 +212,7 @@ def test_a_machine_without_limits_is_noticed(tmp_path: Path, what: str, asm: str
     head = f"  - id: endless\n    level: robustness\n    errata: [stack-and-call-depth]\n    {COVERS}\n    asm: |\n"
     lines = "".join(f"      {line}\n" for line in asm.splitlines())
     file = write(tmp_path, f"{head}{lines}    expect: {expect}\n")
-    findings = survey((file,), ["CALL_LOCAL"]).findings
+    findings = survey(Scope((file,), ("CALL_LOCAL",))).findings
     assert {one.id for one in findings if one.instruction == FRAMES and one.killers} == {what}
 
 
