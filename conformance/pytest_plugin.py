@@ -78,9 +78,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--bpf-vectors", action="append", default=[], metavar="PATH", help="Vectors to run, not the suite.")
     group.addoption("--bpf-data", action="append", default=[], metavar="PATH", help="Data files to run, not the suite.")
+    group.addoption("--bpf-tier", metavar="TIER", help="How much of the suite: smoke, quick or full (the default).")
     group.addoption("--bpf-timeout", type=float, default=30.0, metavar="SECONDS", help="Time for a vector.")
     parser.addini("bpf_runtimes", "Runtimes that the BPF conformance suite is run on.", "linelist", default=[])
     parser.addini("bpf_expectations", "What is known about these runtimes.", "paths", default=[])
+    parser.addini("bpf_tier", "How much of the suite is run: smoke, quick or full.", "string", default="full")
     parser.addini("bpf_suite", "Run the BPF conformance suite where nothing else is named.", "bool", default=False)
 
 
@@ -97,6 +99,12 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{name}: BPF vectors that are about this conformance group")
         for level in Level:
             config.addinivalue_line("markers", f"{level}: BPF vectors of this level")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which part of the suite the results are of."""
+    tier = _tier(config)
+    return None if tier == "full" else f"BPF conformance: tier {tier}"
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -126,7 +134,7 @@ class SuiteCollector(pytest.Directory):
         for opened in filter(None, pools):
             self.config.add_cleanup(opened.close)
         try:
-            suite = _suite(_paths(options.bpf_vectors), _paths(options.bpf_data))
+            suite = _suite(_paths(options.bpf_vectors), _paths(options.bpf_data), _tier(self.config))
         except InputError as error:
             raise self.CollectError(str(error)) from None
         if unknown := {file.runtime for file in known} - {spec.name for spec in specs}:
@@ -165,13 +173,21 @@ def _paths(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(path for text in texts for path in paths(text))
 
 
-@cache
-def _suite(vectors: tuple[str, ...], data: tuple[str, ...]) -> Suite:
-    from .suite.datafiles import DataError, load_data
-    from .suite.suite import VECTORS, Suite, load_suite
+def _tier(config: pytest.Config) -> str:
+    """Return the tier that was asked for."""
+    name: str = config.option.bpf_tier or config.getini("bpf_tier")
+    return name
 
-    own = [Path(path) for path in vectors] if vectors or data else [VECTORS]
-    one = load_suite(own) if own else Suite((), ())
+
+@cache
+def _suite(vectors: tuple[str, ...], data: tuple[str, ...], tier: str) -> Suite:
+    from .suite.datafiles import DataError, load_data
+    from .suite.suite import Suite, load_tier
+    from .suite.tier import check_own
+
+    if data:
+        check_own(tier)
+    one = load_tier(tier, map(Path, vectors)) if vectors or not data else Suite((), ())
     if not data:
         return one
     other = load_data([Path(path) for path in data])

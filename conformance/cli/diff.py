@@ -34,21 +34,24 @@ def diff(
     """Compare two files of results, by vector and by requirement.
 
     Runtimes with the same name are compared with each other, or those that --from and --to name: BEFORE and AFTER can
-    be the same file. Times do not count, and neither do the words in which a runtime says no.
+    be the same file. Results of different tiers are refused. Times do not count, and neither do the words in
+    which a runtime says no.
 
     Exit status: 0 if nothing changed, 1 if something did, 2 if a file cannot be used.
     """
     from ..results.diff import pair
-    from ..results.document import read
+    from ..results.document import only_tier, read, tier_of
 
-    pairs = list(pair((str(before), read(before)), (str(after), read(after)), first, second))
+    old, new = read(before), read(after)
+    tier = only_tier(((before, tier_of(old)), (after, tier_of(new))))
+    pairs = list(pair((str(before), old), (str(after), new), first, second))
     if json_file is not None:
         comparisons = [_plain(one) for one in pairs]
-        data = {"format": FORMAT, "version": FORMAT_VERSION, "comparisons": comparisons}
+        data = {"format": FORMAT, "version": FORMAT_VERSION, "tier": tier, "comparisons": comparisons}
         write_json(data, json_file, indent=2)
     console = console_beside(json_file)
     for one in pairs:
-        _show(one, console, None if verbose else _SHOWN)
+        _show(one, tier, console, None if verbose else _SHOWN)
     raise SystemExit(FAILED if any(one.changes for one in pairs) else OK)
 
 
@@ -84,9 +87,13 @@ def _plain_result(result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in result.items() if name in {"verdict", "failure", "reason", "differences"}}
 
 
-def _show(one: Comparison, console: Console, most: int | None) -> None:
+def _show(one: Comparison, tier: str, console: Console, most: int | None) -> None:
+    from ..suite.tier import Tier
+
     say = console.say
-    say((f"{_name(one.before)} -> {_name(one.after)}", "bold"), f": {len(one.changes)} of {one.common} vectors changed")
+    of = f" of tier {tier}" if tier != Tier.FULL else ""
+    changed = f": {len(one.changes)} of {one.common} vectors{of} changed"
+    say((f"{_name(one.before)} -> {_name(one.after)}", "bold"), changed)
     if not one.same_suite:
         say(("the suites differ", "yellow"), ": vectors that only one of them has are absent from the other")
     for side in (one.before, one.after):

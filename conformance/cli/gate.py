@@ -43,28 +43,30 @@ def gate(
 
     RESULTS are files of `bpf-isa run --json`. Of their runtimes no failure is accepted that no expectation file tells
     of; a known failure that has gone is an error too, so that files stay true. `bpf-isa expect` writes such files.
+    Results of different tiers are refused, and no gate that requires a group opens for a tier less than full.
 
     Exit status: 0 if all is as it should be; 1 if not, and every reason is named (new failure, changed, unexpected
     pass, stale entry, required group, harness error, not run); 2 if a file cannot be used.
     """
     from ..results import expectations, gate
-    from ..results.document import read
+    from ..results.document import only_tier, read, tier_of
 
     check_writable(json_file)
     required = gate.parse_requirements(require)
     known = [expectations.load(file) for file in files]
     documents = [read(path) for path in results]
+    tier = only_tier(zip(results, map(tier_of, documents), strict=True))
     if shipped:
         known += _shipped(documents)
     found = gate.violations(documents, known, required)
     runtimes = [one["name"] for document in documents for one in document["runtimes"]]
     if json_file is not None:
         listed = [{**item._asdict(), "kind": item.kind.value} for item in found]
-        data = {"format": FORMAT, "version": FORMAT_VERSION, "open": not found}
+        data = {"format": FORMAT, "version": FORMAT_VERSION, "open": not found, "tier": tier}
         write_json({**data, "runtimes": runtimes, "violations": listed}, json_file, indent=2)
     own = [file for file in known if file.path in files]
     updates = list(_updates(dict(zip(results, documents, strict=True)), found, own))
-    _show(runtimes, found, known, updates, console_beside(json_file))
+    _show(runtimes, tier, found, known, updates, console_beside(json_file))
     raise SystemExit(FAILED if found else OK)
 
 
@@ -92,11 +94,17 @@ def _updates(documents: dict[Path, Json], found: list[Violation], files: list[Ex
 
 
 def _show(
-    runtimes: list[str], found: list[Violation], known: list[Expectations], updates: list[str], console: Console
+    runtimes: list[str],
+    tier: str,
+    found: list[Violation],
+    known: list[Expectations],
+    updates: list[str],
+    console: Console,
 ) -> None:
     from rich.text import Text
 
     from ..results.gate import Kind
+    from ..suite.tier import Tier
 
     for kind in Kind:
         of_kind = [item for item in found if item.kind is kind]
@@ -111,6 +119,7 @@ def _show(
     for command in updates:
         console.print(f"to take this as expected: {command}", soft_wrap=True, markup=False)
     names = ", ".join(runtimes) or "no runtime"
+    names += f", as far as tier {tier} tells" if tier != Tier.FULL else ""
     if found:
         number = {kind: sum(item.kind is kind for item in found) for kind in Kind}
         by_kind = ", ".join(f"{count} {kind.value}" for kind, count in number.items() if count)

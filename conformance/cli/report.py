@@ -62,7 +62,8 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
     """Compare the results of runtimes, from RESULTS that `bpf-isa run --json` has written.
 
     Markdown and JUnit go to standard output unless a path is given. Results of different suites are never mixed: each
-    suite gets tables of its own. Exit status: 0 if everything was written, 2 if something could not be used.
+    suite gets tables of its own. Results of different tiers are refused. Exit status: 0 if everything was
+    written, 2 if something could not be used.
     """
     from ..report import formats
     from ..report.comparison import compare
@@ -79,7 +80,7 @@ def report(files: tuple[Path, ...], html: Path | None, history_folder: Path | No
         raise Unusable("only one format can go to standard output: give the others a path, as in --format junit=FILE")
     past = [] if history_folder is None else read_folder(history_folder)
     documents = [read(file) for file in files] or newest(past)
-    formats.check(documents)
+    formats.check([*documents, *past])
     comparisons = compare(documents)
     for target in targets:
         text = formats.write(target, documents, comparisons, past)

@@ -27,6 +27,7 @@ from .options import (
     listing,
     paths_option,
     runtimes_option,
+    tier_option,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     element=Word(words.sections),
     help="Only vectors about these sections of RFC 9669, such as 4.1.",
 )
+@tier_option()
 @paths_option("--vectors", help="Vector files, or folders of them, to run instead of the suite.")
 @paths_option(
     "--data",
@@ -104,6 +106,7 @@ def run(
     groups: tuple[str, ...],
     levels: tuple[str, ...],
     sections: tuple[str, ...],
+    tier: str,
     paths: tuple[Path, ...],
     data: tuple[Path, ...],
     claims: tuple[str, ...],
@@ -135,13 +138,14 @@ def run(
     from ..results.document import Command, Run, Selection
     from ..run import runner
     from ..suite.model import Level
+    from ..suite.tier import check_own
     from ..terminal.failures import show_failures
     from ..terminal.summary import show
 
     if resume is None:
         vector_paths, data_paths = tuple(map(str, paths)), tuple(map(str, data))
         command = Command(str(Path.cwd()), runtimes, plugin_args, vector_paths, data_paths, timeout, claims)
-        selection, before = Selection(expression, groups, sections, levels), None
+        selection, before = Selection(expression, groups, sections, levels, tier), None
     else:
         before = _unfinished(resume, ctx)
         command, selection, json_file = before.command, before.selection, json_file or resume
@@ -149,6 +153,8 @@ def run(
     for file in files:
         check_writable(file)
     specs = _specs(command)
+    if command.vectors or command.data:
+        check_own(selection.tier)
     suite = _load([Path(path) for path in command.vectors], [Path(path) for path in command.data])
     vectors = _select(suite, selection)
     whole = Run(suite, vectors, [], selection, command=command)
@@ -200,7 +206,19 @@ def _progress(
 
 #: Options that say what is run, which the file of an interrupted run says already.
 _SAID_BY_THE_FILE = (
-    *("runtimes", "expression", "groups", "levels", "sections", "paths", "data", "claims", "timeout", "plugin_args"),
+    *(
+        "runtimes",
+        "expression",
+        "groups",
+        "levels",
+        "sections",
+        "tier",
+        "paths",
+        "data",
+        "claims",
+        "timeout",
+        "plugin_args",
+    ),
 )
 
 
@@ -277,8 +295,9 @@ def _select(suite: Suite, selection: Selection) -> Sequence[Vector]:
         by_levels,
         by_sections,
     )
+    from ..suite.tier import by_tier
 
-    tests = []
+    tests = [by_tier(selection.tier, frozenset(vector.id for vector in suite.vectors))]
     if selection.expression is not None:
         tests.append(by_expression(selection.expression))
     if selection.groups:

@@ -14,6 +14,7 @@ from ..results.expectations import foreseen
 from ..run.runner import Result, RuntimeRun
 from ..run.verdict import Verdict
 from ..suite.model import Level
+from ..suite.tier import Tier
 
 
 class GroupConformance(NamedTuple):
@@ -84,8 +85,8 @@ def conformance_by_group(results: Sequence[Result]) -> list[GroupConformance]:
     ]
 
 
-def in_words(one: RuntimeRun, *, whole: bool) -> str:
-    """Return the verdict on a runtime that was tested; ``whole`` tells whether the whole suite was asked for."""
+def in_words(one: RuntimeRun, *, whole: bool, tier: str = Tier.FULL.value) -> str:
+    """Return the verdict on a runtime that was tested; ``whole`` tells whether all of the tier was asked for."""
     if not one.complete or one.problem:
         return f"{one.name} was not asked about all vectors, which says nothing about whole conformance groups"
     if not whole:
@@ -94,7 +95,10 @@ def in_words(one: RuntimeRun, *, whole: bool) -> str:
             f"{one.name} passes {number['pass']:,} of the {len(one.results):,} vectors that were selected, "
             "which says nothing about whole conformance groups"
         )
-    return f"{one.name} {'; '.join(_parts(conformance_by_group(one.results)))}"
+    verdict = f"{one.name} {'; '.join(_parts(conformance_by_group(one.results)))}"
+    if tier == Tier.FULL:
+        return verdict
+    return f"as far as the {len(one.results):,} vectors of tier {tier} tell, {verdict}"
 
 
 def _parts(found: Sequence[GroupConformance]) -> Iterator[str]:

@@ -46,7 +46,7 @@ def _write(column: Column, comparison: Comparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, cell in counted(column, comparison).items():
         label = "RFC 9669" if name == "all" else f"RFC 9669 {name}"
-        message, colour = badge_text(cell, bool(column.partial)), _COLOURS[cell.kind]
+        message, colour = badge_text(cell, column.mark), _COLOURS[cell.kind]
         left, right = _width(label), _width(message)
         svg = template.render(label=label, message=message, colour=colour, left=left, right=right, padding=_PADDING)
         (folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
@@ -66,8 +66,8 @@ def counted(column: Column, comparison: Comparison) -> dict[str, Cell]:
     return {name: Cell(tuple(found)) for name, found in numbers.items() if any(found)}
 
 
-def badge_text(cell: Cell, partial: bool) -> str:
-    """Return what a badge says. Only a whole run of the suite may say that all passed."""
+def badge_text(cell: Cell, mark: str) -> str:
+    """Return what a badge says. Only a whole run of the suite may say that all passed: others have a mark."""
     missing = cell.counts[UNSUPPORTED] + cell.counts[NOT_RUN]
     match cell.kind:
         case "pass":
@@ -82,7 +82,7 @@ def badge_text(cell: Cell, partial: bool) -> str:
             text = "not supported"
         case _:
             text = "not run"
-    return f"{text} (partial)" if partial else text
+    return f"{text} ({mark})" if mark else text
 
 
 def _width(text: str) -> int:

@@ -13,6 +13,7 @@ from ..results.document import ResultsError, Selection
 from ..results.recorded import Recorded, SuiteId
 from ..run.runner import Result, RuntimeRun, was_not_run
 from ..suite.model import Entry, Vector
+from ..suite.tier import Tier
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Column:
             parts.append(f"{number:,} data {'file' if number == 1 else 'files'} could not be read")
         return "; ".join(parts)
 
+    @property
+    def mark(self) -> str:
+        """What stands beside numbers that tell only of a part of the suite, where there is little room."""
+        if not self.partial:
+            return ""
+        selection = self.recorded.selection
+        whole = self.run.complete and not self.recorded.unread and selection == Selection(tier=selection.tier)
+        return f"tier {selection.tier}" if whole and selection.tier != Tier.FULL else "partial"
+
 
 @dataclass
 class Comparison:
@@ -80,6 +90,7 @@ def described(selection: Selection) -> str:
     parts += [f"--group {name}" for name in selection.groups]
     parts += [f"--section {name}" for name in selection.sections]
     parts += [f"--level {name}" for name in selection.levels]
+    parts += [f"--tier {selection.tier}"] if selection.tier != Tier.FULL else []
     return " ".join(parts) or "no reason given"
 
 

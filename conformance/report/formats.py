@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...spec.errors import InputError
 from ...spec.output import write_text
-from ..results.document import ResultsError
+from ..results.document import ResultsError, only_tier
 from ..results.junit import as_xml
 from ..results.recorded import Recorded
 from .comparison import Comparison
@@ -45,9 +45,9 @@ def parse(text: str) -> Target:
 
 
 def junit_of(documents: Sequence[Recorded]) -> str:
-    """Return the JUnit XML of all runs."""
+    """Return the JUnit XML of all runs, which are of one tier."""
     runs = [(run, one.started) for one in documents for run in one.runtimes]
-    return as_xml(runs, sum(one.seconds for one in documents))
+    return as_xml(runs, sum(one.seconds for one in documents), documents[0].selection.tier)
 
 
 def write(
@@ -79,11 +79,12 @@ def write(
 
 
 def check(documents: Sequence[Recorded]) -> None:
-    """Refuse results in which no runtime was run.
+    """Refuse results in which no runtime was run, and results of different tiers.
 
     Raises:
-        ResultsError: there is nothing to report.
+        ResultsError: there is nothing to report, or not in one report.
     """
+    only_tier((one.path, one.selection.tier) for one in documents)
     if not any(run.info is not None for one in documents for run in one.runtimes):
         names = ", ".join(str(one.path) for one in documents)
         raise ResultsError(f"{names}: no runtime was run, so there is nothing to report")

@@ -32,6 +32,7 @@ from ..suite.model import (
     Vector,
 )
 from ..suite.suite import VECTORS, Suite
+from ..suite.tier import Tier, selected
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "results.schema.json"
 FORMAT = "bpf-isa-results"
@@ -54,12 +55,16 @@ class ResultsError(InputError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for on the command line; empty for everything."""
+    """What was asked for on the command line: everything, if nothing is said.
+
+    ``tier`` is the name of a :class:`.suite.tier.Tier`.
+    """
 
     expression: str | None = None
     groups: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    tier: str = Tier.FULL.value
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,9 @@ class Run:
 
     @property
     def whole(self) -> bool:
-        """Whether it is the suite of this package that is run, and all of it."""
+        """Whether it is the suite of this package that is run, and all of its tier."""
         own = self.command is None or not (self.command.vectors or self.command.data)
-        return own and len(self.vectors) == len(self.suite.vectors)
+        return own and len(self.vectors) == len(selected(self.selection.tier, self.suite.vectors))
 
 
 def counts(results: Iterable[Result]) -> dict[str, int]:
@@ -147,6 +152,27 @@ def document(run: Run) -> Json:
         "entries": {name: _entry(entry) for name, entry in entries.items()},
         "vectors": {vector.id: _vector(vector) for vector in run.vectors},
     }
+
+
+def tier_of(data: Json) -> str:
+    """Return the tier of the suite that a document has results of."""
+    name: str = data["selection"].get("tier", Tier.FULL.value)
+    return name
+
+
+def only_tier(tiers: Iterable[tuple[object, str]]) -> str:
+    """Return the tier of results that are looked at together: ``tiers`` are names of documents, each with its tier.
+
+    Raises:
+        ResultsError: they are of different tiers.
+    """
+    first: dict[str, object] = {}
+    for name, tier in tiers:
+        first.setdefault(tier, name)
+    if len(first) > 1:
+        found = ", ".join(f"{name} of tier {tier}" for tier, name in first.items())
+        raise ResultsError(f"results of different tiers tell different things ({found}): give those of one tier")
+    return next(iter(first))
 
 
 def identity(info: RuntimeInfo) -> Json:

@@ -26,8 +26,10 @@ FORMAT_VERSION = 1
 VECTORS_FILE, MANIFEST_FILE = "vectors.jsonl", "manifest.json"
 
 
-def export(suite: Suite, folder: Path) -> Mapping[str, Any]:
-    """Write the vectors of ``suite`` into ``folder``, which is made if need be; return the manifest.
+def export(suite: Suite, folder: Path, tier: str) -> Mapping[str, Any]:
+    """Write the vectors of ``suite``, which are those of a tier, into ``folder``; return the manifest.
+
+    The folder is made if need be.
 
     Raises:
         OSError: something cannot be written.
@@ -53,6 +55,7 @@ def export(suite: Suite, folder: Path) -> Mapping[str, Any]:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "suite": {"version": version(DISTRIBUTION), "digest": suite.digest},
+        "tier": tier,
         "vectors": len(suite.vectors),
         "file": {"name": VECTORS_FILE, "bytes": size, "sha256": digest.hexdigest()},
         "levels": dict(sorted(levels.items())),

@@ -13,7 +13,8 @@ from ...spec.errors import InputError
 from ...spec.table import isa
 from ..run.verdict import Verdict
 from ..run.workers import NOT_RUN
-from .document import Json
+from ..suite.tier import Tier
+from .document import Json, tier_of
 from .expectations import Expectations, Known
 
 
@@ -151,14 +152,19 @@ class _Runtime:
         selection: Json = self.document["selection"]
         return bool(selection["vectors"] < self.document["suite"]["vectors"])
 
+    def _part(self, group: str) -> str:
+        """Return what of the suite was run, if that was not every vector of a group."""
+        selection = self.document["selection"]
+        if (tier := tier_of(self.document)) != Tier.FULL:
+            return f"tier {tier} of the suite"
+        narrowed = selection["expression"] is not None or selection["sections"] or selection.get("levels")
+        return "a part of the suite" if self._restricted and (narrowed or group not in selection["groups"]) else ""
+
     def _required(self, group: str) -> Iterator[Violation]:
         """Tell in how far a required group does not pass: what is known to be unsupported is no obstacle."""
         name, results, vectors = self.one["name"], self.one["results"], self.document["vectors"]
-        selection = self.document["selection"]
-        narrowed = selection["expression"] is not None or selection["sections"] or selection.get("levels")
-        whole = not self._restricted or (group in selection["groups"] and not narrowed)
-        if not whole:
-            yield Violation(Kind.REQUIRED, name, group, "only a part of the suite was run: run all of it")
+        if part := self._part(group):
+            yield Violation(Kind.REQUIRED, name, group, f"only {part} was run: run all of it")
         members = [vector for vector in results if group in vectors[vector]["reported"]]
         if not members:
             yield Violation(Kind.REQUIRED, name, group, "no vector of the group was run")

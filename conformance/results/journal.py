@@ -29,6 +29,7 @@ from .document import (
     identity,
     read,
     result_data,
+    tier_of,
 )
 
 FORMAT = "bpf-isa-journal"
@@ -165,7 +166,7 @@ def _of_document(path: Path) -> Unfinished:
     return Unfinished(
         path,
         _command(data["resume"]),
-        _selection(data["selection"]),
+        _selection(data),
         data["suite"]["digest"],
         _time(data["started"]),
         data["seconds"],
@@ -195,7 +196,7 @@ def _of_journal(path: Path) -> Unfinished:
         return Unfinished(
             path,
             _command(head["command"]),
-            _selection(head["selection"]),
+            _selection(head),
             head["digest"],
             _time(head["started"]),
             last,
@@ -232,8 +233,10 @@ def _command(raw: Json) -> Command:
     return Command(**fields)
 
 
-def _selection(raw: Json) -> Selection:
-    return Selection(raw["expression"], tuple(raw["groups"]), tuple(raw["sections"]), tuple(raw.get("levels", ())))
+def _selection(data: Json) -> Selection:
+    raw = data["selection"]
+    lists = (tuple(raw["groups"]), tuple(raw["sections"]), tuple(raw.get("levels", ())))
+    return Selection(raw["expression"], *lists, tier_of(data))
 
 
 def _time(text: str) -> datetime:

@@ -16,21 +16,24 @@ from .explain import as_text
 
 def junit(run: Run) -> str:
     """Return the JUnit XML of ``run``. Unsupported vectors are skipped tests, with the reason."""
-    return as_xml(((one, run.started) for one in run.runtimes), run.seconds)
+    return as_xml(((one, run.started) for one in run.runtimes), run.seconds, run.selection.tier)
 
 
-def as_xml(runs: Iterable[tuple[RuntimeRun, datetime]], seconds: float) -> str:
-    """Return the JUnit XML of what runtimes did, with when each run began; ``seconds`` is what all took."""
+def as_xml(runs: Iterable[tuple[RuntimeRun, datetime]], seconds: float, tier: str) -> str:
+    """Return the JUnit XML of what runtimes did with a tier of the suite, with when each run began.
+
+    ``seconds`` is what all took.
+    """
     root = ET.Element("testsuites", name="bpf-isa", time=f"{seconds:.3f}")
     for one, started in runs:
-        root.append(_suite(one, started.strftime("%Y-%m-%dT%H:%M:%S")))
+        root.append(_suite(one, started.strftime("%Y-%m-%dT%H:%M:%S"), tier))
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _suite(one: RuntimeRun, timestamp: str) -> ET.Element:
+def _suite(one: RuntimeRun, timestamp: str, tier: str) -> ET.Element:
     if one.info is None:
         suite = ET.Element("testsuite", name=plain(one.name), timestamp=timestamp, tests="1", failures="0", time="0")
         suite.set("errors", "1" if one.broken else "0")
@@ -47,6 +50,7 @@ def _suite(one: RuntimeRun, timestamp: str) -> ET.Element:
     properties = ET.SubElement(suite, "properties")
     for name in ("name", "version", "engine", "architecture", "byte_order", "kernel_release"):
         ET.SubElement(properties, "property", name=name, value=plain(str(getattr(one.info, name) or "")))
+    ET.SubElement(properties, "property", name="tier", value=tier)
     for result in one.results:
         suite.append(_case(one, result))
     return suite

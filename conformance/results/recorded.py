@@ -102,6 +102,7 @@ def restore(data: Json, path: Path) -> Recorded:
             tuple(selection["groups"]),
             tuple(selection["sections"]),
             tuple(selection.get("levels", ())),
+            results.tier_of(data),
         ),
         datetime.strptime(data["started"], results.DATE).replace(tzinfo=UTC),
         data["seconds"],

@@ -27,6 +27,7 @@ from ..results.claims import suggestion
 from ..results.document import Run, counts, counts_by_group
 from ..run.runner import RuntimeRun, was_not_run
 from ..run.verdict import Failure, Verdict
+from ..suite.tier import Tier
 from .console import Console
 from .styles import STYLES, say
 
@@ -71,10 +72,10 @@ def show(run: Run, console: Console, conclusion: str, *, brief: bool = False, ro
         console.print()
     for one in run.runtimes:
         if one.info is not None:
-            _summary(one, console)
+            _summary(one, run.selection.tier, console)
     if not brief:
         for one in tested:
-            say(console, Text(in_words(one, whole=run.whole), "bold"))
+            say(console, Text(in_words(one, whole=run.whole, tier=run.selection.tier), "bold"))
         say(console, Text(conclusion, "bold"))
 
 
@@ -224,7 +225,7 @@ def _unrepeated(one: RuntimeRun, console: Console) -> None:
         say(console, Text(f"{text}, and do not count: e.g. {vector} ({outcome.reason})", "yellow"))
 
 
-def _summary(one: RuntimeRun, console: Console) -> None:
+def _summary(one: RuntimeRun, tier: str, console: Console) -> None:
     ran = _ran(one)
     missing = len(one.results) - len(ran.results)
     number = counts(ran.results)
@@ -235,7 +236,8 @@ def _summary(one: RuntimeRun, console: Console) -> None:
     asked = len(ran.results) - number["unsupported"]
     rate = f", {asked / one.seconds:,.0f} vectors/s" if one.seconds and asked >= _MANY else ""
     style = "bold red" if number["fail"] else "magenta" if number["error"] else "yellow" if missing else "green"
-    text = Text.assemble((one.name, "bold"), f" ({_identity(one)}): ", (", ".join(parts) or "no vectors", style))
+    of = "" if tier == Tier.FULL else f", tier {tier}"
+    text = Text.assemble((one.name, "bold"), f" ({_identity(one)}{of}): ", (", ".join(parts) or "no vectors", style))
     text.append(f" ({by_kind})" if by_kind else "")
     text.append(f" in {one.seconds:.1f} s{rate}", "dim")
     say(console, text)

@@ -13,6 +13,7 @@ import pytest
 
 from bpf_isa.conformance import pytest_plugin
 from bpf_isa.conformance.suite.suite import load_suite
+from bpf_isa.conformance.suite.tier import Tier, members
 from bpf_isa.spec.table import isa
 
 pytest_plugins = ["pytester"]
@@ -194,6 +195,8 @@ def test_expectation_files_can_come_from_a_conftest(project: Path) -> None:
         (["--bpf-runtime", "reference", "--bpf-vectors", "nowhere"], "nowhere:1: there is no such file or folder"),
         (["--bpf-runtime", "reference", "--bpf-expectations", "nowhere"], "nowhere"),
         (["--bpf-runtime", "reference", "--bpf-expectations", "{known}"], "there are expectations of 'wrong'"),
+        (["--bpf-runtime", "reference", "--bpf-tier", "slow"], "--tier slow: the tiers are smoke, quick, full"),
+        (["--bpf-runtime", "reference", "--bpf-tier", "smoke"], "leave other vectors away"),
     ],
 )
 def test_what_cannot_be_used_is_one_error(
@@ -214,6 +217,16 @@ def test_the_whole_suite_is_collected(pytester: pytest.Pytester) -> None:
     done = pytester.runpytest_inprocess(*arguments)
     assert done.ret is pytest.ExitCode.OK
     assert done.outlines[0].split() == [f"{NAME}:", str(len(load_suite().vectors))]
+
+
+def test_a_tier_is_collected_and_named(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nbpf_tier = smoke\n")
+    number = str(len(members(Tier.SMOKE)))
+    arguments = ["--bpf-runtime=reference", "--pyargs", NAME, "--collect-only", "-p", "no:xdist"]
+    done = pytester.runpytest_inprocess(*arguments)
+    assert "BPF conformance: tier smoke" in done.outlines and f"{number} tests collected" in done.outlines[-1]
+    done = pytester.runpytest_inprocess(*arguments, "--bpf-tier=quick", "-qq")
+    assert done.outlines[0].split() == [f"{NAME}:", str(len(members(Tier.QUICK)))]
 
 
 def test_other_peoples_tests_are_left_alone(project: Path) -> None:

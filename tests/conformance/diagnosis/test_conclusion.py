@@ -98,6 +98,12 @@ def test_a_part_of_the_suite_says_nothing_about_groups() -> None:
     )
 
 
+def test_a_tier_says_how_far_it_tells() -> None:
+    told = in_words(made(), whole=True, tier="quick")
+    assert told == "as far as the 10 vectors of tier quick tell, mine conforms to base32, base64, atomic64, divmul64"
+    assert "were selected" in in_words(made(), whole=False, tier="quick")
+
+
 def test_a_run_that_did_not_come_to_its_end_says_nothing_about_groups() -> None:
     told = "mine was not asked about all vectors, which says nothing about whole conformance groups"
     assert in_words(replace(made(), complete=False), whole=True) == told

@@ -99,6 +99,26 @@ def test_no_badge_of_a_part_claims_the_whole(bpf_isa: BpfIsa, results: Json, tmp
     assert endpoint["message"] == "10 passed (partial)"
 
 
+def test_results_of_a_tier_say_so(bpf_isa: BpfIsa, results: Json, tmp_path: Path) -> None:
+    results["suite"]["vectors"] = 1000
+    results["selection"]["tier"] = "quick"
+    file = write(results, tmp_path / "r.json")
+    targets = ("--format", f"badges={tmp_path / 'badges'}", "--format", f"junit={tmp_path / 'r.xml'}")
+    done = bpf_isa("report", file, *targets, "--format", "markdown", "--html", tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert "10 of the suite's 1,000 vectors were selected (--tier quick)" in done.stdout.replace("\\", "")
+    endpoint = json.loads((tmp_path / "badges" / "reference" / "all.json").read_text(encoding="utf-8"))
+    assert endpoint["message"] == "10 passed (tier quick)"
+    assert {one.get("value") for one in ET.parse(tmp_path / "r.xml").iter("property") if one.get("name") == "tier"} == {
+        "quick"
+    }
+    assert "tier quick" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    results["selection"]["expression"] = "x"
+    assert bpf_isa("report", write(results, file), *targets).returncode == 0
+    endpoint = json.loads((tmp_path / "badges" / "reference" / "all.json").read_text(encoding="utf-8"))
+    assert endpoint["message"] == "10 passed (partial)"
+
+
 def test_several_formats_at_once(command: BpfIsa, measured: Path, tmp_path: Path) -> None:
     formats = ("markdown", "junit=r.xml", "badges", "html=site")
     asked = [part for name in formats for part in ("--format", name)]
@@ -180,6 +200,8 @@ def test_labels_of_many_versions_do_not_run_into_each_other(bpf_isa: BpfIsa, res
         (("--history", "empty"), "empty: holds no results"),
         (("none.json",), "none.json: no runtime was run, so there is nothing to report"),
         (("r.json", "changed.json"), "add64-x/carries is another vector than in the results of the same suite"),
+        (("r.json", "quick.json"), "(r.json of tier full, quick.json of tier quick)"),
+        (("r.json", "--history", "tiers"), "(r.json of tier full, tiers/q.json of tier quick)"),
         (("dangling.json",), "refers to the entry 'nothing', which is not there"),
     ],
 )
@@ -193,6 +215,10 @@ def test_what_cannot_be_used_is_one_error(
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     write(results, tmp_path / "r.json")
     write({**results, "runtimes": []}, tmp_path / "none.json")
+    quick = {**results, "selection": {**results["selection"], "tier": "quick"}}
+    (tmp_path / "tiers").mkdir()
+    for place in ("quick.json", "tiers/q.json"):
+        write(quick, tmp_path / place)
     changed = copy.deepcopy(results)
     changed["vectors"]["add64-x/carries"]["expect"]["registers"]["r0"] = "0x1"
     write(changed, tmp_path / "changed.json")

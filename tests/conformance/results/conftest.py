@@ -64,6 +64,5 @@ def made() -> Run:
         runs[3], complete=False, problem="the run was interrupted", results=[*runs[3].results[:-1], not_run]
     )
     command = Command("/somewhere", ("a", "b"), "--args", ("v.yaml",), ("d.data",), 7.5)
-    return Run(
-        SUITE, SUITE.vectors, runs, Selection("x", ("base32",), ("4.1",), ("must", "abi")), STARTED, 12.3456, command
-    )
+    selection = Selection("x", ("base32",), ("4.1",), ("must", "abi"), "quick")
+    return Run(SUITE, SUITE.vectors, runs, selection, STARTED, 12.3456, command)

@@ -51,6 +51,19 @@ def test_vectors_of_one_side_are_absent_from_the_other(folder: Path) -> None:
     assert data["common"] + len(data["changes"]) == 10
 
 
+def test_only_results_of_one_tier_are_compared(folder: Path, tmp_path: Path) -> None:
+    for name in ("right", "wrong"):
+        data = json.loads((folder / f"{name}.json").read_text())
+        data["selection"]["tier"] = "smoke"
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    done = bpf_isa("diff", tmp_path / "right.json", tmp_path / "wrong.json")
+    assert done.exit_code == 1
+    assert re.search(r": 1 of \d+ vectors of tier smoke changed$", done.stdout.splitlines()[0])
+    done = bpf_isa("diff", folder / "right.json", tmp_path / "wrong.json")
+    assert done.exit_code == 2
+    assert f"{folder}/right.json of tier full, {tmp_path}/wrong.json of tier smoke" in done.stderr
+
+
 def test_failing_in_another_way_is_a_change(folder: Path) -> None:
     data = compare(folder, "wrong", "lenient")
     assert {(change["before"]["verdict"], change["after"]["verdict"]) for change in data["changes"]} == {

@@ -24,7 +24,7 @@ from bpf_isa.conformance.run.verdict import (
     Judgement,
     Verdict,
 )
-from bpf_isa.conformance.suite.suite import VECTORS, Unread, load_suite
+from bpf_isa.conformance.suite.suite import VECTORS, Unread, load_suite, load_tier
 
 from .runs import (
     STARTED,
@@ -98,10 +98,27 @@ def test_a_run_that_came_to_its_end_cannot_be_resumed(made: Run, tmp_path: Path)
 def test_what_was_run_tells_whether_it_was_the_whole_suite(made: Run) -> None:
     assert not made.whole
     command = Command("", (), None, (), (), 1.0)
+    made = replace(made, selection=Selection())
     assert replace(made, command=command).whole and replace(made, command=None).whole
     assert not replace(made, command=command, vectors=SUITE.vectors[1:]).whole
     assert not replace(made, command=replace(command, data=("x",))).whole
     assert not replace(made, command=replace(command, vectors=("x",))).whole
+
+
+def test_what_was_run_tells_whether_it_was_a_whole_tier() -> None:
+    suite, vectors = load_suite(), load_tier("smoke").vectors
+    run = Run(suite, vectors, [], Selection(tier="smoke"))
+    assert run.whole and not replace(run, vectors=vectors[1:]).whole
+    assert not replace(run, selection=Selection()).whole and not replace(run, vectors=suite.vectors).whole
+
+
+def test_results_of_one_tier_go_together(made: Run) -> None:
+    assert results.tier_of(results.document(made)) == "quick"
+    assert results.tier_of(results.document(replace(made, selection=Selection()))) == "full"
+    assert results.only_tier([("a.json", "quick"), ("b.json", "quick")]) == "quick"
+    found = r"\(a.json of tier quick, c.json of tier full\)"
+    with pytest.raises(results.ResultsError, match=found):
+        results.only_tier([("a.json", "quick"), ("b.json", "quick"), ("c.json", "full")])
 
 
 @pytest.mark.parametrize(("size", "kept"), [(4096, True), (4097, False)])
@@ -222,6 +239,12 @@ def test_a_document_of_before_levels_could_be_selected(made: Run, tmp_path: Path
     data = json.loads(json.dumps(results.document(made)))
     del data["selection"]["levels"]
     assert recorded.restore(data, tmp_path).selection == replace(made.selection, levels=())
+
+
+def test_a_document_of_before_there_were_tiers_is_of_the_whole_suite(made: Run, tmp_path: Path) -> None:
+    data = json.loads(json.dumps(results.document(made)))
+    del data["selection"]["tier"]
+    assert recorded.restore(data, tmp_path).selection == replace(made.selection, tier="full")
 
 
 #: What a document keeps of an entry.

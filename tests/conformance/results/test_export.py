@@ -152,7 +152,7 @@ def test_the_manifest_tells_what_is_there(own: Path, tmp_path: Path) -> None:
 
 def test_the_same_vectors_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        export(load_suite([VECTORS / "wide.yaml", VECTORS / "helpers.yaml"]), tmp_path / name)
+        export(load_suite([VECTORS / "wide.yaml", VECTORS / "helpers.yaml"]), tmp_path / name, "full")
     first, second = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("a", "b"))
     assert first == second
     assert first.keys() == {VECTORS_FILE, MANIFEST_FILE, SCHEMA_FILE.name}

@@ -203,6 +203,27 @@ def test_a_group_that_was_selected_was_run_as_a_whole_unless_something_else_was(
     assert violations([data], [], [Requirement("divmul64")]) == ([part] if narrower else [])
 
 
+@pytest.mark.parametrize("name", ["right", "group"])
+def test_a_tier_decides_about_no_group(name: str, folder: Path) -> None:
+    data = document(folder, name)
+    data["selection"]["tier"] = "quick"
+    part = Violation(Kind.REQUIRED, "mine", "divmul64", "only tier quick of the suite was run: run all of it")
+    assert violations([data], [], [Requirement("divmul64")]) == [part]
+    assert violations([data], [], []) == []
+
+
+def test_results_of_different_tiers_are_refused(folder: Path, tmp_path: Path) -> None:
+    data = document(folder, "right")
+    data["selection"]["tier"] = "quick"
+    (tmp_path / "quick.json").write_text(json.dumps(data))
+    done = bpf_isa("gate", tmp_path / "quick.json")
+    assert (done.exit_code, done.stdout) == (0, "the gate is open for mine, as far as tier quick tells\n")
+    assert json.loads(bpf_isa("gate", tmp_path / "quick.json", "--json", "-").stdout)["tier"] == "quick"
+    done = bpf_isa("gate", tmp_path / "quick.json", folder / "right.json")
+    assert done.exit_code == 2
+    assert "results of different tiers tell different things" in done.stderr
+
+
 def test_a_group_without_vectors_is_not_shown_to_work(folder: Path) -> None:
     none = Violation(Kind.REQUIRED, "mine", "packet", "no vector of the group was run")
     assert violations([document(folder, "right")], [], [Requirement("packet")]) == [none]
