@@ -13,7 +13,7 @@ import click
 
 from .echo import echo
 from .failing import FAILED, OK, Unusable
-from .options import ON_DISK, Word, listing, paths_option
+from .options import ON_DISK, Word, listing, paths_option, tier_option
 
 if TYPE_CHECKING:
     from ...adapters.kernels.architectures import Architecture
@@ -119,21 +119,21 @@ def matrix(
 @click.option("--arch", "name", metavar="ARCH", required=True, help="The architecture of the kernel.")
 @click.option("-k", "expression", metavar="EXPR", help="Only vectors whose ids match, as in `bpf-isa run`.")
 @paths_option("--vectors", help="Vector files, or folders of them, instead of the suite.")
-def bundle(folder: Path, name: str, expression: str | None, paths: tuple[Path, ...]) -> None:
+@tier_option()
+def bundle(folder: Path, name: str, expression: str | None, paths: tuple[Path, ...], tier: str) -> None:
     """Write what a kernel elsewhere needs into FOLDER: run `guest < jobs > out` there as root, then judge out.
 
     Exit status: 0, 2 if something is missing or cannot be written.
     """
     from ...adapters.kernels.bundle import write
     from ..suite.select import by_expression
-    from ..suite.suite import VECTORS, load_suite
+    from ..suite.suite import load_tier
 
     architecture = _architecture(name)
-    suite = load_suite(paths or [VECTORS])
-    vectors = suite.select([] if expression is None else [by_expression(expression)])
+    vectors = load_tier(tier, paths).select([] if expression is None else [by_expression(expression)])
     order = architecture.byte_order
     jobs = [one.job(order) for one in vectors if one.entry.byte_order in {None, order}]
-    selection = [word for path in paths for word in ("--vectors", str(path.absolute()))]
+    selection = [word for path in paths for word in ("--vectors", str(path.absolute()))] or ["--tier", tier]
     selection += [] if expression is None else ["-k", expression]
     count = write(folder, architecture, jobs, selection)
     echo(f"{count:,} of {len(vectors):,} vectors are in {folder}, others cannot be asked of a kernel.")

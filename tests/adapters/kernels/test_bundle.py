@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bpf_isa.adapters.kernels.architectures import ARCHITECTURES
+from bpf_isa.adapters.kernels.bundle import selection_of
 from bpf_isa.adapters.linux.adapter import LinuxAdapter
 from bpf_isa.conformance.cli import main
 
@@ -64,6 +65,13 @@ def test_what_is_no_bundle_is_said(tmp_path: Path, bundle: Path) -> None:
     done = bpf_isa("kernel", "judge", bundle / "empty")
     assert done.exit_code == 2
     assert "the guest says nothing of its machine" in done.output
+
+
+def test_a_bundle_of_a_tier_is_judged_by_that_tier(tmp_path: Path, kernel: LinuxAdapter) -> None:
+    del kernel
+    done = bpf_isa("kernel", "bundle", tmp_path, "--arch", NATIVE[0], "--tier", "smoke")
+    assert done.exit_code == 0, done.output
+    assert selection_of(tmp_path / "out") == ["--tier", "smoke"]
 
 
 def test_architectures_are_named() -> None:
