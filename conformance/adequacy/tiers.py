@@ -20,7 +20,7 @@ from .survey import Finding, OnTask, Scope, Survey, survey
 #: The most vectors of tier quick, and the part of the mutants that it has to notice: of those of programs that run, in
 #: contexts too. Nearly each mutant of an encoding needs a program of its own, so of these there are as many as there is
 #: room for. As much as this is theirs: with so many vectors, those are there that notice several.
-MOST_QUICK, FOR_ENCODINGS = 2500, 800
+MOST_QUICK, FOR_ENCODINGS = 2500, 500
 BAR: Final = 0.995
 #: So many mutants in contexts are looked at where vectors are chosen; those that are measured are others.
 SAMPLE, SEED = 50_000, 0
@@ -41,9 +41,9 @@ class Rate(NamedTuple):
         return self.noticed / self.all if self.all else 1.0
 
 
-#: The bars of each tier, by kind. Of the mutants of encodings quick has room for more than half.
+#: The bars of each tier, by kind. Of the mutants of encodings quick has room for half.
 _BARS: Final[Mapping[Tier, Mapping[str, float]]] = {
-    Tier.QUICK: {RUNNING: BAR, CONFINED: BAR, ENCODINGS: 0.6},
+    Tier.QUICK: {RUNNING: BAR, CONFINED: BAR, ENCODINGS: 0.5},
     Tier.SMOKE: {},
 }
 _MOST: Final = {Tier.QUICK: MOST_QUICK, Tier.SMOKE: smoke.MOST}
