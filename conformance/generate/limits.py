@@ -27,8 +27,8 @@ _LEAST, _GREATEST = FIELD_RANGES["imm"]
 #: The limits themselves, without the numbers beside them.
 _LIMITS = tuple(n for n in _NUMBERS if str(n) in LIMITS or n in (_LEAST, _GREATEST, 0x7FFF0000, 0x7FFFF800, *_BUILT))
 #: Values of the other operand: sums and differences carry into the upper half with the first ones, or do not.
-_VALUES = (0xA5A5A5A5FFFFFFFF, 0x5122334400000000, 0x1122334455667788, 0x8123456700000001)
-_DIVIDENDS = (0xFFFFFFFFFFFFFFFF, 0x7EDCBA9880000000, 0xFEDCBA9876543210)
+_VALUES = (0xA5A5A5A5FFFFFFFF, 0x5122334400000000, 0x1122334455667788, 0x8123456700000001, 0x6543210F80000010)
+_DIVIDENDS = (0xFFFFFFFFFFFFFFFF, 0x7EDCBA9880000000, 0x7EDCBA98FFFFFFFF, 0xFEDCBA9876543210)
 #: After so many numbers, the sum of results is stored.
 _STORED_AFTER = 8
 #: What is done with a number for the other operand of a condition: bits that are inverted, and what is added then.
@@ -99,7 +99,7 @@ def _arithmetic(name: str, rows: Sequence[Instruction], imms: Sequence[int], val
     parts = _computing(imms, Roles())
     asm = "r6 = r1\nr9 = r1\nr7 = 0\nr2 = 0\nagain:\nr4 = *(u64 *)(r9 + 0)\nr4 = be64 r4\n"
     asm += _added_up(parts, lambda n: f"*(u64 *)(r6 + {head + 8 * n}) = r7\n")
-    asm += f"r9 += 8\nr2 += 1\nif r2 != {len(values)} goto again\n{END}"
+    asm += f"r3 = r7\nr3 <<= 3\nr7 += r3\nr9 += 8\nr2 += 1\nif r2 != {len(values)} goto again\n{END}"
     what = f"{len(parts)} immediates with {len(values)} numbers each"
     return _draft(name, rows, what, asm, f"{_big_endian(values, 8)} {_zeros(parts, 8)}", _arithmetic_cases(rows))
 
