@@ -35,7 +35,7 @@ _STORED_AFTER = 8
 _DIFFERENCES = (
     *((0, by) for by in (0, -1, 1)),
     *((bit, by) for bit in (1 << 63, 1 << 32) for by in (-1, 1)),
-    *((bits, 0) for bits in (1 << 31, 0xFFFFFFFF, _MASK64)),
+    *((bits, 0) for bits in (1 << 32, 1 << 31, 0xFFFFFFFF, _MASK64)),
 )
 _REGISTERS = ("3", "0", "8")
 #: The end of programs that leave no address in a register but r1.
@@ -99,7 +99,9 @@ def _arithmetic(name: str, rows: Sequence[Instruction], imms: Sequence[int], val
     parts = _computing(imms, Roles())
     asm = "r6 = r1\nr9 = r1\nr7 = 0\nr2 = 0\nagain:\nr4 = *(u64 *)(r9 + 0)\nr4 = be64 r4\n"
     asm += _added_up(parts, lambda n: f"*(u64 *)(r6 + {head + 8 * n}) = r7\n")
-    asm += f"r3 = r7\nr3 <<= 3\nr7 += r3\nr9 += 8\nr2 += 1\nif r2 != {len(values)} goto again\n{END}"
+    # Without this, a wrong bit of one turn may be cancelled by that of another.
+    asm += "r3 = r7\nr3 >>= 7\nr7 ^= r3\nr3 = r7\nr3 <<= 3\nr7 += r3\n"
+    asm += f"r9 += 8\nr2 += 1\nif r2 != {len(values)} goto again\n{END}"
     what = f"{len(parts)} immediates with {len(values)} numbers each"
     return _draft(name, rows, what, asm, f"{_big_endian(values, 8)} {_zeros(parts, 8)}", _arithmetic_cases(rows))
 
@@ -214,7 +216,7 @@ def _offsets() -> Draft:
         word, act = f"*(u64 *)(r6 + {at})", f"{{a}}{offset}{{z}}\n{{settle}}\n"
         parts.append(
             f"r0 = r7\nr0 |= r9\n{word} = r0\nr3 = r0\nr3 >>= 1\nr3 |= r9\nr5 = r6\nr5 += {at - offset}\n{act}"
-            f"r7 += r0\nr0 += 1\n{act}r3 += r0\n{mix(Roles(), '7')}r5 = {word}\nr7 += r5\n"
+            f"r7 += r0\nr7 += r3\nr0 += 1\n{act}r3 += r0\n{mix(Roles(), '7')}r5 = {word}\nr7 += r5\n"
         )
     asm = f"r6 = r1\nr7 = {VALUES[7]:#x} ll\nr9 = 0x8080808080808080 ll\n"
     asm += _added_up(parts, lambda n: f"*(u64 *)(r6 + {8 * (_WORDS + n)}) = r7\n") + END
