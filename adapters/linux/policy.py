@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["policy", "encoding"]
 
 #: Lines of a verifier's log after the message: statistics, and the states of an infinite loop.
 _AFTERWORDS = re.compile(
-    r"(verification time \d|stack depth \d|processed \d+ insns|insns? processed|cur state:|old state:"
+    r"(verification time \d|stack depth (?:max )?\d|processed \d+ insns|insns? processed|cur state:|old state:"
     r"|subprog \d+ \(.*\) \w+ insns_self )"
 )
 

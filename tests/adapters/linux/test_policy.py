@@ -105,6 +105,7 @@ def test_the_last_line_is_the_one_before_the_afterwords() -> None:
         "verification time 17 usec\n"
         "subprog 0 (<unknown>) main insns_self 4 insns_total 4 stack 0\n"
         "stack depth 0+0\n"
+        "stack depth max 0\n"
         "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
     )
     assert last_line(log) == "infinite loop detected at insn 1"
