@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..suite.suite import VECTORS
@@ -119,21 +119,25 @@ def quick(kept: Sequence[str]) -> list[str]:
     Raises:
         BaselineError: a vector does not pass on the unmodified specification.
     """
-    scope, number = Scope((VECTORS,), first=tuple(kept)), len(os.sched_getaffinity(0))
+    first = members(Tier.SMOKE)
+    kept = tuple(dict.fromkeys([*first, *kept]))
+    scope, number = Scope((VECTORS,), first=kept), len(os.sched_getaffinity(0))
     plain = survey(scope, number).findings
-    return chosen(plain, survey_contexts(scope, SAMPLE, SEED, number).findings, kept)
+    return chosen(plain, survey_contexts(scope, SAMPLE, SEED, number).findings, kept, first)
 
 
-def chosen(plain: Sequence[Finding], confined: Sequence[Finding], kept: Sequence[str]) -> list[str]:
+def chosen(
+    plain: Sequence[Finding], confined: Sequence[Finding], kept: Sequence[str], always: Collection[str] = ()
+) -> list[str]:
     """Return vectors that notice mutants of programs that run, also in contexts, and as many of encodings as can be.
 
     ``plain`` are the findings about mutants of the specification, ``confined`` those in contexts. Vectors that were
-    chosen before were asked in their order, and stay if one is the first to notice something. So the choice is the same
-    the next time. Those that are new come behind them, those first that notice most.
+    chosen before were asked in their order, and stay if one is the first to notice something, or is in ``always``. So
+    the choice is the same the next time. Those that are new come behind them, those first that notice most.
     """
     running = [one.killers for one in (*plain, *confined) if one.family != ENCODING and one.killers]
     named = {killers[0] for killers in running}
-    useful = [name for name in kept if name in named]
+    useful = [name for name in kept if name in named or name in always]
     times = Counter(name for killers in running for name in killers)
     room = MOST_QUICK - FOR_ENCODINGS - len(useful)
     useful += sorted(cover(running, (), fixed=useful, most=room), key=lambda name: (-times[name], name))

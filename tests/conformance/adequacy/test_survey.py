@@ -231,7 +231,7 @@ def test_a_machine_that_hands_something_on_is_noticed(tmp_path: Path, what: str,
         for name, text in {"reads": asm, "sets": "r0 = 7\\nexit"}.items()
     ]
     file = write(tmp_path, *entries)
-    findings = survey((file,), ["CALL_LOCAL"]).findings
+    findings = survey(Scope((file,), ("CALL_LOCAL",))).findings
     assert {(one.id, one.killers) for one in findings if one.instruction == FRAMES and one.killers} == {
         (what, ("reads",))
     }

@@ -26,7 +26,7 @@ from bpf_isa.conformance.suite.suite import Suite, load_suite
 from .conftest import Chromium
 
 RUNTIMES = 10
-LARGEST = 15 * 1000 * 1000
+LARGEST = 20 * 1000 * 1000
 VECTORS = 20_000
 
 
