@@ -345,3 +345,16 @@ def test_a_document_that_refers_to_nothing_is_refused(made: Run, tmp_path: Path)
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(results.ResultsError, match=f"^{tmp_path}/r.json: cannot be read: No such file or directory$"):
         results.read(tmp_path / "r.json")
+
+
+def test_what_the_interpreter_of_a_jit_made_of_a_failure_is_kept(made: Run, tmp_path: Path) -> None:
+    one = next(one for one in made.runtimes if any(it.judgement.verdict is Verdict.FAIL for it in one.results))
+    failed = next(at for at, it in enumerate(one.results) if it.judgement.verdict is Verdict.FAIL)
+    repeated = copy(one)
+    repeated.results = list(one.results)
+    repeated.results[failed] = one.results[failed]._replace(interpreter=Verdict.UNSUPPORTED)
+    data = json.loads(json.dumps(results.document(replace(made, runtimes=[repeated]))))
+    (restored,) = recorded.restore(data, tmp_path).runtimes
+    assert {at: it.interpreter for at, it in enumerate(restored.results) if it.interpreter} == {
+        failed: Verdict.UNSUPPORTED
+    }

@@ -322,3 +322,72 @@ def test_what_a_jit_fails_is_repeated_on_its_interpreter() -> None:
     assert {result.interpreter for result in one.results if result not in failed} == {None}
     assert result_data(failed[0])["interpreter"] == "pass"
     assert "on the interpreter of the same runtime: pass" in as_text(failed[0], "little")
+
+
+class Interpreted(Compiled):
+    """An interpreter, though there is another one."""
+
+    def open(self) -> Adapter:
+        return RuntimeSpec.open(self)
+
+
+class Alone(Compiled):
+    """A wrong JIT without an interpreter."""
+
+    interpreter: Any = None
+
+
+class Orphan(Compiled):
+    """A wrong JIT whose interpreter cannot be had, or fails."""
+
+    @property
+    def interpreter(self) -> RuntimeSpec:
+        return RuntimeSpec("interpreter", "python", self.options["interpreter"])
+
+    def open(self) -> Adapter:
+        return Compiled("wrong", "python", "faulty:add_forgets_the_carry").open()
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        Interpreted("wrong", "python", "faulty:add_forgets_the_carry"),
+        Alone("wrong", "python", "faulty:add_forgets_the_carry"),
+        Orphan("wrong", "python", options={"interpreter": "faulty:unavailable"}),
+        Orphan("wrong", "python", options={"interpreter": "faulty:there_is_no_such_adapter"}),
+    ],
+    ids=lambda runtime: f"{type(runtime).__name__}-{runtime.options.get('interpreter', '')}",
+)
+def test_failures_are_repeated_only_of_a_jit_that_has_an_interpreter(runtime: Any) -> None:
+    (one,) = run([runtime], VECTORS)
+    assert any(result.judgement.verdict is Verdict.FAIL for result in one.results)
+    assert {result.interpreter for result in one.results} == {None} and one.complete
+
+
+class Booting(Script):
+    """A machine that is started for its jobs."""
+
+    @property
+    def boots(self) -> bool:
+        return True
+
+
+def test_one_machine_runs_at_a_time_and_other_runtimes_are_opened_at_once(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+
+    def noting(name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "opening": lambda: log.note(f"{name} opened"),
+            "closing": lambda: log.note(f"{name} closed"),
+        }
+
+    def answer(job: Job) -> Outcome:
+        while "late opened" not in log.lines():
+            pass
+        return Outcome(OutcomeKind.RETURNED, r0=0)
+
+    some = VECTORS[:1]
+    run([Booting(answer, **noting("first")), Booting(**noting("second")), Script(**noting("late"))], some, processes=2)
+    lines = [line for line in log.lines() if "late" not in line]
+    assert lines == ["first opened", "first closed", "second opened", "second closed"]
