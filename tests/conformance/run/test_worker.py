@@ -106,6 +106,29 @@ def test_a_runtime_that_opens_too_slowly(monkeypatch: pytest.MonkeyPatch) -> Non
         one.identity()
 
 
+class Booting(Script):
+    """A machine, which has other limits of time."""
+
+    @property
+    def boots(self) -> bool:
+        return True
+
+    def patience(self, timeout: float) -> float:
+        return timeout / 1000
+
+
+@pytest.mark.parametrize(("script", "seconds"), [(Booting(opening=hang), "0.01"), (Script(opening=hang), "10")])
+def test_a_machine_has_its_own_time_to_open(
+    monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None], script: Script, seconds: str
+) -> None:
+    monkeypatch.setattr(worker, "_OPENING", 10)
+    slow = pytest.raises(RuntimeBroken, match=f"^it did not open within {seconds} s$")
+    with started(script) as one:
+        clock(2000)
+        with slow:
+            one.identity()
+
+
 def test_jobs_are_answered_in_their_order() -> None:
     with at_work(Script()) as one:
         assert said(one) == [echo(job(0))]

@@ -76,6 +76,22 @@ def test_jobs_are_handed_over_in_chunks(count: int, processes: int, sizes: list[
     assert list(dict.fromkeys(found)) == sizes
 
 
+class Booting(Counting):
+    """A machine, which takes long to start."""
+
+    @property
+    def boots(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("count", "processes", "sizes"), [(15, 2, [15]), (1025, 2, [1024, 1]), (3000, 2, [1500]), (3001, 2, [1501, 1500])]
+)
+def test_a_machine_is_started_for_many_jobs(count: int, processes: int, sizes: list[int]) -> None:
+    found = [answer.r0 for answer in answers(Booting(), jobs(count), processes) if isinstance(answer, Outcome)]
+    assert list(dict.fromkeys(found)) == sizes
+
+
 def test_several_processes_run_jobs_at_the_same_time(log: Log) -> None:
     all_at_once = multiprocessing.Barrier(3)
     met: list[int] = []
