@@ -69,5 +69,5 @@ def _constant(byte: int, width: int) -> str:
 def _filled(size: int, width: int) -> Iterator[str]:
     """Yield code that fills the registers, and ``size`` bytes of the stack from its end on, with what is in R1."""
     r, step = "r" if width == 64 else "w", width // 8
-    yield from (f"{r}{number} = {r}1" for number in range(10) if number != 1)
-    yield from (f"*(u{width} *)(r10 - {at}) = r1" for at in range(step, size + 1, step))
+    yield from (f"{r}{number} = {r}1" for number in range(10))
+    yield from (f"*(u{width} *)(r10 - {at}) = r1" for at in range(step, size + step, step))

@@ -130,15 +130,18 @@ def _inquire_again(job: Job, expect: Expectation, width: int) -> Inquiry:
     if judgement.verdict is not Verdict.PASS or first.kind is not _RETURNED:
         return Finding(first, judgement)
     before = fillers(job, width)
-    outcomes = yield [*(one for filler in before for one in (filler.job, job)), *[job] * _REPETITIONS]
-    filled, others = outcomes[0], [*outcomes[1 : 2 * len(before) : 2], *outcomes[2 * len(before) :]]
-    for number, other in enumerate(others):
+    jobs = [*(one for filler in before for one in (filler.job, job)), *[job] * _REPETITIONS]
+    outcomes = yield jobs
+    for number, other in enumerate(outcomes):
+        if jobs[number] is not job:
+            continue
         judgement = judge(expect, other)
         if judgement.verdict is Verdict.PASS and (other.kind, other.r0) != (first.kind, first.r0):
-            when = f"a program that {before[number].did}" if number < len(before) else "it had been run"
+            when = f"a program that {before[number // 2].did}" if number < 2 * len(before) else "it had been run"
             judgement = unsteady(first, other, f"right after {when}")
         if judgement.verdict is not Verdict.PASS:
             return Finding(other, judgement)
+    filled = outcomes[0]
     if filled.kind is not _RETURNED:
         text = f"the program that fills all registers and the stack {filled.kind}: {filled.reason}"
         return Finding(first, unsupported(Reason("observe", text, "harness")))
