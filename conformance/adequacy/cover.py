@@ -18,7 +18,6 @@ def cover(
     kept: Collection[str],
     *,
     fixed: Collection[str] = (),
-    share: float = 1.0,
     most: int | None = None,
 ) -> frozenset[str]:
     """Return the vectors of a choice, without ``fixed``, which are there in any case.
@@ -26,14 +25,11 @@ def cover(
     Args:
         things: for each thing to notice, the vectors that do.
         kept: the vectors that were chosen before.
-        share: the part of the things to be noticed, as far as any vector notices them; 1 for all.
         most: the number of vectors, if it is limited; then those are left out that alone notice the fewest things.
     """
     there = frozenset(fixed)
     found = [frozenset(noticing) for noticing in things]
-    # What cannot be noticed is a part of what need not be.
-    spared = max(0, int((1 - share) * len(found)) - sum(not noticing for noticing in found))
-    choice = _Choice([noticing for noticing in found if noticing and not noticing & there], spared, most)
+    choice = _Choice([noticing for noticing in found if noticing and not noticing & there], most)
     choice.add_all(sorted(set(kept) - there))
     while True:
         before = choice.chosen.copy()
@@ -44,10 +40,10 @@ def cover(
 
 
 class _Choice:
-    """Vectors chosen for things to be noticed, of which ``spared`` need not be."""
+    """Vectors chosen for things to be noticed."""
 
-    def __init__(self, things: Sequence[frozenset[str]], spared: int, most: int | None) -> None:
-        self.things, self.spared, self.most = things, spared, most
+    def __init__(self, things: Sequence[frozenset[str]], most: int | None) -> None:
+        self.things, self.most = things, most
         self.chosen: set[str] = set()
         self._of: dict[str, list[int]] = {}
         for number, noticing in enumerate(things):
@@ -69,7 +65,7 @@ class _Choice:
 
     @property
     def _left(self) -> int:
-        """How many things nobody notices."""
+        """The number of things that no chosen vector notices."""
         return len(self.things) - len(+self._times)
 
     def _alone(self, vector: str) -> int:
@@ -81,11 +77,11 @@ class _Choice:
         return sum(not self._times[number] for number in self._of[vector])
 
     def fill(self) -> None:
-        """Choose vectors that notice the most of what nobody notices, while that is too much."""
+        """Choose the vectors that notice most of what is not noticed yet."""
         queue = [(-self._new(vector), crc32(vector.encode()), vector) for vector in self._of]
         heapify(queue)
         left = self._left
-        while queue and left > self.spared and (self.most is None or len(self.chosen) < self.most):
+        while queue and left and (self.most is None or len(self.chosen) < self.most):
             promised, tie, vector = heappop(queue)
             new = self._new(vector)
             if new == -promised and new:
@@ -95,16 +91,8 @@ class _Choice:
                 heappush(queue, (-new, tie, vector))
 
     def thin(self) -> None:
-        """Take vectors out that alone notice the fewest things, while these may be spared, or the vectors are many."""
-        left = self._left
-
-        def go(alone: int) -> bool:
-            nonlocal left
-            may = left + alone <= self.spared or alone == 0 or (self.most is not None and len(self.chosen) > self.most)
-            left += alone if may else 0
-            return may
-
-        self._remove_while(go)
+        """Remove vectors that notice nothing alone, and those that alone notice the fewest things, if they are many."""
+        self._remove_while(lambda alone: not alone or (self.most is not None and len(self.chosen) > self.most))
 
     def _remove_while(self, may_go: Callable[[int], bool]) -> None:
         queue = [(self._alone(vector), crc32(vector.encode()), vector) for vector in self.chosen]
