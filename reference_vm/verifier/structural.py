@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ...spec.control import Target, control_of, targets
+from ...spec.control import Target, control_of, reached, targets
 from ...spec.encoding import SLOT_BYTES, ByteOrder, Decoded, DecodeError, instructions
 from ...spec.groups import closure
 from ...spec.table import Instruction, Isa, isa
@@ -148,7 +148,7 @@ class _Flow:
 
     def check_reach(self) -> Iterator[Finding]:
         """Check what is reachable from slot 0, including functions that are called or whose address is taken."""
-        found = self._reached()
+        found = reached([0], self._onward)
         for index in found:
             if self.after.get(index) == self.length:
                 name = self._row(index) if index in self.program else "what cannot be identified"
@@ -157,17 +157,10 @@ class _Flow:
         for index in self.program.keys() - found:
             yield Finding(index, "unreachable", f"no path leads to {self._row(index)}", "warning")
 
-    def _reached(self) -> set[int]:
-        """Return the slots that are reachable from slot 0, a straight line of instructions at a time."""
-        found: set[int] = set()
-        todo = [0]
-        while todo:
-            index: int | None = todo.pop()
-            while index is not None and index not in found:
-                found.add(index)
-                todo += [target.slot for target in self.targets.get(index, ())]
-                index = self.after.get(index)
-        return found
+    def _onward(self, index: int) -> list[int]:
+        after = self.after.get(index)
+        found = [] if after is None else [after]
+        return found + [target.slot for target in self.targets[index]] if index in self.targets else found
 
     def _row(self, index: int) -> str:
         return self.program[index].instruction.name
