@@ -22,7 +22,7 @@ from .survey import Finding, OnTask, Scope, Survey, survey
 #: room for. As much as this is theirs: with so many vectors, those are there that notice several.
 MOST_QUICK, FOR_ENCODINGS = 2500, 500
 BAR: Final = 0.995
-#: So many mutants in contexts are looked at where vectors are chosen; those that are measured are others.
+#: The number of mutants in contexts by which vectors are chosen, and the seed; those that are measured are others.
 SAMPLE, SEED = 50_000, 0
 ENCODING: Final = "encoding"
 RUNNING, ENCODINGS, CONFINED = "programs that run", "encodings", "code generators"

@@ -97,13 +97,13 @@ def adequacy(
         if json_file is not None or suggest_file is not None:
             raise Unusable("--diagnosis writes no files: leave out --json and --suggest")
         if of_tier:
-            raise Unusable("--diagnosis is measured with the whole suite: leave --tier away")
+            raise Unusable("--diagnosis is measured with the whole suite: leave out --tier")
         raise SystemExit(
             _diagnose(console, instructions, paths or (VECTORS,), sample or _DIAGNOSED, seed, r0_only, jobs)
         )
     number, rows = jobs or len(os.sched_getaffinity(0)), instructions or None
     if of_tier and suggest_file is not None:
-        raise Unusable("--suggest is about what the whole suite does not notice: leave --tier away")
+        raise Unusable("--suggest is about what the whole suite does not notice: leave out --tier")
     if paths:
         check_own(tier)
     scope = Scope(paths or (VECTORS,), rows)

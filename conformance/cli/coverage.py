@@ -56,7 +56,7 @@ def coverage(
     console = console_beside(json_file, html_file)
     if names:
         if json_file or html_file or docs_file:
-            raise click.UsageError("--json, --html and --docs are about the whole suite: leave the names away")
+            raise click.UsageError("--json, --html and --docs are about the whole suite: leave out the names")
         _show_each(names, measured, console)
         return
     if json_file is not None:

@@ -42,7 +42,7 @@ def museum(names: tuple[str, ...], docs_file: Path | None, json_file: Path | Non
     if check and docs_file is None:
         raise click.UsageError("--check compares the page of --docs: name it")
     if names and docs_file is not None:
-        raise click.UsageError("--docs is about all bugs: leave the names away")
+        raise click.UsageError("--docs is about all bugs: leave out the names")
     check_writable(json_file)
     known = {name: bug for name, bug in bugs().items() if bug.miniature is not None}
     if unknown := [name for name in names if name not in known]:

@@ -229,7 +229,7 @@ def _unfinished(file: Path, ctx: click.Context) -> Unfinished:
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         if parameter.name in _SAID_BY_THE_FILE and source is click.core.ParameterSource.COMMANDLINE:
-            raise Unusable(f"--resume does what {file} says: leave {parameter.opts[-1]} away")
+            raise Unusable(f"--resume does what {file} says: leave out {parameter.opts[-1]}")
     before = unfinished(file)
     if before.command.folder != str(Path.cwd()):
         raise Unusable(f"{file}: the run was started in {before.command.folder}: resume it there")

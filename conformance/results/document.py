@@ -161,7 +161,7 @@ def tier_of(data: Json) -> str:
 
 
 def only_tier(tiers: Iterable[tuple[object, str]]) -> str:
-    """Return the tier of results that are looked at together: ``tiers`` are names of documents, each with its tier.
+    """Return the tier of results that are used together: ``tiers`` are names of documents, each with its tier.
 
     Raises:
         ResultsError: they are of different tiers.

@@ -51,7 +51,7 @@ def check_own(name: str) -> None:
         SelectionError: there is no such tier, or it is a part.
     """
     if tier_named(name) is not Tier.FULL:
-        raise SelectionError(f"--tier {name} is a part of the suite of this package: leave other vectors away")
+        raise SelectionError(f"--tier {name} is a part of the suite of this package: leave out --vectors and --data")
 
 
 def by_tier(name: str, suite: frozenset[str]) -> Test:

@@ -196,7 +196,7 @@ def test_expectation_files_can_come_from_a_conftest(project: Path) -> None:
         (["--bpf-runtime", "reference", "--bpf-expectations", "nowhere"], "nowhere"),
         (["--bpf-runtime", "reference", "--bpf-expectations", "{known}"], "there are expectations of 'wrong'"),
         (["--bpf-runtime", "reference", "--bpf-tier", "slow"], "--tier slow: the tiers are smoke, quick, full"),
-        (["--bpf-runtime", "reference", "--bpf-tier", "smoke"], "leave other vectors away"),
+        (["--bpf-runtime", "reference", "--bpf-tier", "smoke"], "leave out --vectors and --data"),
     ],
 )
 def test_what_cannot_be_used_is_one_error(

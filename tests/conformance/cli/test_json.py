@@ -155,7 +155,7 @@ def test_a_file_that_could_not_be_written_is_refused_before_anything_is_done(fol
 def test_names_of_requirements_and_files_for_everything_do_not_go_together(folder: Path) -> None:
     done = bpf_isa(folder, "coverage ADD64_X", "--json", "-")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "leave the names away" in done.stderr
+    assert "leave out the names" in done.stderr
 
 
 def test_bytes_of_a_program_go_to_standard_output_too(folder: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_command_convicts_one() -> None:
     [
         (["modulo-ceils"], "modulo-ceils: no bug with a miniature; did you mean modulo-floors?"),
         (["--check"], "--check compares the page of --docs: name it"),
-        (["modulo-floors", "--docs", "x.md"], "--docs is about all bugs: leave the names away"),
+        (["modulo-floors", "--docs", "x.md"], "--docs is about all bugs: leave out the names"),
     ],
 )
 def test_what_the_command_cannot_do(arguments: list[str], message: str) -> None:

@@ -179,7 +179,7 @@ def test_what_is_run_cannot_be_said_twice(partial: Path) -> None:
     ):
         done = bpf_isa(partial, "run", "--resume", "r.json", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"--resume does what r.json says: leave {arguments[0]} away" in done.stderr.replace("--runtime", "-r")
+        assert f"--resume does what r.json says: leave out {arguments[0]}" in done.stderr.replace("--runtime", "-r")
 
 
 def test_a_run_goes_on_where_it_was_started(partial: Path, tmp_path: Path) -> None:
