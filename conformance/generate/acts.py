@@ -7,12 +7,10 @@ one register.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from .covers import covers
 from .draft import line
 
 #: The immediate of conditions.
@@ -132,8 +130,3 @@ def pair_bytes(bits: int = 64) -> str:
 def rows_of_kinds(*kinds: Kind) -> list[Instruction]:
     """Return the rows of these kinds."""
     return [row for row in isa().instructions if facts(row).kind in kinds]
-
-
-def covering(rows: Iterable[Instruction], *more: str) -> tuple[str, ...]:
-    """Return the requirement of the operation of each row, and ``more``."""
-    return (*dict.fromkeys(covers(row)[0] for row in rows), *more)

@@ -2,8 +2,8 @@
 """Atomic operations at every place: at each offset, unaligned, across boundaries, and on the stack to its lowest slot.
 
 Machines have other displacements for them, or none, and on the stack compilers may leave the lock out. RFC 9669 does
-not say that operands are aligned (erratum ``unaligned-access``). What comes of the operations is computed in the
-program, so that runtimes which show r0 only can answer as well.
+not say that operands are aligned (erratum ``unaligned-access``). Programs fold the results into R0, so that runtimes
+which show no more can answer as well.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...reference_vm.frames import FRAME_BYTES
 from ...spec.facts import Kind, facts
-from ...spec.table import Instruction, isa
-from .covers import covers
+from ...spec.table import Instruction
+from .acts import rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 from .places import BOUNDARIES, BOUNDARY_BYTES, MIXED, boundary
 
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of all atomic operations."""
-    rows = [row for row in isa().instructions if facts(row).kind is Kind.ATOMIC and facts(row).operation]
+    rows = rows_of_kinds(Kind.ATOMIC)
     for name, results in _RESULTS.items():
         chosen = [row for row in rows if _results(row) == results]
         for width in (32, 64):
@@ -46,10 +47,6 @@ def _holes(row: Instruction, asm: str) -> Mapping[str, str]:
     return {name: text for name, text in known.items() if f"{{{name}}}" in asm}
 
 
-def _all_covered(rows: Sequence[Instruction]) -> tuple[str, ...]:
-    return (*dict.fromkeys(found for row in rows for found in covers(row)), "rfc9669-5.3-address")
-
-
 def _at_offsets(name: str, rows: Sequence[Instruction]) -> Draft:
     """One operation at each aligned offset; what they fetch is added up. CMPXCHG finds its R0 every other time."""
     asm, size = "w3 = 0\n", facts(rows[0]).width // 8
@@ -62,7 +59,7 @@ def _at_offsets(name: str, rows: Sequence[Instruction]) -> Draft:
     return Draft(
         f"every-offset/atomic{size * 8}-{name}",
         f"{128 // size} aligned offsets from 0 to 127; r0 is the sum of what is fetched",
-        _all_covered(rows),
+        covering(rows, "rfc9669-5.3-address", of_each=None),
         {slug(row): _holes(row, asm) for row in rows},
         f"{asm}{{r}}0 = {{r}}3\nexit\n",
         observe=("r0", "after"),
@@ -97,22 +94,22 @@ def _unaligned(name: str, rows: Sequence[Instruction]) -> Draft:
     asm = f"{boundary()}r0 = 0\n"
     for number, at in enumerate(_WINDOW):
         asm += f"r3 = {_value(number)} ll\n*(u64 *)(r7 + {at}) = r3\n"
-    asm += "r6 = r7\nr6 += {start}\nr9 = {turns}\nagain:\nr4 = r9\nr4 <<= 24\nr4 ^= 0x1f2e3d4c\n"
+    asm += "r6 = r7\nr6 += {start}\nr9 = {iterations}\nagain:\nr4 = r9\nr4 <<= 24\nr4 ^= 0x1f2e3d4c\n"
     asm += "r2 = r9\nr2 &= 1\n" if name == "exchange" else ""
     asm += f"{_operation(name, '6', 0, 'r2')}r6 += 1\nr9 -= 1\nif r9 != 0 goto again\n"
     asm += "".join(f"r3 = *(u64 *)(r7 + {at})\n{MIXED}" for at in _WINDOW)
     cases = {}
     for row in rows:
         size = facts(row).width // 8
-        within = {"start": "0", "turns": str(64 - size + 1), **BOUNDARIES["64-bytes"]}
-        across = {"start": str(1 - size), "turns": str(size - 1)}
+        within = {"start": "0", "iterations": str(64 - size + 1), **BOUNDARIES["64-bytes"]}
+        across = {"start": str(1 - size), "iterations": str(size - 1)}
         cases[f"{slug(row)}-within-64-bytes"] = {**_holes(row, asm), **within}
         for key, mask in BOUNDARIES.items():
             cases[f"{slug(row)}-across-{key}"] = {**_holes(row, asm), **across, **mask}
     return Draft(
         f"unaligned/atomic-{name}",
         "operands within 64 bytes, or on both sides of a multiple of so many bytes: r0 is a fold of all results",
-        _all_covered(rows),
+        covering(rows, "rfc9669-5.3-address", of_each=None),
         cases,
         f"{asm}exit\n",
         memory=f"00*{BOUNDARY_BYTES + 64}",
@@ -137,7 +134,7 @@ def _on_the_stack(name: str, rows: Sequence[Instruction]) -> Draft:
     return Draft(
         f"lowest-and-highest-slot/atomic-{name}",
         "operations on the stack, by r10, by copies of it and by a function: r0 is a fold of the results",
-        _all_covered(rows),
+        covering(rows, "rfc9669-5.3-address", of_each=None),
         {slug(row): _holes(row, asm) for row in rows},
         asm,
         errata=("stack-and-call-depth", "calling-convention"),
@@ -152,7 +149,7 @@ def _way(name: str, number: int, pointer: str, base: str, moved: int, offset: in
         asm += f"r3 = {value} ll\n*(u64 *)({pointer} - {-at}) = r3\n"
     asm += f"r2 = {pointer}\nr2 += {moved}\n" if base == "2" else ""
     asm += f"r4 = {_value(number + 40)} ll\n{_operation(name, base, offset, str(number % 2))}"
-    # The level is not must anyway: here upper halves can be looked at, what is fetched and what R0 was.
+    # The level is not must anyway: here upper halves can be compared: of what is fetched, and of what R0 was.
     asm = asm.replace("{r}3 = {r}4", "r3 = r4").replace("{r}3 = {r}0", "r3 = r0")
     asm = asm.replace("r0 ^= ", "r7 = {dirt} ll\nr0 ^= r7\nr0 ^= ")
     return asm + "".join(f"r3 = *(u64 *)({pointer} - {-at})\n{MIXED}" for at in (slot, beside))

@@ -22,7 +22,7 @@ from .context_parts import (
     shown,
     using,
 )
-from .covers import covers
+from .covers import covering
 from .draft import Draft
 
 _HELPER: Final = 77
@@ -151,11 +151,11 @@ def body(some: Sequence[Part], way: Way, label: str = "part") -> str:
 def draft(name: str, what: str, some: Sequence[Part], way: Way, asm: str, cases: Mapping[str, Case]) -> Draft:
     """Return the vectors of ``some`` parts that do ``asm`` with each pair of operands."""
     calls = bool(way.functions)
-    found = dict.fromkeys(name for part in some for name in covers(part.row)[:2])
+    rows = (part.row for part in some)
     return Draft(
         name,
         f"{len(some)} instructions on {len(PAIRS)} pairs of operands, {what}",
-        (*found, *(("rfc9669-4.3.2-call-local",) if calls else ())),
+        covering(rows, *(("rfc9669-4.3.2-call-local",) if calls else ()), of_each=2),
         cases,
         loop(asm, len(some)) + way.functions,
         observe=("after",),

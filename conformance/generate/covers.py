@@ -7,6 +7,7 @@ are about the fewest instructions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from ...spec.errors import InputError
@@ -30,6 +31,11 @@ _SIZES = {8: "b", 16: "h", 32: "w", 64: "dw"}
 
 class UncoveredError(InputError):
     """No requirement is about a row, so that no vector can cover it."""
+
+
+def covering(rows: Iterable[Instruction], *more: str, of_each: int | None = 1) -> tuple[str, ...]:
+    """Return the requirements of ``rows``, that of the operation of each (or ``of_each``, None: all), and ``more``."""
+    return (*dict.fromkeys(found for row in rows for found in covers(row)[:of_each]), *more)
 
 
 @cache

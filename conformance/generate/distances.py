@@ -15,7 +15,8 @@ from typing import NamedTuple
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction
 from . import jumps
-from .acts import OTHER, PAIRS, covering, pair_bytes, rows_of_kinds
+from .acts import OTHER, PAIRS, pair_bytes, rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 from .registers import VALUES
 

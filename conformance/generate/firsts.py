@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction
-from .acts import OTHER, Roles, act, covering, rows_of_kinds
+from .acts import OTHER, Roles, act, rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 from .situations import mix
 

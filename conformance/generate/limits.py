@@ -14,7 +14,8 @@ from itertools import cycle, product
 from ...reference_vm.contexts.fields import LIMITS, numbers
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import FIELD_RANGES, Instruction, isa
-from .acts import Roles, covering, rows_of_kinds
+from .acts import Roles, rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 from .registers import END, VALUES
 from .situations import mix
@@ -99,7 +100,7 @@ def _arithmetic(name: str, rows: Sequence[Instruction], imms: Sequence[int], val
     parts = _computing(imms, Roles())
     asm = "r6 = r1\nr9 = r1\nr7 = 0\nr2 = 0\nagain:\nr4 = *(u64 *)(r9 + 0)\nr4 = be64 r4\n"
     asm += _added_up(parts, lambda n: f"*(u64 *)(r6 + {head + 8 * n}) = r7\n")
-    # Without this, a wrong bit of one turn may be cancelled by that of another.
+    # Without this, a wrong bit of one iteration may be cancelled by that of another.
     asm += "r3 = r7\nr3 >>= 7\nr7 ^= r3\nr3 = r7\nr3 <<= 3\nr7 += r3\n"
     asm += f"r9 += 8\nr2 += 1\nif r2 != {len(values)} goto again\n{END}"
     what = f"{len(parts)} immediates with {len(values)} numbers each"
@@ -142,14 +143,14 @@ def _conditions(rows: Sequence[Instruction], bits: int) -> Draft:
         for place, number in enumerate(_LIMITS)
     ]
     asm = f"{r}7 = 0\n{r}2 = 0\nagain:\n"
-    turns = dict.fromkeys((inverted & mask, by) for inverted, by in _DIFFERENCES)
-    for turn, (inverted, by) in enumerate(turns):
+    iterations = dict.fromkeys((inverted & mask, by) for inverted, by in _DIFFERENCES)
+    for number, (inverted, by) in enumerate(iterations):
         asm += f"{r}4 = {inverted:#x}{suffix}\n{r}5 = {by}\n"
-        asm += f"if {r}2 == {turn} goto chosen\n" if turn + 1 < len(turns) else "chosen:\n"
+        asm += f"if {r}2 == {number} goto chosen\n" if number + 1 < len(iterations) else "chosen:\n"
     size = bits // 8
     asm += _added_up(parts, lambda n: f"{r}3 = {r}7\n{r}3 <<= 3\n{r}7 += {r}3\n*(u{bits} *)(r1 + {size * n}) = r7\n")
-    asm += f"{r}2 += 1\nif {r}2 != {len(turns)} goto again\n{END if is_wide else _NARROW_END}"
-    what = f"{len(parts)} immediates with {len(turns)} numbers each"
+    asm += f"{r}2 += 1\nif {r}2 != {len(iterations)} goto again\n{END if is_wide else _NARROW_END}"
+    what = f"{len(parts)} immediates with {len(iterations)} numbers each"
     cases = {slug(row): {"a": _before(row, dst="3", imm="@", offset="+1")} for row in rows}
     return _draft(f"conditions{bits}", rows, what, asm, _zeros(parts, size), cases)
 

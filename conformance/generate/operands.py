@@ -12,7 +12,7 @@ from itertools import chain
 
 from ...spec.facts import DIVISIONS, SHIFTS, Kind, facts
 from ...spec.table import Instruction, isa
-from .covers import covers
+from .covers import covering, covers
 from .draft import Draft, line, slug
 from .registers import END, stored
 
@@ -70,7 +70,7 @@ def _divided_by_0(rows: Sequence[Instruction]) -> Draft:
             asm += f"r3 = *(u64 *)(r1 + {8 * number})\n{line(row, dst='3', imm='0')}\n*(u64 *)(r1 + {8 * place}) = r3\n"
             place += 1
     found = ("rfc9669-4.1-div-by-zero", "rfc9669-4.1-mod-by-zero-64", "rfc9669-4.1-mod-by-zero-32")
-    what = "numbers from memory divided by an immediate of 0: what comes of each follows them there"
+    what = "numbers from memory divided by an immediate of 0: the results follow them there"
     memory = f"070000f0f0debc9a efcdab8967452301 00*{8 * (place - 2)}"
     asm += "r0 = 0\nr1 = 0\nr3 = 0\nexit\n"
     return Draft("divided-by-0/from-memory", what, found, asm=asm, observe=("after",), memory=memory)
@@ -92,8 +92,8 @@ def _divided_by_loaded_0(name: str, rows: Sequence[Instruction]) -> Draft:
                 asm += f"r3 = *(u64 *)(r1 + {8 * number})\n{divisor}"
                 asm += f"{line(row, dst='3', src='4')}\n*(u64 *)(r1 + {8 * place}) = r3\n"
                 place += 1
-    found = dict.fromkeys(name for row in rows for name in covers(row) if _ABOUT_ZERO.search(name))
-    what = "numbers from memory divided by zeros from there: what comes of each follows them; the program goes on"
+    found = filter(_ABOUT_ZERO.search, covering(rows, of_each=None))
+    what = "numbers from memory divided by zeros from there: the results follow them; the program goes on"
     memory = f"{_DIVIDENDS} ff*{8 * (place - numbers)}"
     asm += "r0 = 77\nexit\n"
     return Draft(f"divided-by-0/{name}", what, tuple(found), asm=asm, observe=("r0", "after"), memory=memory)
@@ -129,7 +129,7 @@ def _condition(row: Instruction) -> Draft:
 
 def _draft(row: Instruction, asm: str, size: int) -> Draft:
     size *= _COUNT if "src" in row.operands else 1
-    what = "operands from memory, in a loop; what comes of each, or of each pair, follows them there"
+    what = "operands from memory, in a loop; the result of each, or of each pair, follows them there"
     memory = f"{_DATA} 00*{_COUNT * size}"
     return Draft(f"{slug(row)}/from-memory", what, covers(row), asm=asm, observe=("after",), memory=memory)
 
@@ -172,7 +172,7 @@ def _each_register(name: str, rows: Sequence[Instruction], pairs: Sequence[tuple
         cases[f"r{n}_r{(n + 1) % 10}"] = {"d": str(n), "s": str((n + 1) % 10), **others}
         if n in (0, 1, 4, 9) and any("src" in row.operands for row in rows):
             cases[f"r{n}_r{n}"] = {"d": str(n), "s": str(n), **others}
-    found = tuple(dict.fromkeys(covers(row)[0] for row in rows))
+    found = covering(rows)
     what = f"{len(rows)} instructions in each register, alone and with others, on numbers from memory"
     return Draft(
         f"each-register/{name}",

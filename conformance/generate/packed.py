@@ -74,7 +74,7 @@ def _packed(form: Form, *, wide: bool) -> Draft:
     if wide:
         for dst, src in ((3, 4), (5, 6)):
             beside(program, (dst, src), _line(form, Operands(dst, src, 0, 0), "+0"))
-    what = f"{len(parts)} parts: each register, or pair of registers, and boundary values; what comes of each is stored"
+    what = f"{len(parts)} parts: each register, or pair of registers, and boundary values; each result is stored"
     return draft(form, program, "wide" if wide else "narrow", what)
 
 

@@ -60,7 +60,7 @@ def _packed(form: Form, *, wide: bool) -> Draft:
         _access(form, program, part)
     if wide:
         _beside(form, program)
-    what = f"{len(parts)} parts: each pair of registers, offsets and boundary values; what comes of each is stored"
+    what = f"{len(parts)} parts: each pair of registers, offsets and boundary values; each result is stored"
     return draft(form, program, "wide" if wide else "narrow", what, _FILL)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...spec.facts import DIVISIONS, SHIFTS, facts
 from ...spec.table import Instruction
-from .covers import covers
+from .covers import covering
 from .draft import Draft, fill, slug
 from .registers import VALUES
 
@@ -149,11 +149,10 @@ def beside(program: Program, registers: tuple[int, ...], line: str, kept: Iterab
 def draft(form: Form, program: Program, name: str, what: str, fill_byte: str = "00") -> Draft:
     """Return the vector of a program, with a case for each row of the form."""
     asm, memory = program.finish(fill_byte)
-    found = dict.fromkeys(covers(row)[0] for row in form.rows)
     return Draft(
         f"packed/{slug(form.row)}/{name}",
         what,
-        tuple(found),
+        covering(form.rows),
         {slug(row): {"op": word} for row, word in zip(form.rows, form.words, strict=True)},
         asm,
         observe=("after",),

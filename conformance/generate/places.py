@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from ...reference_vm.frames import FRAME_BYTES
 from ...spec.facts import Kind, facts
-from ...spec.table import Instruction, isa
-from .covers import covers
+from ...spec.table import Instruction
+from .acts import rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 from .registers import END
 
@@ -34,8 +35,7 @@ _STORED = "-1985229329"
 
 def drafts() -> Iterator[Draft]:
     """Yield the vectors of loads and stores."""
-    loads = [row for row in isa().instructions if facts(row).kind is Kind.LOAD and not facts(row).locked]
-    stores = [row for row in isa().instructions if facts(row).kind is Kind.STORE and not facts(row).locked]
+    loads, stores = rows_of_kinds(Kind.LOAD), rows_of_kinds(Kind.STORE)
     for name, offsets in _OFFSETS.items():
         for aligned in (True, False):
             chosen = [[row for row in rows if _fits(row, offsets) == aligned] for rows in (loads, stores)]
@@ -63,10 +63,6 @@ def _at_offsets(
         yield _stores(title, offsets, stores)
 
 
-def _all_covered(rows: Iterable[Instruction]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found for row in rows for found in covers(row)))
-
-
 def _type(row: Instruction) -> str:
     """Return the type of what a row loads or stores, as assembly has it."""
     return f"{'s' if facts(row).extends else 'u'}{facts(row).width}"
@@ -85,7 +81,7 @@ def _loads(title: str, offsets: Sequence[int], rows: Sequence[Instruction]) -> D
     return Draft(
         f"every-offset/loads-{title}",
         f"{len(offsets)} loads at offsets from 0 to 127; each result has its place behind what is loaded",
-        _all_covered(rows),
+        covering(rows, of_each=None),
         {slug(row): {"type": _type(row), "result": "u32" if _is_narrow(row) else "u64"} for row in rows},
         f"{asm}w0 = 0\nexit\n",
         observe=("r0", "after"),
@@ -113,7 +109,7 @@ def _stores(title: str, offsets: Sequence[int], rows: Sequence[Instruction]) -> 
     return Draft(
         f"every-offset/stores-{title}",
         f"{len(offsets)} stores at offsets from 0 to 127, in either order; r0 is the sum of what was there then",
-        _all_covered(rows),
+        covering(rows, of_each=None),
         cases,
         f"{asm}exit\n",
         observe=("r0", "after"),
@@ -141,7 +137,7 @@ def _walk(loads: Sequence[Instruction], stores: Sequence[Instruction], step: int
     return Draft(
         f"every-place/steps-of-{step}",
         f"all loads and stores at a moving address, {128 // step} times: a fold of what each finds",
-        tuple(dict.fromkeys(covers(row)[0] for row in rows)),
+        covering(rows),
         asm=asm,
         observe=("after",),
         memory=f"{_CONTENT} 00*{8 * len(rows)}",
@@ -199,19 +195,19 @@ def _across(name: str, rows: Sequence[Instruction]) -> Draft:
     for number, content in enumerate(_CONTENTS):
         swapped = int.from_bytes(content.to_bytes(8), "little")
         asm += f"r3 = {content:#x} ll\n*(u64 *)(r7 - 8) = r3\nr3 = {swapped:#x} ll\n*(u64 *)(r7 + 0) = r3\n"
-        asm += f"r6 = r7\nr6 += {{start}}\nr9 = {{turns}}\nagain{number}:\n"
+        asm += f"r6 = r7\nr6 += {{start}}\nr9 = {{iterations}}\nagain{number}:\n"
         asm += _accesses(name == "loads", "r6", number == 1, "r7 - 8", "r7 + 0")
         asm += f"r6 += 1\nr9 -= 1\nif r9 != 0 goto again{number}\n"
     cases = {}
     for row in rows:
         size = facts(row).width // 8
         for boundary_name, mask in BOUNDARIES.items():
-            values = {**_values(row), "start": str(1 - size), "turns": str(size - 1), **mask}
+            values = {**_values(row), "start": str(1 - size), "iterations": str(size - 1), **mask}
             cases[f"{slug(row)}-{boundary_name}"] = values
     return Draft(
         f"across/{name}",
         "accesses of which a part lies before a multiple of so many bytes, and a part behind it",
-        _all_covered(rows),
+        covering(rows, of_each=None),
         cases,
         f"{asm}r0 += r4\nexit\n",
         memory=f"00*{BOUNDARY_BYTES}",
@@ -243,7 +239,7 @@ def _on_stacks(name: str, rows: Sequence[Instruction]) -> Draft:
     return Draft(
         f"stacks/{name}",
         "the ends of the program's stack by r10 and by pointers in functions: r0 is a fold of what is found there",
-        (*_all_covered(rows), "rfc9669-4.3.2-call-local"),
+        covering(rows, "rfc9669-4.3.2-call-local", of_each=None),
         {slug(row): _values(row) for row in rows},
         asm,
         errata=("stack-and-call-depth", "calling-convention"),

@@ -16,7 +16,8 @@ from ...spec.asm.assemble import assemble
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction
 from . import jumps
-from .acts import PAIRS, covering, pair_bytes, rows_of_kinds
+from .acts import PAIRS, pair_bytes, rows_of_kinds
+from .covers import covering
 from .distances import direction_of, jump, repeated
 from .draft import Draft
 from .registers import VALUES

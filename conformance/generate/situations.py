@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
-from .acts import GIVE, PAIRS, Act, Roles, act, covering, pair_bytes
+from .acts import GIVE, PAIRS, Act, Roles, act, pair_bytes
+from .covers import covering
 from .draft import Draft, slug
 from .registers import END
 

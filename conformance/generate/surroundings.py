@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
 from . import jumps
-from .covers import covers
+from .covers import covering
 from .draft import Draft, line, slug
 
 _PATTERN = "01 82 03 84 85 06 87 08 f9 fa fb fc 7d fe 7f f0 11 92 13 94 95 16 97 00"
@@ -142,7 +142,7 @@ def _draft(
 ) -> Draft:
     if facts(rows[0]).kind is Kind.PACKET:
         errata = ("packet-access-undefined", *errata)
-    found = dict.fromkeys(name for row in rows for name in covers(row))
+    found = covering(rows, of_each=None)
     return Draft(
         f"{name}/{slug(rows[0])}-to-{slug(rows[-1])}",
         f"{what}: a double word of memory for each of {', '.join(row.name for row in rows)}",
@@ -177,7 +177,7 @@ def _moved(name: str, rows: Sequence[Instruction]) -> Draft:
             back += f"{_compare(row, holds, f'near{place}')}\n"
         back += f"r0 = {2000 + place}\nexit\n"
     asm = f"{_PREPARE}if r6 == 7 goto filler\n{there}exit\nfiller:\n.rept 300\nr0 += 1\n.endr\nexit\n{back}"
-    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward", "rfc9669-3.1-offset-width"]
+    found = covering(rows, "rfc9669-4.3-backward", "rfc9669-3.1-offset-width")
     what = (
         f"{len(rows)} conditional jumps over 300 slots forward and back, with a condition that holds and one that does "
         "not; r0 is above 1000 if one forward went wrong, above 2000 if one back did: its place among them"
@@ -199,7 +199,7 @@ def _loaded(name: str, rows: Sequence[Instruction]) -> Draft:
             jump = line(row, dst="3", src="4", imm=number, offset="+1")
             asm += f"r3 = *(u8 *)(r6 + {start})\n{between}{jump}\nr7 += {1 << bit}\n"
         asm += f"*(u16 *)(r6 + {_PATTERN_BYTES + 2 * place}) = r7\n"
-    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3.2-call-local"]
+    found = covering(rows, "rfc9669-4.3.2-call-local")
     return Draft(
         f"loaded/{name}",
         f"{len(rows)} conditional jumps in a function, with operands from memory: of ten bits for each, those that "
@@ -239,5 +239,5 @@ def _far(rows: Sequence[Instruction], direction: str, holds: bool, asm: str) -> 
     what = (
         f"every conditional jump, {direction} as far as can be; r0 counts jumps by 256, and by 1 where there was none"
     )
-    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range"]
+    found = covering(rows, "rfc9669-3.1-offset-width", "rfc9669-4.3-ja-range")
     return Draft(name, what, tuple(found), asm=asm, memory="00", errata=("program-size",))

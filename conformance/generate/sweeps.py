@@ -13,7 +13,7 @@ from ...spec.facts import Kind, facts
 from ...spec.table import Instruction, isa
 from . import jumps, memory
 from .boundaries import edges
-from .covers import covers
+from .covers import covering, covers
 from .draft import Draft, line, slug
 from .registers import PATTERN, PATTERN_BYTES, VALUES
 
@@ -55,7 +55,7 @@ def _to_themselves() -> Draft:
         setting = f"r3 = {a}\n" + (f"r4 = {b}\n" if "src" in row.operands else "")
         asm += f"{setting}{line(row, dst='3', src='4', imm=str(b), offset='-1')}\nr0 += 1\n"
     what = "conditions that do not hold for jumps to themselves; r0 counts them"
-    found = [*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3-backward"]
+    found = covering(rows, "rfc9669-4.3-backward")
     name, program = "jumps-to-themselves/not-taken", f"{asm}exit\n"
     return Draft(name, what, tuple(found), asm=program, errata=("jump-to-itself",))
 
@@ -76,7 +76,7 @@ def _places(row: Instruction) -> Draft:
         else:
             asm += "r3 += 17\n"
     content = f"{PATTERN} 00*64" if memory.is_load(row) else "a5*136"
-    draft = _draft(row, "places", "each address modulo 8; what comes of it is in memory", asm, content)
+    draft = _draft(row, "places", "each address modulo 8; the result is in memory", asm, content)
     if facts(row).width == 8:
         return draft
     return replace(draft, errata=("unaligned-access",))

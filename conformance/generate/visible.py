@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...spec.facts import Kind, facts
-from ...spec.table import Instruction, isa
-from .covers import covers
+from ...spec.table import Instruction
+from .acts import rows_of_kinds
+from .covers import covering
 from .draft import Draft, line, slug
 
 #: The end of programs whose results are in memory. It names no other register: one that nothing uses is where the
@@ -28,8 +29,7 @@ def drafts() -> Iterator[Draft]:
     yield _zeros("narrow", narrow, (8, 16, 32))
     yield _zeros("wide", {name: text.replace("{r}", "r") for name, text in _ZEROS.items()} | _WIDE_ZEROS, _WIDTHS)
     yield _zeros_on_the_stack()
-    stores = [row for row in isa().instructions if facts(row).kind is Kind.STORE and not facts(row).locked]
-    atomics = [row for row in isa().instructions if facts(row).kind is Kind.ATOMIC and facts(row).operation]
+    stores, atomics = rows_of_kinds(Kind.STORE), rows_of_kinds(Kind.ATOMIC)
     for name, rows in (
         ("stores", stores),
         ("atomic32", [row for row in atomics if facts(row).width == 32]),
@@ -130,7 +130,7 @@ def _read_by_the_caller(name: str, rows: Sequence[Instruction]) -> Draft:
     return Draft(
         f"last-store/read-by-the-caller-of-{name}",
         f"{len(rows)} functions that end with a store: what their caller loads from there right after the call",
-        (*dict.fromkeys(covers(row)[0] for row in rows), "rfc9669-4.3.2-exit-returns-to-caller"),
+        covering(rows, "rfc9669-4.3.2-exit-returns-to-caller"),
         asm=f"{main}{_END}{functions}",
         observe=("after",),
         memory=f"00*{results}",
@@ -157,7 +157,7 @@ def _before_the_end(row: Instruction) -> Draft:
     return Draft(
         f"{slug(row)}/last-store",
         "what is stored right before the end of the program is in the memory",
-        (covers(row)[0], "rfc9669-4.3-exit"),
+        covering([row], "rfc9669-4.3-exit"),
         cases,
         asm,
         observe=("after",),
