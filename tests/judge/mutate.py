@@ -39,7 +39,7 @@ JUDGE = {
     "run/fillers": ("run/steady",),
     "run/fold": ("run/fold", "run/inquiry"),
     "run/ends": ("run/ends",),
-    "run/runner": ("run/runner", "run/bounded"),
+    "run/runner": ("run/runner", "run/bounded", "run/machines"),
     "run/worker": ("run/worker",),
     "run/workers": ("run/workers",),
     "run/discovery": ("run/search",),
