@@ -140,14 +140,17 @@ class Exhausting(Booting):
         raise Exhausted("no memory")
 
 
-class Repeated(Compiled):
-    """A wrong JIT whose interpreter is a machine."""
-
-    interpreter: Any = None
-
-
 def zero(job: Job) -> Outcome:
     return Outcome(OutcomeKind.RETURNED, r0=0)
+
+
+def wrong_with(machine: Script) -> Any:
+    """Return a wrong JIT whose interpreter is a machine."""
+
+    class Repeated(Compiled):
+        interpreter: Any = machine
+
+    return Repeated("wrong", "python", "faulty:add_forgets_the_carry")
 
 
 def test_a_machine_and_an_interpreter_are_told_what_a_vector_may_take() -> None:
@@ -155,14 +158,10 @@ def test_a_machine_and_an_interpreter_are_told_what_a_vector_may_take() -> None:
     run([Timed(zero)], VECTORS[:1], timeout=77)
     assert 77 in Timed.said
     Timed.said.clear()
-    runtime: Any = Repeated("wrong", "python", "faulty:add_forgets_the_carry")
-    object.__setattr__(runtime, "interpreter", Timed(zero))
-    run([runtime], VECTORS, timeout=66)
+    run([wrong_with(Timed(zero))], VECTORS, timeout=66)
     assert 66 in Timed.said
 
 
 def test_an_interpreter_for_which_there_is_no_memory_is_done_without() -> None:
-    runtime: Any = Repeated("wrong", "python", "faulty:add_forgets_the_carry")
-    object.__setattr__(runtime, "interpreter", Exhausting(zero))
-    (one,) = run([runtime], VECTORS)
+    (one,) = run([wrong_with(Exhausting(zero))], VECTORS)
     assert one.complete and {result.interpreter for result in one.results} == {None}
